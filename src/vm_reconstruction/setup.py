@@ -1,0 +1,18 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "vm_reconstruction"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["demo/*.mp4", "demo/*.npz"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["numpy", "scipy", "opencv-python-headless", "tqdm", "tyro", "vm_core"],
+    python_requires=">=3.10",
+    license="Apache-2.0",
+    entry_points={"console_scripts": ["vm-reconstruct = vm_reconstruction.command:main"]},
+)

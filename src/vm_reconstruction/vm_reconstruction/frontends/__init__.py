@@ -1,0 +1,1 @@
+"""Perception models behind one Protocol; each runs where its own dependencies live."""
