@@ -1,0 +1,55 @@
+"""From the network's output to the 29 motors' targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from vm_core.errors import VmError
+from vm_core.frames import Array
+from vm_core.g1 import NUM_MOTORS, motor_index
+from vm_core.policy_contract import PolicyContract
+
+
+@dataclass
+class MotorTargets:
+    """Targets in motor order, each (29,): position [rad], kp [Nm/rad], kd [Nm s/rad]."""
+
+    position: np.ndarray
+    kp: np.ndarray
+    kd: np.ndarray
+
+
+def joint_target_from_action(action: Array, contract: PolicyContract, reference_target: Array | None = None) -> Array:
+    """PD targets (..., J) [rad] in policy order for raw actions (..., J).
+
+    Args:
+        action: the network's raw output.
+        contract: scales, clip and base.
+        reference_target: (..., J) the clip's PD target [rad]; needed when the contract's base is reference_target.
+
+    Raises:
+        VmError: the contract acts around a reference and none is given.
+    """
+    xp = array_namespace(action)
+    if contract.action_clip is not None:
+        action = xp.clip(action, -contract.action_clip, contract.action_clip)
+    offset = action * xp.asarray(contract.action_scale, dtype=action.dtype)
+    if contract.action_base == "default_pose":
+        return xp.asarray(contract.default_joint_pos, dtype=action.dtype) + offset
+    if reference_target is None:
+        raise VmError(f"policy {contract.name!r} acts around a reference clip and none is loaded")
+    return reference_target + offset
+
+
+def expand_to_motors(joint_target: np.ndarray, contract: PolicyContract) -> MotorTargets:
+    """All 29 motors' targets from the policy joints' targets (J,) and the contract's held joints."""
+    targets = MotorTargets(np.zeros(NUM_MOTORS), np.zeros(NUM_MOTORS), np.zeros(NUM_MOTORS))
+    moved = contract.motor_indices()
+    targets.position[moved], targets.kp[moved], targets.kd[moved] = joint_target, contract.kp, contract.kd
+    for name, (position, kp, kd) in contract.held_joints.items():
+        index = motor_index(name)
+        targets.position[index], targets.kp[index], targets.kd[index] = position, kp, kd
+    return targets

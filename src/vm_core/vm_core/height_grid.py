@@ -1,0 +1,83 @@
+"""The height grid under the robot: where its cells are and what the policy reads from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from vm_core.errors import VmError
+from vm_core.frames import Array, heading_quat, quat_rotate
+
+
+class CellSource(IntEnum):
+    """Where a cell's height comes from."""
+
+    UNKNOWN = 0
+    SEEN = 1
+    FILLED = 2
+    SEEDED = 3
+
+
+@dataclass(frozen=True)
+class HeightGridSpec:
+    """Geometry of a grid centred on the torso.
+
+    Attributes:
+        size_x: cells along the heading.
+        size_y: cells to the side.
+        resolution: distance between neighbouring cells [m].
+        full_attitude: tilt the grid with the torso (as VideoMimic's training did); default: turn with its yaw only.
+    """
+
+    size_x: int = 11
+    size_y: int = 11
+    resolution: float = 0.1
+    full_attitude: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size_x < 1 or self.size_y < 1 or not 0.0 < self.resolution < 10.0:
+            raise VmError(
+                f"height grid {self.size_x}×{self.size_y} at {self.resolution} m: need at least 1×1 cells, 0–10 m"
+            )
+
+    @property
+    def num_cells(self) -> int:
+        return self.size_x * self.size_y
+
+    @property
+    def cell_offsets_xy(self) -> np.ndarray:
+        """Cell centres (num_cells, 2) [m] in the grid frame; x changes slowly, y quickly."""
+        x = (np.arange(self.size_x) - 0.5 * (self.size_x - 1)) * self.resolution
+        y = (np.arange(self.size_y) - 0.5 * (self.size_y - 1)) * self.resolution
+        return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def cell_points_world(spec: HeightGridSpec, torso_pos: Array, torso_quat_wxyz: Array) -> Array:
+    """Cell centres (..., num_cells, 3) [m] in the world at torso height.
+
+    Args:
+        spec: the grid's geometry.
+        torso_pos: torso origin (..., 3) in the world [m].
+        torso_quat_wxyz: torso orientation (..., 4).
+    """
+    xp = array_namespace(torso_pos)
+    flat = np.concatenate([spec.cell_offsets_xy, np.zeros((spec.num_cells, 1))], axis=-1)
+    offsets = xp.asarray(flat, dtype=torso_pos.dtype)
+    turn = torso_quat_wxyz if spec.full_attitude else heading_quat(torso_quat_wxyz)
+    return torso_pos[..., None, :] + quat_rotate(turn[..., None, :], offsets)
+
+
+def policy_heights(torso_height: Array, terrain_height: Array, unknown_value: float) -> Array:
+    """What the policy reads: how far the terrain lies below the torso [m].
+
+    Args:
+        torso_height: torso z (...) [m].
+        terrain_height: terrain z (..., num_cells) [m]; NaN where nothing is known.
+        unknown_value: what unknown cells read as [m]; part of the policy's contract.
+    """
+    xp = array_namespace(terrain_height)
+    below = torso_height[..., None] - terrain_height
+    return xp.where(xp.isnan(below), xp.full_like(below, unknown_value), below)

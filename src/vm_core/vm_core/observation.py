@@ -1,0 +1,181 @@
+"""The one observation builder: the same terms for training (torch, batched), simulation and robot (numpy)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from array_api_compat import array_namespace
+
+from vm_core.errors import VmError
+from vm_core.frames import Array, heading_quat, quat_conjugate, quat_multiply, quat_rotate_inverse, rotvec_from_quat
+
+
+@dataclass
+class ReferenceFrame:
+    """One moment of a reference motion; joints in policy order, leading batch axes allowed.
+
+    Attributes:
+        joint_pos: (..., J) [rad].  joint_vel: (..., J) [rad/s].
+        root_pos_world: (..., 3) [m].  root_quat_wxyz: (..., 4).  root_lin_vel_world: (..., 3) [m/s].
+        phase: (...) 0 at the start, 1 at the end.
+        joint_target: (..., J) PD target with feed-forward [rad].
+    """
+
+    joint_pos: Array
+    joint_vel: Array
+    root_pos_world: Array
+    root_quat_wxyz: Array
+    root_lin_vel_world: Array
+    phase: Array
+    joint_target: Array
+
+
+@dataclass
+class ObservationInputs:
+    """Everything that terms may read; joints in policy order, leading batch axes allowed.
+
+    Attributes:
+        joint_pos: (..., J) [rad].  joint_vel: (..., J) [rad/s].  default_joint_pos: (J,) [rad].
+        root_quat_wxyz: (..., 4) pelvis in the world.  root_ang_vel_body: (..., 3) [rad/s] in the pelvis frame.
+        last_action: (..., J) raw network output.
+        command: (..., 3) vx, vy [m/s], yaw rate [rad/s] in the heading frame.
+        root_pos_world: (..., 3) [m].  root_lin_vel_world: (..., 3) [m/s].
+        height_grid: (..., cells) torso z minus terrain z [m].
+        reference: the moment of the clip to be tracked.
+    """
+
+    joint_pos: Array
+    joint_vel: Array
+    default_joint_pos: Array
+    root_quat_wxyz: Array
+    root_ang_vel_body: Array
+    last_action: Array
+    command: Array | None = None
+    root_pos_world: Array | None = None
+    root_lin_vel_world: Array | None = None
+    height_grid: Array | None = None
+    reference: ReferenceFrame | None = None
+
+
+def _need(value: Array | None, what: str) -> Array:
+    if value is None:
+        raise VmError(f"the policy's observation needs {what}, which nothing provides")
+    return value
+
+
+def _reference(x: ObservationInputs) -> ReferenceFrame:
+    if x.reference is None:
+        raise VmError("the policy's observation needs a reference clip, which nothing provides")
+    return x.reference
+
+
+def _projected_gravity(x: ObservationInputs) -> Array:
+    xp = array_namespace(x.root_quat_wxyz)
+    down = xp.zeros_like(x.root_quat_wxyz[..., :3])
+    down[..., 2] = -1.0
+    return quat_rotate_inverse(x.root_quat_wxyz, down)
+
+
+def _in_heading(x: ObservationInputs, world: Array) -> Array:
+    return quat_rotate_inverse(heading_quat(x.root_quat_wxyz), world)
+
+
+def _ref_root_pos_error(x: ObservationInputs) -> Array:
+    return _in_heading(x, _reference(x).root_pos_world - _need(x.root_pos_world, "odometry (root position)"))
+
+
+def _ref_root_lin_vel_error(x: ObservationInputs) -> Array:
+    velocity = _need(x.root_lin_vel_world, "odometry (root velocity)")
+    return _in_heading(x, _reference(x).root_lin_vel_world - velocity)
+
+
+def _ref_root_ori_error(x: ObservationInputs) -> Array:
+    return rotvec_from_quat(quat_multiply(quat_conjugate(x.root_quat_wxyz), _reference(x).root_quat_wxyz))
+
+
+TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
+    "base_ang_vel": lambda x: x.root_ang_vel_body,
+    "projected_gravity": _projected_gravity,
+    "velocity_commands": lambda x: _need(x.command, "a root command"),
+    "joint_pos_rel": lambda x: x.joint_pos - x.default_joint_pos,
+    "joint_vel_rel": lambda x: x.joint_vel,
+    "last_action": lambda x: x.last_action,
+    "height_grid": lambda x: _need(x.height_grid, "a height grid"),
+    "ref_joint_pos_rel": lambda x: _reference(x).joint_pos - x.default_joint_pos,
+    "ref_joint_pos_error": lambda x: _reference(x).joint_pos - x.joint_pos,
+    "ref_joint_vel": lambda x: _reference(x).joint_vel,
+    "ref_root_pos_error": _ref_root_pos_error,
+    "ref_root_lin_vel_error": _ref_root_lin_vel_error,
+    "ref_root_ori_error": _ref_root_ori_error,
+    "ref_phase": lambda x: _reference(x).phase[..., None],
+}
+"""Every term by name. Errors are given in the robot's heading frame [m, m/s], orientations as rotation vectors [rad]."""
+
+
+class TermLike(Protocol):
+    """What the builder reads of a contract's ObservationTerm."""
+
+    name: str
+    size: int
+    scale: tuple[float, ...]
+    clip: tuple[float, float] | None
+    history_length: int
+
+
+def build_terms(terms: Sequence[TermLike], inputs: ObservationInputs) -> dict[str, Array]:
+    """The current frame of each term, clipped and scaled, (..., size).
+
+    Raises:
+        VmError: an unknown term, a missing input, or a size that differs from the contract's.
+    """
+    built = {}
+    for term in terms:
+        if term.name not in TERMS:
+            raise VmError(f"unknown observation term {term.name!r}; there are {', '.join(sorted(TERMS))}")
+        value = TERMS[term.name](inputs)
+        if value.shape[-1] != term.size:
+            raise VmError(f"observation term {term.name!r} has {value.shape[-1]} numbers; the contract says {term.size}")
+        xp = array_namespace(value)
+        if term.clip is not None:
+            value = xp.clip(value, term.clip[0], term.clip[1])
+        built[term.name] = value * xp.asarray(term.scale, dtype=value.dtype)
+    return built
+
+
+class ObservationHistory:
+    """Keeps the frames that the network sees and flattens them in the contract's layout.
+
+    The first frame after a reset is repeated for the whole history, as the trainers of these policies do.
+    """
+
+    def __init__(self, terms: Sequence[TermLike], layout: str) -> None:
+        self._terms = terms
+        self._layout = layout
+        self._frames: dict[str, list[Array]] = {}
+
+    def reset(self) -> None:
+        """Forgets all frames."""
+        self._frames = {}
+
+    def push(self, built: Mapping[str, Array]) -> Array:
+        """Adds the frame of `build_terms` and returns the observation (..., size)."""
+        for term in self._terms:
+            frames = self._frames.setdefault(term.name, [])
+            frames.extend([built[term.name]] * (1 if frames else term.history_length))
+            del frames[: -term.history_length]
+        return self._flatten()
+
+    def _flatten(self) -> Array:
+        if self._layout == "term_major_oldest_first":
+            blocks = [frame for term in self._terms for frame in self._frames[term.name]]
+        else:
+            depth = max(term.history_length for term in self._terms)
+            blocks = [
+                self._frames[term.name][-1 - age]
+                for age in range(depth)
+                for term in self._terms
+                if age < term.history_length
+            ]
+        return array_namespace(blocks[0]).concat(blocks, axis=-1)

@@ -1,0 +1,188 @@
+"""What a policy's ONNX file says of itself: everything that a node must match before it may move a motor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_core.g1 import MOTOR_NAMES
+from vm_core.height_grid import HeightGridSpec
+
+METADATA_KEY = "vm_policy_contract"
+REFERENCE_KEY = "vm_reference_clip"
+FORMAT_VERSION = 1
+ROBOT = "unitree_g1_29dof"
+HISTORY_LAYOUTS = ("term_major_oldest_first", "frame_major_newest_first")
+ACTION_BASES = ("default_pose", "reference_target")
+
+
+@dataclass(frozen=True)
+class ObservationTerm:
+    """One block of the observation vector.
+
+    Attributes:
+        name: a key of `vm_core.observation.TERMS`.
+        size: numbers a frame.
+        scale: factor on each number, one or `size` of them.
+        clip: bounds before scaling, or None.
+        history_length: frames that the network sees.
+    """
+
+    name: str
+    size: int
+    scale: tuple[float, ...] = (1.0,)
+    clip: tuple[float, float] | None = None
+    history_length: int = 1
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.history_length < 1 or len(self.scale) not in (1, self.size):
+            raise VmError(
+                f"observation term {self.name!r}: size {self.size}, history {self.history_length}, {len(self.scale)} scales; "
+                "expected at least 1, at least 1, and 1 or size scales"
+            )
+
+
+@dataclass(frozen=True)
+class GoldenPair:
+    """An observation and the action that the network gave for it when it was exported."""
+
+    observation: tuple[float, ...]
+    action: tuple[float, ...]
+    tolerance: float = 1e-4
+
+
+@dataclass(frozen=True)
+class PolicyContract:
+    """A policy's contract; per-joint tuples follow `joint_names`.
+
+    Attributes:
+        name: for people and logs.
+        joint_names: joints that the network moves, in its own order.
+        default_joint_pos: pose [rad] that observations are relative to and default_pose actions add to.
+        action_scale: [rad] a unit of action.
+        action_clip: bound on the raw network output, or None.
+        action_base: what actions add to: default_pose or reference_target (the embedded clip's PD target).
+        kp: [Nm/rad].  kd: [Nm s/rad].
+        held_joints: the other motors: name to (position [rad], kp, kd).
+        control_period_s: time between two actions.
+        observation: terms in the network's order.
+        history_layout: how histories are flattened; one of HISTORY_LAYOUTS.
+        height_grid: geometry, when a term reads it.
+        height_grid_unknown: what unknown cells read as [m].
+        height_grid_max_age_s: oldest grid that may be acted on.
+        command_limits: lower and upper bounds of vx [m/s], vy [m/s], yaw rate [rad/s].
+        training: run, command, git commit, figures; for people.
+        golden: the pair that every loader replays.
+    """
+
+    name: str
+    joint_names: tuple[str, ...]
+    default_joint_pos: tuple[float, ...]
+    action_scale: tuple[float, ...]
+    kp: tuple[float, ...]
+    kd: tuple[float, ...]
+    observation: tuple[ObservationTerm, ...]
+    golden: GoldenPair | None = None
+    held_joints: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    action_clip: float | None = None
+    action_base: str = "default_pose"
+    control_period_s: float = 0.02
+    history_layout: str = "term_major_oldest_first"
+    height_grid: HeightGridSpec | None = None
+    height_grid_unknown: float = 0.85
+    height_grid_max_age_s: float = 0.5
+    command_limits: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    training: dict = field(default_factory=dict)
+    robot: str = ROBOT
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def observation_size(self) -> int:
+        return sum(term.size * term.history_length for term in self.observation)
+
+    @property
+    def uses_reference(self) -> bool:
+        return self.action_base == "reference_target" or any(t.name.startswith("ref_") for t in self.observation)
+
+    @property
+    def uses_odometry(self) -> bool:
+        return any(t.name in ("ref_root_pos_error", "ref_root_lin_vel_error") for t in self.observation)
+
+    def motor_indices(self) -> np.ndarray:
+        """Motor index (J,) of each policy joint."""
+        return np.array([MOTOR_NAMES.index(name) for name in self.joint_names])
+
+    def to_json(self) -> str:
+        """Full-precision JSON (Python's shortest exact form of each float)."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @staticmethod
+    def from_json(text: str) -> PolicyContract:
+        """Reads and checks a contract.
+
+        Raises:
+            VmError: damaged JSON, unknown version, another robot, or numbers that contradict each other.
+        """
+        try:
+            raw = json.loads(text)
+            version, robot = raw["format_version"], raw["robot"]
+        except (ValueError, KeyError, TypeError):
+            raise VmError("policy contract is not readable JSON with format_version and robot") from None
+        if version != FORMAT_VERSION:
+            raise VmError(f"policy contract has version {version!r}; this reads version {FORMAT_VERSION}")
+        if robot != ROBOT:
+            raise VmError(f"policy is for robot {robot!r}; this is {ROBOT!r}")
+        try:
+            return _from_raw(raw)
+        except (KeyError, TypeError, ValueError) as error:
+            raise VmError(f"policy contract is damaged: {error!r}") from None
+
+
+def _from_raw(raw: dict) -> PolicyContract:
+    values = {key: _tuples(value) for key, value in raw.items()}
+    values["observation"] = tuple(
+        ObservationTerm(**{key: _tuples(value) for key, value in term.items()}) for term in raw["observation"]
+    )
+    values["held_joints"] = {name: tuple(held) for name, held in raw["held_joints"].items()}
+    values["training"] = raw["training"]
+    if raw["height_grid"] is not None:
+        values["height_grid"] = HeightGridSpec(**raw["height_grid"])
+    if raw["golden"] is not None:
+        golden = {key: _tuples(value) for key, value in raw["golden"].items()}
+        values["golden"] = GoldenPair(**golden)  # type: ignore[arg-type]
+    return PolicyContract(**values)  # type: ignore[arg-type]
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _check(contract: PolicyContract) -> None:
+    joints = len(contract.joint_names)
+    unknown = [n for n in (*contract.joint_names, *contract.held_joints) if n not in MOTOR_NAMES]
+    if unknown:
+        raise VmError(f"policy names joints that the G1 lacks: {', '.join(unknown)}; it has {', '.join(MOTOR_NAMES)}")
+    missing = set(MOTOR_NAMES) - set(contract.joint_names) - set(contract.held_joints)
+    doubled = len(set(contract.joint_names)) != joints or set(contract.joint_names) & set(contract.held_joints)
+    if missing or doubled:
+        raise VmError(f"policy must move or hold each motor once; missing: {', '.join(sorted(missing)) or 'none'}")
+    for name in ("default_joint_pos", "action_scale", "kp", "kd"):
+        value = getattr(contract, name)
+        if len(value) != joints or not np.all(np.isfinite(value)):
+            raise VmError(f"policy's {name} has {len(value)} values; expected {joints} finite ones, one a joint")
+    if contract.action_base not in ACTION_BASES:
+        raise VmError(f"action base {contract.action_base!r} is unknown; there are {', '.join(ACTION_BASES)}")
+    if contract.history_layout not in HISTORY_LAYOUTS:
+        raise VmError(f"history layout {contract.history_layout!r} is unknown; there are {', '.join(HISTORY_LAYOUTS)}")
+    if not 0.001 <= contract.control_period_s <= 0.1:
+        raise VmError(f"control period {contract.control_period_s} s; expected 0.001 to 0.1 s")
+    if any(t.name == "height_grid" for t in contract.observation) and contract.height_grid is None:
+        raise VmError("policy reads a height grid but its contract has no grid geometry")
+    if len(contract.command_limits) != 3:
+        raise VmError(f"policy has {len(contract.command_limits)} command limits; expected 3: vx, vy, yaw rate")
