@@ -1,0 +1,30 @@
+"""One progress bar for all stages, with the time that is left."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+
+class FrameProgress:
+    """A bar over the frames of one stage; use as a context manager."""
+
+    def __init__(self, name: str, total: int) -> None:
+        """Args: name: the stage; total: number of steps."""
+        self._bar = tqdm(total=total, desc=f"{name:<10}", unit="frame", file=sys.stderr, dynamic_ncols=True)
+
+    def step(self, count: int = 1) -> None:
+        """Moves the bar on."""
+        self._bar.update(count)
+
+    def __enter__(self) -> FrameProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def warn(message: str) -> None:
+    """One line to the user, without breaking the bar."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)

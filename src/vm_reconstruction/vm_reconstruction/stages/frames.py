@@ -1,0 +1,196 @@
+"""Stage 1: what the video is. Frames are never copied to disk; every later stage reads them through `read_frames`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+MAX_SIDE_PX = 960  # the working image; MediaPipe looks at 256 px, background features gain nothing beyond this
+MAX_FPS = 30.5
+FOLDER_FPS = 30.0
+# Main cameras of phones: 24-28 mm equivalent (66-74 deg on the long side), less 5-15 % that stabilisation crops.
+ASSUMED_FOV_DEG = 62.0
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """The video as all stages see it.
+
+    Attributes:
+        path: video file or folder of images (absolute).
+        fps: frames a second after `stride`.
+        num_frames: number of frames that are used.
+        stride: every stride-th frame of the file is used.
+        width, height: working image [px]; landmarks, masks and focal length are in these pixels.
+        source_width, source_height: the file's own size [px].
+        focal_px: focal length [px of the working image], the same in x and y, principal point in the middle.
+        focal_source: where the focal length comes from, in words.
+    """
+
+    path: str
+    fps: float
+    num_frames: int
+    stride: int
+    width: int
+    height: int
+    source_width: int
+    source_height: int
+    focal_px: float
+    focal_source: str
+
+    @classmethod
+    def load(cls, path: Path) -> FrameSource:
+        """Reads stages/frames.json."""
+        return cls(**json.loads(path.read_text()))
+
+    def save(self, path: Path) -> None:
+        """Writes stages/frames.json."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=1))
+
+
+def run(video: Path, out: Path, fov_deg: float | None, fps: float | None = None) -> FrameSource:
+    """Looks at the video and writes stages/frames.json.
+
+    Args:
+        video: a video file or a folder of images, in the order of their names.
+        out: the result's folder.
+        fov_deg: angle of view along the longer image side [deg]; None: from metadata, else assumed.
+        fps: overrides the file's own rate.
+    """
+    file_fps, count, width, height = _probe(video)
+    rate = fps or file_fps
+    stride = max(1, round(rate / MAX_FPS + 0.2))
+    scale = min(1.0, MAX_SIDE_PX / max(width, height))
+    work_width, work_height = round(width * scale), round(height * scale)
+    focal, focal_source = _focal(video, max(work_width, work_height), fov_deg)
+    source = FrameSource(
+        path=str(video.resolve()),
+        fps=rate / stride,
+        num_frames=-(-count // stride),
+        stride=stride,
+        width=work_width,
+        height=work_height,
+        source_width=width,
+        source_height=height,
+        focal_px=focal,
+        focal_source=focal_source,
+    )
+    source.save(out / "stages" / "frames.json")
+    return source
+
+
+def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
+    """Yields the used frames, (height, width, 3) uint8 BGR at the working size."""
+    raw = _folder_frames(Path(source.path)) if Path(source.path).is_dir() else _video_frames(Path(source.path))
+    for index, frame in enumerate(raw):
+        if index % source.stride == 0:
+            yield cv2.resize(frame, (source.width, source.height), interpolation=cv2.INTER_AREA)
+
+
+def _probe(video: Path) -> tuple[float, int, int, int]:
+    if not video.exists():
+        raise VmError(f"no video at {video}; expected a video file or a folder of images")
+    if video.is_dir():
+        images = _image_paths(video)
+        if not images:
+            raise VmError(f"{video} has no images; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        height, width = _read_image(images[0]).shape[:2]
+        return FOLDER_FPS, len(images), width, height
+    capture = cv2.VideoCapture(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+    if not capture.isOpened():
+        raise VmError(f"{video} is not a video that can be read; expected mp4, mov, mkv, avi or a folder of images")
+    capture.release()
+    count, shape = 0, (0, 0)
+    for frame in _video_frames(video):  # the container's own count is wrong for cut or variable-rate files
+        count, shape = count + 1, frame.shape[:2]
+    if count == 0:
+        raise VmError(f"{video} has zero frames that can be decoded; expected at least one")
+    if not 1.0 <= rate <= 1000.0:
+        raise VmError(f"{video} says {rate} frames a second; expected 1 to 1000 (give --fps)")
+    return rate, count, shape[1], shape[0]
+
+
+def _video_frames(path: Path) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(str(path))  # turns frames upright by the file's rotation tag
+    try:
+        while True:
+            good, frame = capture.read()
+            if not good:
+                return
+            yield frame
+    finally:
+        capture.release()
+
+
+def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
+    shape = None
+    for path in _image_paths(folder):
+        frame = _read_image(path)
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise VmError(f"{path} is {frame.shape[1]}x{frame.shape[0]}; expected {shape[1]}x{shape[0]} as the first")
+        yield frame
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+
+
+def _read_image(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise VmError(f"{path} is not an image that can be read")
+    return image
+
+
+def _focal(video: Path, long_side_px: int, fov_deg: float | None) -> tuple[float, str]:
+    if fov_deg is not None:
+        if not 10.0 <= fov_deg <= 150.0:
+            raise VmError(f"--fov {fov_deg}: expected the angle along the longer image side, 10 to 150 degrees")
+        return _focal_of_fov(long_side_px, fov_deg), f"given field of view {fov_deg:g} deg"
+    equivalent = _focal_35mm(video)
+    if equivalent is not None:
+        return long_side_px * equivalent / 36.0, f"metadata: {equivalent:g} mm (35 mm equivalent)"
+    return _focal_of_fov(long_side_px, ASSUMED_FOV_DEG), f"assumed field of view {ASSUMED_FOV_DEG:g} deg (no metadata)"
+
+
+def _focal_of_fov(long_side_px: int, fov_deg: float) -> float:
+    return float(0.5 * long_side_px / np.tan(np.radians(fov_deg) / 2.0))
+
+
+def _focal_35mm(video: Path) -> float | None:
+    """The 35 mm equivalent focal length [mm] from EXIF or the container's tags, where a camera wrote it."""
+    try:
+        values = _exif_focal(_image_paths(video)[0]) if video.is_dir() else _container_focal(video)
+    except Exception:  # foreign metadata may be broken in any way; it is then as good as absent
+        return None
+    return next((value for value in values if 8.0 <= value <= 400.0), None)
+
+
+def _exif_focal(image: Path) -> list[float]:
+    from PIL import Image
+
+    focal_35mm_tag, exif_folder_tag = 41989, 34665
+    with Image.open(image) as opened:
+        value = opened.getexif().get_ifd(exif_folder_tag).get(focal_35mm_tag)
+    return [] if value is None else [float(value)]
+
+
+def _container_focal(video: Path) -> list[float]:
+    import av
+
+    with av.open(str(video)) as container:
+        tags = dict(container.metadata)
+        for stream in container.streams:
+            tags |= stream.metadata
+    return [float(v) for k, v in tags.items() if "focal" in k.lower() and "35" in k]
