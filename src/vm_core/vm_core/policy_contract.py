@@ -140,7 +140,7 @@ class PolicyContract:
             raise VmError(f"policy is for robot {robot!r}; this is {ROBOT!r}")
         try:
             return _from_raw(raw)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VmError(f"policy contract is damaged: {error!r}") from None
 
 
