@@ -1,0 +1,349 @@
+"""Robot state, odometry, height grid and root command in, LowCmd out, once a control period. Pure: no ROS, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vm_core import frames, g1, unitree_cdr
+from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
+from vm_core.height_grid import HeightGridSpec, policy_heights
+from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.remote import decode_remote
+from vm_policy_node.onnx_policy import OnnxPolicy
+from vm_policy_node.reference import Reference
+from vm_policy_node.root_command import CommandConfig, RootCommandMixer
+from vm_policy_node.safety import Answer, Measurement, Needs, SafetyLimits, State, StateMachine, find_trip
+from vm_policy_node.start_pose import StartPoseMove
+
+MOTOR_ENABLED = 1
+
+
+@dataclass(frozen=True)
+class ControllerConfig:
+    """How the robot stands up, hands over and sinks.
+
+    Attributes:
+        stand_duration_s: time from the measured pose to the start pose.
+        blend_s: time over which targets and gains go from standing to the policy's.
+        damping_kd: velocity gain of every joint while damping [Nm s/rad].
+        torque_margin: a target may ask at most this multiple of a motor's torque limit.
+        align_reference: move the reference clip to where the robot stands when the policy starts.
+        echo_tick: write the state's tick into LowCmd.reserve[0], for latency measurements.
+    """
+
+    stand_duration_s: float = 2.0
+    blend_s: float = 0.1
+    damping_kd: float = 5.0
+    torque_margin: float = 2.0
+    align_reference: bool = False
+    echo_tick: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.stand_duration_s, self.blend_s, self.damping_kd, self.torque_margin) <= 0.0:
+            raise ValueError("stand_duration_s, blend_s, damping_kd and torque_margin must be positive")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the height-map node sent: torso height [m], terrain height (cells,) [m] with NaN, and the grid's geometry."""
+
+    torso_height: float
+    terrain_height: np.ndarray
+    spec: HeightGridSpec
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """One LowState in motor order, SI units."""
+
+    joint_pos: np.ndarray
+    joint_vel: np.ndarray
+    torque: np.ndarray
+    quat_wxyz: np.ndarray
+    ang_vel_body: np.ndarray
+    tick: int
+    mode_machine: int
+    crc_ok: bool
+    remote: bytes
+
+
+def read_low_state(data: bytes) -> RobotState:
+    """Takes from a LowState message what control needs.
+
+    Raises:
+        VmError: not a LowState.
+    """
+    record = unitree_cdr.parse_low_state(data)
+    motors = {name: unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS].astype(float) for name in ("q", "dq", "tau_est")}
+    return RobotState(
+        motors["q"],
+        motors["dq"],
+        motors["tau_est"],
+        record["imu"]["quaternion"].astype(float),
+        record["imu"]["gyroscope"].astype(float),
+        int(record["tick"]),
+        int(record["mode_machine"]),
+        int(record["crc"]) == unitree_cdr.low_state_crc(record),
+        record["wireless_remote"].tobytes(),
+    )
+
+
+@dataclass
+class _Latest:
+    """A newest message and when it came."""
+
+    value: object = None
+    time_s: float | None = None
+
+    def age_s(self, now_s: float) -> float | None:
+        return None if self.time_s is None else max(now_s - self.time_s, 0.0)
+
+
+@dataclass(frozen=True)
+class _Odometry:
+    pos: np.ndarray
+    lin_vel_world: np.ndarray
+
+
+@dataclass
+class Controller:
+    """Feed it messages as they come and call `step` once a control period."""
+
+    policy: OnnxPolicy
+    config: ControllerConfig = field(default_factory=ControllerConfig)
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    command_config: CommandConfig = field(default_factory=CommandConfig)
+
+    def __post_init__(self) -> None:
+        contract = self.policy.contract
+        self.contract = contract
+        self.machine = StateMachine()
+        self.needs = Needs(any(t.name == "height_grid" for t in contract.observation), contract.uses_odometry)
+        bounds = np.array(contract.command_limits, dtype=float)
+        self.command = RootCommandMixer(bounds[:, 0], bounds[:, 1], self.command_config)
+        self.trip: str | None = "stale state: none received"
+        self.state: RobotState | None = None
+        self._history = ObservationHistory(contract.observation, contract.history_layout)
+        self._motors = contract.motor_indices()
+        self._low_state, self._grid, self._odometry = _Latest(), _Latest(), _Latest()
+        self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
+        self._pressed: frozenset[str] = frozenset()
+        self._move: StartPoseMove | None = None
+        self._sent: MotorTargets | None = None
+        self._reference: Reference | None = None
+        self._last_action = np.zeros(len(contract.joint_names))
+        self.run_step = 0
+
+    # -- inputs ------------------------------------------------------------------------------------------------------
+
+    def on_low_state(self, data: bytes, now_s: float) -> None:
+        """Keeps the newest LowState; decoding waits for `step`, ten times rarer."""
+        self._low_state = _Latest(data, now_s)
+
+    def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
+        """Pelvis pose and velocity in the world. Its heading corrects the IMU's, whose zero is arbitrary."""
+        if not (np.isfinite(pos).all() and np.isfinite(quat_wxyz).all() and np.isfinite(lin_vel_world).all()):
+            return  # goes stale by itself
+        self._odometry = _Latest(_Odometry(pos, lin_vel_world), now_s)
+        if self.state is not None:
+            own = frames.heading_quat(self.state.quat_wxyz)
+            self._yaw_correction = frames.quat_multiply(frames.heading_quat(quat_wxyz), frames.quat_conjugate(own))
+
+    def on_grid(self, grid: Grid, now_s: float) -> None:
+        """The newest height grid."""
+        self._grid = _Latest(grid, now_s)
+
+    def request(self, name: str, now_s: float) -> Answer:
+        """stand, run, damp or release, from the operator."""
+        if name == "stand":
+            answer = self.machine.stand(now_s, self.trip)
+            if answer.accepted and self._move is None:
+                self._begin_standing()
+            return answer
+        if name == "run":
+            was = self.machine.state
+            answer = self.machine.run(now_s, self.trip, self.at_start_pose(now_s))
+            if answer.accepted and was != State.RUNNING:
+                self._begin_running()
+            return answer
+        if name == "damp":
+            return self.machine.damp(now_s, "operator")
+        return self.machine.release(now_s)
+
+    # -- once a period -----------------------------------------------------------------------------------------------
+
+    def step(self, now_s: float) -> np.ndarray | None:
+        """The LowCmd record to send now, or None while idle."""
+        if isinstance(self._low_state.value, bytes):
+            self.state = read_low_state(self._low_state.value)
+        self._read_remote(now_s)
+        command = self.command.update(now_s, self.contract.control_period_s)
+        self.trip = self._find_trip(now_s)
+        self.machine.watch(now_s, self.trip)
+        if self.machine.state not in (State.STANDING, State.RUNNING):
+            self._move = None
+            return None if self.machine.state == State.IDLE else self._damping_command()
+        targets = self._standing(now_s) if self.machine.state == State.STANDING else self._running(now_s, command)
+        if targets is None:
+            return self._damping_command()
+        self._sent = targets
+        return self._low_cmd(targets)
+
+    def at_start_pose(self, now_s: float) -> bool:
+        """Whether the move to the start pose has ended near it."""
+        if self.machine.state != State.STANDING or self._move is None or self.state is None:
+            return False
+        arrived = self.machine.time_in_state_s(now_s) >= self.config.stand_duration_s
+        return arrived and self._move.is_near(self.state.joint_pos)
+
+    def age_ms(self, what: str, now_s: float) -> float:
+        """Age of the newest state, grid or odometry [ms]; NaN if there was none."""
+        latest = {"state": self._low_state, "grid": self._grid, "odometry": self._odometry}[what]
+        age = latest.age_s(now_s)
+        return float("nan") if age is None else 1000.0 * age
+
+    @property
+    def clip_phase(self) -> float:
+        """How far the reference has run, 0..1; 0 without one."""
+        reference = self.policy.reference
+        if reference is None or self.machine.state != State.RUNNING:
+            return 0.0
+        return min(self.run_step / max(reference.num_frames - 1, 1), 1.0)
+
+    def _read_remote(self, now_s: float) -> None:
+        if self.state is None or not self.state.crc_ok:
+            return
+        remote = decode_remote(self.state.remote)
+        self.command.on_remote(remote.left_x, remote.left_y, remote.right_x, now_s)
+        edges = remote.pressed - self._pressed
+        self._pressed = remote.pressed
+        if "B" in edges or "select" in edges:
+            self.request("damp", now_s)
+        elif "start" in edges:
+            self.request("stand", now_s)
+        elif "A" in edges:
+            self.request("run", now_s)
+        elif "X" in edges:
+            self.request("release", now_s)
+
+    def _find_trip(self, now_s: float) -> str | None:
+        state = self.state
+        measured = Measurement(
+            joint_pos=None if state is None else state.joint_pos,
+            joint_vel=None if state is None else state.joint_vel,
+            quat_wxyz=None if state is None else state.quat_wxyz,
+            state_age_s=self._low_state.age_s(now_s),
+            grid_age_s=self._grid.age_s(now_s),
+            odometry_age_s=self._odometry.age_s(now_s),
+            crc_ok=state is None or state.crc_ok,
+        )
+        return find_trip(measured, self.limits, self.needs) or self._grid_mismatch()
+
+    def _grid_mismatch(self) -> str | None:
+        grid, wanted = self._grid.value, self.contract.height_grid
+        if not self.needs.grid or not isinstance(grid, Grid) or wanted is None:
+            return None
+        came = (grid.spec.size_x, grid.spec.size_y, round(grid.spec.resolution, 6))
+        if came != (wanted.size_x, wanted.size_y, round(wanted.resolution, 6)):
+            return f"grid: {came[0]}×{came[1]} at {came[2]} m, the policy expects {wanted.size_x}×{wanted.size_y} at {wanted.resolution} m"
+        if len(grid.terrain_height) != wanted.num_cells or not np.isfinite(grid.torso_height):
+            return f"grid: {len(grid.terrain_height)} heights for {wanted.num_cells} cells"
+        return None
+
+    def _begin_standing(self) -> None:
+        assert self.state is not None  # stand() refused otherwise
+        reference = self.policy.reference
+        if reference is None or not self.contract.uses_reference:
+            pose = target = np.array(self.contract.default_joint_pos)
+        else:
+            pose, target = reference.joint_pos[0], reference.joint_target[0]
+        self._move = StartPoseMove.plan(
+            self.state.joint_pos,
+            self.state.torque,
+            expand_to_motors(pose, self.contract),
+            expand_to_motors(target, self.contract),
+        )
+
+    def _begin_running(self) -> None:
+        self.run_step = 0
+        self._history.reset()
+        self._last_action = np.zeros(len(self.contract.joint_names))
+        self._reference = self.policy.reference
+        if self._reference is not None and self.state is not None:
+            odometry = self._odometry.value
+            if self.config.align_reference and isinstance(odometry, _Odometry):
+                self._reference = self._reference.placed_at(odometry.pos, self._root_quat())
+            elif not self.needs.odometry:  # heading alone: without odometry the clip's north means nothing
+                self._reference = self._reference.placed_at(self._reference.root_pos_world[0], self._root_quat())
+
+    def _standing(self, now_s: float) -> MotorTargets:
+        assert self._move is not None
+        return self._move.at(self.machine.time_in_state_s(now_s) / self.config.stand_duration_s)
+
+    def _running(self, now_s: float, command: np.ndarray) -> MotorTargets | None:
+        reference = None if self._reference is None else self._reference.at(self.run_step)
+        built = build_terms(self.contract.observation, self._inputs(command, reference))
+        action = self.policy.act(self._history.push(built))
+        if not np.all(np.isfinite(action)):
+            self.trip = "nan: the policy's output is not a number"
+            self.machine.watch(now_s, self.trip)
+            return None
+        self._last_action = action
+        target = joint_target_from_action(action, self.contract, None if reference is None else reference.joint_target)
+        targets = expand_to_motors(target, self.contract)
+        if self._move is not None:
+            share = min((self.run_step + 1) * self.contract.control_period_s / self.config.blend_s, 1.0)
+            targets = self._move.hand_over(targets, share)
+        self.run_step += 1
+        return targets
+
+    def _inputs(self, command: np.ndarray, reference) -> ObservationInputs:
+        state, grid, odometry = self.state, self._grid.value, self._odometry.value
+        assert state is not None
+        heights = None
+        if self.needs.grid and isinstance(grid, Grid):
+            unknown = self.contract.height_grid_unknown
+            heights = policy_heights(np.float64(grid.torso_height), grid.terrain_height, unknown)
+        known = isinstance(odometry, _Odometry)
+        return ObservationInputs(
+            joint_pos=state.joint_pos[self._motors],
+            joint_vel=state.joint_vel[self._motors],
+            default_joint_pos=np.array(self.contract.default_joint_pos),
+            root_quat_wxyz=self._root_quat(),
+            root_ang_vel_body=state.ang_vel_body,
+            last_action=self._last_action,
+            command=command,
+            root_pos_world=odometry.pos if known else None,
+            root_lin_vel_world=odometry.lin_vel_world if known else None,
+            height_grid=heights,
+            reference=reference,
+        )
+
+    def _root_quat(self) -> np.ndarray:
+        assert self.state is not None
+        return frames.quat_multiply(self._yaw_correction, self.state.quat_wxyz)
+
+    def _low_cmd(self, targets: MotorTargets) -> np.ndarray:
+        """Limits each target to what the motor can turn into torque, and packs it."""
+        state = self.state
+        assert state is not None
+        reach = self.config.torque_margin * g1.TORQUE_LIMIT / np.maximum(targets.kp, 1e-6)
+        position = np.clip(targets.position, state.joint_pos - reach, state.joint_pos + reach)
+        return self._pack(position, targets.kp, targets.kd)
+
+    def _damping_command(self) -> np.ndarray:
+        zeros = np.zeros(g1.NUM_MOTORS)
+        return self._pack(zeros, zeros, np.full(g1.NUM_MOTORS, self.config.damping_kd))
+
+    def _pack(self, position: np.ndarray, kp: np.ndarray, kd: np.ndarray) -> np.ndarray:
+        record = unitree_cdr.new_low_cmd()
+        record["mode_machine"] = 0 if self.state is None else self.state.mode_machine
+        unitree_cdr.set_motors(record, "mode", np.full(g1.NUM_MOTORS, MOTOR_ENABLED, dtype=np.uint8))
+        for name, values in (("q", position), ("kp", kp), ("kd", kd)):
+            unitree_cdr.set_motors(record, name, values)
+        if self.config.echo_tick and self.state is not None:
+            record["reserve"][0] = self.state.tick
+        record["crc"] = unitree_cdr.low_cmd_crc(record)
+        return record

@@ -1,0 +1,149 @@
+"""A policy file that has proved itself: readable, for this robot, and giving the very actions that it was exported with."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from vm_core.errors import VmError
+from vm_core.motion_clip import MotionClip
+from vm_core.observation import TERMS
+from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, PolicyContract
+from vm_policy_node.reference import Reference
+
+MAX_FILE_BYTES = 512 * 2**20
+_PICKLE_OPENING = b"\x80"
+_ZIP_OPENING = b"PK\x03\x04"  # torch.save and TorchScript are zips with pickles inside
+
+
+class OnnxPolicy:
+    """The network, its contract and its reference clip.
+
+    Attributes:
+        contract: what the file says of itself, checked against this robot.
+        reference: the embedded clip at the control rate, or None.
+        name: for people and logs.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, contract: PolicyContract, reference: Reference | None):
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._output = session.get_outputs()[0].name
+        self.contract = contract
+        self.reference = reference
+        self.name = contract.name
+
+    @staticmethod
+    def load(path: Path | str) -> OnnxPolicy:
+        """Reads, checks and replays a policy file.
+
+        Raises:
+            VmError: missing or damaged file, a pickle, no contract, another robot, shapes that differ from the
+                contract, unknown terms, or an action that differs from the golden one.
+        """
+        path = Path(path)
+        session = open_session(read_policy_bytes(path), path.name)
+        metadata = session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise VmError(
+                f"{path.name}: no policy contract in the metadata (key {METADATA_KEY!r}); for a policy of "
+                "unitree_rl_lab run `vm-import-policy unitree_rl_lab DIR --out policy.onnx`"
+            )
+        try:
+            contract = PolicyContract.from_json(metadata[METADATA_KEY])
+        except VmError as error:
+            raise VmError(f"{path.name}: {error}") from None
+        _check_terms(contract, path.name)
+        _check_shapes(session, contract, path.name)
+        policy = OnnxPolicy(session, contract, _read_reference(metadata, contract, path.name))
+        policy._replay_golden(path.name)
+        return policy
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Raw action (J,) for one observation (N,)."""
+        feed = {self._input: np.asarray(observation, dtype=np.float32)[None]}
+        return np.asarray(self._session.run([self._output], feed)[0], dtype=np.float64)[0]
+
+    def _replay_golden(self, name: str) -> None:
+        golden = self.contract.golden
+        if golden is None:
+            raise VmError(f"{name}: the contract has no golden pair, so nothing proves that this network is the trained one")
+        if len(golden.observation) != self.contract.observation_size or len(golden.action) != len(
+            self.contract.joint_names
+        ):
+            raise VmError(
+                f"{name}: golden pair of {len(golden.observation)} → {len(golden.action)} numbers; "
+                f"expected {self.contract.observation_size} → {len(self.contract.joint_names)}"
+            )
+        action, wanted = self.act(np.array(golden.observation)), np.array(golden.action)
+        difference = np.abs(action - wanted)
+        worst = int(np.argmax(np.where(np.isfinite(difference), difference, np.inf)))
+        if not difference[worst] <= golden.tolerance:
+            raise VmError(
+                f"{name}: golden pair differs, {self.contract.joint_names[worst]} gives {action[worst]:.6g}, "
+                f"expected {wanted[worst]:.6g} ± {golden.tolerance:g}"
+            )
+
+
+def read_policy_bytes(path: Path) -> bytes:
+    """The file, unless it is missing, huge or could run code."""
+    if not path.is_file():
+        raise VmError(f"{path}: no such policy file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise VmError(f"{path.name}: {path.stat().st_size >> 20} MB; expected an ONNX policy below 512 MB")
+    data = path.read_bytes()
+    if data.startswith((_PICKLE_OPENING, _ZIP_OPENING)):
+        raise VmError(f"{path.name}: a pickle or PyTorch file, which can run code; expected an ONNX file with a contract")
+    return data
+
+
+def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
+    """One-threaded session over a network with a single input; VmError for anything else."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a network of this size is slower on two threads, and the jitter is worse
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many kinds for damaged files
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise VmError(f"{name}: damaged or not an ONNX network ({len(data)} bytes; {reason})") from None
+    if len(session.get_inputs()) != 1 or not session.get_outputs():
+        raise VmError(f"{name}: network has {len(session.get_inputs())} inputs; expected one, the observation")
+    return session
+
+
+def _check_terms(contract: PolicyContract, name: str) -> None:
+    unknown = [term.name for term in contract.observation if term.name not in TERMS]
+    if unknown:
+        raise VmError(f"{name}: unknown observation terms {', '.join(unknown)}; there are {', '.join(sorted(TERMS))}")
+
+
+def _check_shapes(session: onnxruntime.InferenceSession, contract: PolicyContract, name: str) -> None:
+    sides = (
+        ("observation", session.get_inputs()[0], contract.observation_size),
+        ("action", session.get_outputs()[0], len(contract.joint_names)),
+    )
+    for what, node, size in sides:
+        if len(node.shape) != 2 or node.shape[1] != size or node.type != "tensor(float)":
+            raise VmError(
+                f"{name}: {what} {node.name!r} is {node.type} {node.shape}; the contract says tensor(float) [1, {size}]"
+            )
+
+
+def _read_reference(metadata: dict[str, str], contract: PolicyContract, name: str) -> Reference | None:
+    if REFERENCE_KEY not in metadata:
+        if contract.uses_reference:
+            raise VmError(f"{name}: the policy follows a reference clip, but none is embedded (key {REFERENCE_KEY!r})")
+        return None
+    try:
+        data = base64.b64decode(metadata[REFERENCE_KEY], validate=True)
+    except (binascii.Error, ValueError):
+        raise VmError(f"{name}: the embedded reference clip is not base64") from None
+    clip = MotionClip.load(io.BytesIO(data))
+    return Reference.from_clip(clip, contract, name)
