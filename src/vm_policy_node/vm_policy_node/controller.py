@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.reference import Reference
 from vm_policy_node.root_command import CommandConfig, RootCommandMixer
 from vm_policy_node.safety import Answer, Measurement, Needs, SafetyLimits, State, StateMachine, find_trip
-from vm_policy_node.start_pose import StartPoseMove
+from vm_policy_node.start_pose import StartPoseMove, hand_over, pitch_rad
 
 MOTOR_ENABLED = 1
 
@@ -60,7 +60,6 @@ class RobotState:
 
     joint_pos: np.ndarray
     joint_vel: np.ndarray
-    torque: np.ndarray
     quat_wxyz: np.ndarray
     ang_vel_body: np.ndarray
     tick: int
@@ -76,11 +75,10 @@ def read_low_state(data: bytes) -> RobotState:
         VmError: not a LowState.
     """
     record = unitree_cdr.parse_low_state(data)
-    motors = {name: unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS].astype(float) for name in ("q", "dq", "tau_est")}
+    motors = {name: unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS].astype(float) for name in ("q", "dq")}
     return RobotState(
         motors["q"],
         motors["dq"],
-        motors["tau_est"],
         record["imu"]["quaternion"].astype(float),
         record["imu"]["gyroscope"].astype(float),
         int(record["tick"]),
@@ -119,6 +117,7 @@ class Controller:
     def __post_init__(self) -> None:
         contract = self.policy.contract
         self.contract = contract
+        self.limits = replace(self.limits, grid_timeout_s=contract.height_grid_max_age_s)
         self.machine = StateMachine()
         self.needs = Needs(any(t.name == "height_grid" for t in contract.observation), contract.uses_odometry)
         bounds = np.array(contract.command_limits, dtype=float)
@@ -131,7 +130,7 @@ class Controller:
         self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
         self._pressed: frozenset[str] = frozenset()
         self._move: StartPoseMove | None = None
-        self._sent: MotorTargets | None = None
+        self._stood: MotorTargets | None = None
         self._reference: Reference | None = None
         self._last_action = np.zeros(len(contract.joint_names))
         self.run_step = 0
@@ -139,7 +138,9 @@ class Controller:
     # -- inputs ------------------------------------------------------------------------------------------------------
 
     def on_low_state(self, data: bytes, now_s: float) -> None:
-        """Keeps the newest LowState; decoding waits for `step`, ten times rarer."""
+        """Keeps the newest LowState; decoding waits for `step`, ten times rarer. Anything else is dropped and goes stale."""
+        if len(data) != unitree_cdr.LOW_STATE.itemsize or data[:2] != unitree_cdr.CDR_LITTLE_ENDIAN[:2]:
+            return
         self._low_state = _Latest(data, now_s)
 
     def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
@@ -188,7 +189,6 @@ class Controller:
         targets = self._standing(now_s) if self.machine.state == State.STANDING else self._running(now_s, command)
         if targets is None:
             return self._damping_command()
-        self._sent = targets
         return self._low_cmd(targets)
 
     def at_start_pose(self, now_s: float) -> bool:
@@ -261,7 +261,6 @@ class Controller:
             pose, target = reference.joint_pos[0], reference.joint_target[0]
         self._move = StartPoseMove.plan(
             self.state.joint_pos,
-            self.state.torque,
             expand_to_motors(pose, self.contract),
             expand_to_motors(target, self.contract),
         )
@@ -280,7 +279,12 @@ class Controller:
 
     def _standing(self, now_s: float) -> MotorTargets:
         assert self._move is not None
-        return self._move.at(self.machine.time_in_state_s(now_s) / self.config.stand_duration_s)
+        assert self.state is not None
+        reference = self.policy.reference if self.contract.uses_reference else None
+        wanted = 0.0 if reference is None else pitch_rad(reference.root_quat_wxyz[0])
+        share = self.machine.time_in_state_s(now_s) / self.config.stand_duration_s
+        self._stood = self._move.at(share, pitch_rad(self.state.quat_wxyz) - wanted, float(self.state.ang_vel_body[1]))
+        return self._stood
 
     def _running(self, now_s: float, command: np.ndarray) -> MotorTargets | None:
         reference = None if self._reference is None else self._reference.at(self.run_step)
@@ -293,9 +297,9 @@ class Controller:
         self._last_action = action
         target = joint_target_from_action(action, self.contract, None if reference is None else reference.joint_target)
         targets = expand_to_motors(target, self.contract)
-        if self._move is not None:
-            share = min((self.run_step + 1) * self.contract.control_period_s / self.config.blend_s, 1.0)
-            targets = self._move.hand_over(targets, share)
+        share = (self.run_step + 1) * self.contract.control_period_s / self.config.blend_s
+        if self._stood is not None and share < 1.0:
+            targets = hand_over(self._stood, targets, share)
         self.run_step += 1
         return targets
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vm_core import g1
+from vm_core import frames, g1
 from vm_core.action import MotorTargets
 
 STAND_KP = {"hip_pitch": 200.0, "knee": 200.0, "ankle_pitch": 200.0, "ankle_roll": 100.0}
@@ -14,6 +14,11 @@ STAND_KP = {"hip_pitch": 200.0, "knee": 200.0, "ankle_pitch": 200.0, "ankle_roll
 ankles at a policy's 20-40 Nm/rad do not hold it, two at 200 do."""
 STAND_KD = {"hip_pitch": 5.0, "knee": 5.0, "ankle_pitch": 5.0, "ankle_roll": 3.0}
 MAX_SAG_RAD = 0.4
+LEAN_GAIN = 2.0
+LEAN_RATE_GAIN_S = 0.4
+MAX_ANKLE_HELP_RAD = 0.3
+"""Ankle strategy: leaning forward pushes the toes down. Without it the static lean of the soft joints adds up to a fall."""
+_ANKLES = [g1.motor_index(f"{side}_ankle_pitch_joint") for side in ("left", "right")]
 
 
 @dataclass(frozen=True)
@@ -25,37 +30,51 @@ class StartPoseMove:
     pose: np.ndarray
 
     @staticmethod
-    def plan(joint_pos: np.ndarray, torque: np.ndarray, pose: MotorTargets, policy: MotorTargets) -> StartPoseMove:
+    def plan(joint_pos: np.ndarray, pose: MotorTargets, policy: MotorTargets) -> StartPoseMove:
         """Plans the move.
 
         Args:
-            joint_pos: measured positions [rad].
-            torque: measured torques [Nm]; the first target reproduces them, so the take-over is not felt.
+            joint_pos: measured positions [rad], the first target: the motors take over without a push.
             pose: where the joints shall be.
             policy: the policy's target and gains there; its target may carry feed-forward torque.
         """
         kp, kd = np.maximum(policy.kp, _least(STAND_KP)), np.maximum(policy.kd, _least(STAND_KD))
         feed_forward = policy.kp * (policy.position - pose.position)
         goal = MotorTargets(pose.position + feed_forward / np.maximum(kp, 1e-6), kp, kd)
-        held = np.clip(torque, -g1.TORQUE_LIMIT, g1.TORQUE_LIMIT) / np.maximum(kp, 1e-6)
-        return StartPoseMove(joint_pos + held, goal, pose.position)
+        return StartPoseMove(joint_pos.copy(), goal, pose.position)
 
-    def at(self, share: float) -> MotorTargets:
-        """Targets at a share 0..1 of the way; cubic, at rest at both ends."""
+    def at(self, share: float, lean_rad: float = 0.0, lean_rate: float = 0.0) -> MotorTargets:
+        """Targets at a share 0..1 of the way; cubic, at rest at both ends.
+
+        Args:
+            share: of the way.
+            lean_rad: how far the pelvis leans forward of where it shall be [rad].
+            lean_rate: its speed [rad/s].
+        """
         s = min(max(share, 0.0), 1.0)
         s = s * s * (3.0 - 2.0 * s)
-        return MotorTargets(self.start + s * (self.goal.position - self.start), self.goal.kp, self.goal.kd)
-
-    def hand_over(self, policy: MotorTargets, share: float) -> MotorTargets:
-        """Between the standing goal (share 0) and the policy (share 1), in torque: kp·target and gains are blended."""
-        kp = self.goal.kp + share * (policy.kp - self.goal.kp)
-        kd = self.goal.kd + share * (policy.kd - self.goal.kd)
-        push = (1.0 - share) * self.goal.kp * self.goal.position + share * policy.kp * policy.position
-        return MotorTargets(push / np.maximum(kp, 1e-6), kp, kd)
+        position = self.start + s * (self.goal.position - self.start)
+        help_rad = LEAN_GAIN * lean_rad + LEAN_RATE_GAIN_S * lean_rate
+        position[_ANKLES] += np.clip(help_rad, -MAX_ANKLE_HELP_RAD, MAX_ANKLE_HELP_RAD)
+        return MotorTargets(position, self.goal.kp, self.goal.kd)
 
     def is_near(self, joint_pos: np.ndarray) -> bool:
         """Whether every joint is at the start pose, but for its sag under load."""
         return bool(np.max(np.abs(joint_pos - self.pose)) < MAX_SAG_RAD)
+
+
+def hand_over(last: MotorTargets, policy: MotorTargets, share: float) -> MotorTargets:
+    """Between the last standing targets (share 0) and the policy's (share 1), in torque: kp·target and gains are blended."""
+    kp = last.kp + share * (policy.kp - last.kp)
+    kd = last.kd + share * (policy.kd - last.kd)
+    push = (1.0 - share) * last.kp * last.position + share * policy.kp * policy.position
+    return MotorTargets(push / np.maximum(kp, 1e-6), kp, kd)
+
+
+def pitch_rad(quat_wxyz: np.ndarray) -> float:
+    """How far a body leans forward [rad]."""
+    down = frames.quat_rotate_inverse(quat_wxyz, np.array([0.0, 0.0, -1.0]))
+    return float(np.arctan2(down[0], -down[2]))
 
 
 def _least(table: dict[str, float]) -> np.ndarray:
