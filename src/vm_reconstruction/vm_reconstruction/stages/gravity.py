@@ -1,0 +1,66 @@
+"""Which way is down, and where the ground is: from a person who stands and walks upright on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vm_reconstruction.solver.body_problem import POINTS
+
+STRAIGHT_COS = -0.85  # both knees straighter than ~148 deg: the person stands or walks
+HAND_HELD_ROLL_STD, BODY_STD = np.radians(3.0), np.radians(3.0)
+MAX_PRIOR_ROLL = np.radians(10.0)  # beyond it somebody tilted the phone on purpose
+
+
+def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Up (3) in the first camera's axes (x right, y down), from points (T, 17, 3) with trust (T, 17).
+
+    The mean axis from the ankles over the hips to the shoulders while both legs are straight (walking people lean a
+    little into their way, steps forward and back cancel), blended with the habit that phones are held level.
+    """
+    p = {name: points[:, i] for i, name in enumerate(POINTS)}
+    hips, shoulders, ankles = (0.5 * (p[f"left_{n}"] + p[f"right_{n}"]) for n in ("hip", "shoulder", "ankle"))
+    upright = np.ones(len(points), bool)
+    for side in ("left", "right"):
+        upright &= _cosine(p[f"{side}_hip"] - p[f"{side}_knee"], p[f"{side}_ankle"] - p[f"{side}_knee"]) < STRAIGHT_COS
+    upright &= weight.mean(axis=1) > 0.5
+    if upright.sum() < 5:
+        upright = weight.mean(axis=1) > 0.3
+    axes = _unit(hips - ankles) + 0.5 * _unit(shoulders - hips)
+    up = _unit(np.median(_unit(axes[upright]), axis=0))
+    roll = np.arctan2(up[0], -up[1])
+    if abs(roll) < MAX_PRIOR_ROLL:
+        kept = roll * HAND_HELD_ROLL_STD**2 / (HAND_HELD_ROLL_STD**2 + BODY_STD**2)
+        level = np.hypot(up[0], up[1])
+        up = np.array([level * np.sin(kept), -level * np.cos(kept), up[2]])
+    return up
+
+
+def world_from_first(up: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) from the first camera's axes to the world: z up, x horizontally where the camera looks."""
+    forward = np.array([0.0, 0.0, 1.0])
+    x = _unit(forward - up * (forward @ up))
+    return np.stack([x, np.cross(up, x), up])
+
+
+def tilt_deg(up: np.ndarray) -> np.ndarray:
+    """Pitch (positive: the camera looks down) and roll [deg]."""
+    return np.degrees([np.arcsin(-up[2]), np.arctan2(up[0], -up[1])])
+
+
+def ground_origin(points_world: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The origin (3): on the lowest ground that carries a foot, under the person where it is first seen well."""
+    soles = [POINTS.index(f"{side}_{part}") for side in ("left", "right") for part in ("heel", "toe")]
+    z, still = points_world[:-1, soles, 2], planted[:, soles] > 0.5
+    heights = z[still] if still.sum() >= 5 else points_world[:, soles, 2].ravel()
+    low = np.percentile(heights, 5)
+    first = int(np.argmax(weight.mean(axis=1) > 0.5))
+    hips = points_world[first, [POINTS.index("left_hip"), POINTS.index("right_hip")]].mean(axis=0)
+    return np.array([hips[0], hips[1], float(np.median(heights[heights < low + 0.06]))])
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.sum(_unit(a) * _unit(b), axis=-1)
