@@ -11,9 +11,9 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_minloglevel", "2")
 
-import cv2  # noqa: E402
-import mediapipe  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import mediapipe
+import numpy as np
 
 COUNT = 33
 
@@ -51,8 +51,11 @@ def main():
     width, height = header["width"], header["height"]
     size = (width // header["mask_scale"], height // header["mask_scale"])
     pose = mediapipe.solutions.pose.Pose(
-        static_image_mode=header["static"], model_complexity=header["complexity"],
-        enable_segmentation=True, smooth_segmentation=False, min_detection_confidence=0.5,
+        static_image_mode=header["static"],
+        model_complexity=header["complexity"],
+        enable_segmentation=True,
+        smooth_segmentation=False,
+        min_detection_confidence=0.5,
     )
     rows, masks = [], []
     while (data := read_exactly(sys.stdin.buffer, width * height * 3)) is not None:
@@ -64,8 +67,13 @@ def main():
         sys.stdout.flush()
     xy, world, visibility, found = (np.array(column) for column in zip(*rows))
     np.savez_compressed(
-        sys.argv[1], xy_px=xy, world_m=world, visibility=visibility, found=found,
-        masks=np.array(masks), mask_size=np.array(size),
+        sys.argv[1],
+        xy_px=xy,
+        world_m=world,
+        visibility=visibility,
+        found=found,
+        masks=np.array(masks),
+        mask_size=np.array(size),
     )
 
 

@@ -217,4 +217,3 @@ def adapted_lengths(measured: np.ndarray, height_m: float, trust: float = 0.6, l
     ratio = 1.0 + np.clip(trust * (mean / np.median(mean) - 1.0), -limit, limit)
     stature = [groups.index(tuple(sorted(pair))) for pair in (("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))]
     return table * ratio * table[stature].sum() / (table * ratio)[stature].sum()
-

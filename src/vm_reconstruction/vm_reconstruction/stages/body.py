@@ -18,9 +18,9 @@ from vm_reconstruction.solver import body_problem
 from vm_reconstruction.solver.body_problem import POINTS, BodyProblem, Noise
 from vm_reconstruction.stages import gravity
 from vm_reconstruction.stages.camera import CameraMotion
-from vm_reconstruction.stages.stillness import planted_points
 from vm_reconstruction.stages.frames import FrameSource
 from vm_reconstruction.stages.landmarks import inside
+from vm_reconstruction.stages.stillness import planted_points
 
 _LANDMARKS = {name: (name.replace("_toe", "_foot_index"),) for name in POINTS} | {"head": ("left_ear", "right_ear")}
 SOLVES = 3  # lengths free, then with lengths and contacts, then with the contacts of the better solution

@@ -70,9 +70,7 @@ def run(out: Path, progress: FrameProgress) -> CameraMotion:
     rotations = _smoothed(np.array(tracker.rotations))
     if np.max(np.linalg.norm(rotvec_from_quat(quat_from_matrix(rotations)), axis=-1)) < STATIC_RAD:
         rotations = np.broadcast_to(np.eye(3), rotations.shape).copy()
-    motion = CameraMotion(
-        K, rotations, np.array(tracker.residuals), np.array(tracker.counts), f"{source.focal_source}"
-    )
+    motion = CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), f"{source.focal_source}")
     if np.median(motion.residual_px) > 4.0:
         warn(f"the camera travels: rotation leaves {np.median(motion.residual_px):.1f} px; positions will be off")
     motion.save(out / "stages" / "camera.npz")

@@ -1,0 +1,70 @@
+"""`vm-reconstruct VIDEO --height 1.75 --out DIR`: from a video to a G1 clip, a scene and a report."""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy: banded LAPACK is an order of magnitude slower with several threads on a busy machine.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from vm_core import command_line
+from vm_reconstruction import pipeline
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """From a video of one person to a G1 clip, the scene under it and a report.
+
+    Attributes:
+        video: a video file or a folder of images (in the order of their names).
+        height: the person's height [m], 0.8 to 2.5; everything metric hangs on it.
+        out: folder for the results; run again to go on or to redo what changed.
+        scale: robot shrinks motion and scene to the G1's size, human leaves the scene as it is.
+        fov: angle of view along the longer image side [deg]; by default from metadata, else assumed.
+        fps: frames a second, where the file does not say it rightly (a folder of images counts as 30).
+        until: stop after this stage.
+    """
+
+    video: Annotated[Path, tyro.conf.Positional]
+    height: float
+    out: Path
+    scale: Literal["robot", "human"] = "robot"
+    fov: float | None = None
+    fps: float | None = None
+    until: str = "report"
+
+
+def _main() -> int:
+    arguments = tyro.cli(Arguments, prog="vm-reconstruct")
+    config = pipeline.ReconstructionConfig(
+        video=arguments.video,
+        out=arguments.out,
+        height_m=arguments.height,
+        scale=arguments.scale,
+        fov_deg=arguments.fov,
+        fps=arguments.fps,
+        until=arguments.until,
+    )
+    out = pipeline.run(config)
+    print(f"results: {out}", file=sys.stdout)
+    report = out / "report.html"
+    if report.exists():
+        print(f"report:  {report}")
+    return 0
+
+
+def main() -> None:
+    """Entry point of vm-reconstruct."""
+    command_line.run(_main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The one ordered list of stages from a video to clip, scene and report.
+
+Each stage reads files and writes files (to a temporary name, then renamed). manifest.json keeps the hash of everything a
+stage depends on: its inputs' content, its parameters and its source code. A rerun does only what changed; a killed run
+goes on with the stage that it was in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
+
+from vm_reconstruction import body_model
+from vm_reconstruction.frontends import mediapipe_pose
+from vm_reconstruction.frontends.pose_frontend import PoseFrontend
+from vm_reconstruction.manifest import Manifest, combined_hash, content_hash
+from vm_reconstruction.progress import FrameProgress
+from vm_reconstruction.solver import banded, body_problem
+from vm_reconstruction.stages import body, camera, contacts, frames, gravity, landmarks, scene, stillness
+
+FRAMES = "stages/frames.json"
+LANDMARKS = "stages/landmarks.npz"
+CAMERA = "stages/camera.npz"
+BODY = "stages/body.npz"
+HUMAN = "human.npz"
+HUMAN_SCENE = "stages/scene"
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """What a run is asked for.
+
+    Attributes:
+        video: video file or folder of images.
+        out: result folder; made when absent.
+        height_m: the person's height, the ruler of everything metric [m].
+        scale: whether the clip's scene is shrunk to the robot's size or left at the human's.
+        fov_deg: angle of view along the longer image side [deg]; None: metadata, else assumed.
+        fps: frames a second; None: the file's own.
+        until: last stage to run.
+    """
+
+    video: Path
+    out: Path
+    height_m: float
+    scale: Literal["robot", "human"] = "robot"
+    fov_deg: float | None = None
+    fps: float | None = None
+    until: str = "report"
+
+    def __post_init__(self) -> None:
+        body_model.check_height(self.height_m)
+        if self.scale not in ("robot", "human"):
+            raise VmError(f"--scale {self.scale!r}: expected robot or human")
+        if self.fps is not None and not 1.0 <= self.fps <= 1000.0:
+            raise VmError(f"--fps {self.fps}: expected 1 to 1000")
+        if self.until not in STAGE_NAMES:
+            raise VmError(f"no stage {self.until!r}; the stages are: {', '.join(STAGE_NAMES)}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step: `run` reads `inputs` and writes `outputs` (paths in the result folder).
+
+    Attributes:
+        name: as in manifest.json and on the progress bar.
+        run: does it.
+        inputs, outputs: files or folders, relative to the result folder; the video is an input where `reads_video`.
+        params: the part of the config that matters.
+        code: modules whose source belongs to the hash.
+    """
+
+    name: str
+    run: Callable[[], object]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    params: dict = field(default_factory=dict)
+    code: tuple = ()
+    reads_video: bool = False
+
+
+STAGE_NAMES = ("frames", "landmarks", "camera", "body", "contacts", "scene", "retarget", "report")
+
+
+def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
+    """The ordered list."""
+    out, height = config.out, {"height_m": config.height_m}
+    solver = (body, gravity, stillness, banded, body_problem, body_model)
+    return [
+        Stage(
+            "frames",
+            lambda: frames.run(config.video, out, config.fov_deg, config.fps),
+            (),
+            (FRAMES,),
+            {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps},
+            (frames,),
+            True,
+        ),
+        Stage(
+            "landmarks",
+            lambda: _with_bar("landmarks", out, lambda bar: landmarks.run(out, frontend, bar)),
+            (FRAMES,),
+            (LANDMARKS,),
+            {"frontend": type(frontend).__name__},
+            (landmarks, mediapipe_pose),
+            True,
+        ),
+        Stage(
+            "camera",
+            lambda: _with_bar("camera", out, lambda bar: camera.run(out, bar)),
+            (FRAMES, LANDMARKS),
+            (CAMERA,),
+            code=(camera,),
+            reads_video=True,
+        ),
+        Stage(
+            "body",
+            lambda: _with_bar("body", out, lambda bar: body.run(out, config.height_m, bar)),
+            (FRAMES, LANDMARKS, CAMERA),
+            (BODY,),
+            height,
+            solver,
+        ),
+        Stage(
+            "contacts",
+            lambda: contacts.run(out, config.height_m),
+            (FRAMES, BODY),
+            (HUMAN,),
+            height,
+            (contacts, stillness, body_model),
+        ),
+        Stage("scene", lambda: scene.run(out), (HUMAN,), (HUMAN_SCENE,), code=(scene, stillness)),
+        Stage(
+            "retarget",
+            lambda: _retarget(out, config.scale),
+            (HUMAN, HUMAN_SCENE),
+            ("clip.npz", "scene"),
+            {"scale": config.scale},
+            (_package("vm_reconstruction.retarget"),),
+        ),
+        Stage(
+            "report",
+            lambda: _report(out, config.video),
+            (FRAMES, LANDMARKS, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene"),
+            ("report.html",),
+            code=(_package("vm_reconstruction.report"),),
+            reads_video=True,
+        ),
+    ]
+
+
+def run(config: ReconstructionConfig, frontend: PoseFrontend | None = None) -> Path:
+    """Does every stage that is not done yet; returns the result folder.
+
+    Raises:
+        VmError: the video or a parameter cannot be used; results of earlier stages stay.
+    """
+    if not config.video.exists():
+        raise VmError(f"no video at {config.video}; expected a video file or a folder of images")
+    if config.out.exists() and not config.out.is_dir():
+        raise VmError(f"{config.out} is a file; expected a folder for the results")
+    config.out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(config.out / "config.json") as temporary:
+        temporary.write_text(json.dumps(config_as_dict(config), indent=1))
+    manifest = Manifest.load(config.out / "manifest.json")
+    video_hash = content_hash(config.video)
+    todo = stages(config, frontend or mediapipe_pose.MediapipePose())[: STAGE_NAMES.index(config.until) + 1]
+    with tqdm(total=len(todo), desc="stages", unit="stage", file=sys.stderr, dynamic_ncols=True) as bar:
+        for stage in todo:
+            bar.set_postfix_str(stage.name)
+            _run_stage(stage, manifest, config.out, video_hash)
+            bar.update()
+    return config.out
+
+
+def _run_stage(stage: Stage, manifest: Manifest, out: Path, video_hash: str) -> None:
+    inputs = {path: content_hash(out / path) for path in stage.inputs}
+    code = [
+        content_hash(module if isinstance(module, Path) else Path(inspect.getfile(module))) for module in stage.code
+    ]
+    input_hash = combined_hash(inputs, stage.params, code, video_hash if stage.reads_video else "")
+    if manifest.is_done(stage.name, input_hash, out):
+        return
+    began = time.monotonic()
+    stage.run()
+    manifest.record(stage.name, input_hash, out, stage.outputs, time.monotonic() - began)
+
+
+def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> None:
+    with FrameProgress(name, frames.FrameSource.load(out / FRAMES).num_frames) as bar:
+        work(bar)
+
+
+def _retarget(out: Path, scale: str) -> None:
+    from vm_reconstruction import retarget  # heavy: MuJoCo and mink
+
+    retarget.run_stage(out, scale)
+
+
+def _report(out: Path, video: Path) -> None:
+    from vm_reconstruction import report  # heavy: rendering
+
+    report.run_stage(out, video)
+
+
+def _package(name: str) -> Path:
+    """Source of a module or package, without importing it."""
+    base = Path(__file__).parent / name.rpartition(".")[2]
+    return base if base.is_dir() else base.with_suffix(".py")
+
+
+def config_as_dict(config: ReconstructionConfig) -> dict:
+    """The resolved config, JSON values."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
