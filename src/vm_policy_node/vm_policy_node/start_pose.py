@@ -9,13 +9,13 @@ import numpy as np
 from vm_core import frames, g1
 from vm_core.action import MotorTargets
 
-STAND_KP = {"hip_pitch": 200.0, "knee": 200.0, "ankle_pitch": 200.0, "ankle_roll": 100.0}
+STAND_KP = {"hip_pitch": 200.0, "knee": 200.0, "ankle_pitch": 150.0, "ankle_roll": 100.0}
 """Least gains [Nm/rad] while standing. A 33 kg body with its centre at 0.7 m falls like a spring of -230 Nm/rad; two
-ankles at a policy's 20-40 Nm/rad do not hold it, two at 200 do."""
+ankles at a policy's 20-40 Nm/rad do not hold it, two at 150 do, with the ankle strategy below."""
 STAND_KD = {"hip_pitch": 5.0, "knee": 5.0, "ankle_pitch": 5.0, "ankle_roll": 3.0}
 MAX_SAG_RAD = 0.4
-LEAN_GAIN = 2.0
-LEAN_RATE_GAIN_S = 0.4
+LEAN_GAIN = 1.5
+LEAN_RATE_GAIN_S = 0.1
 MAX_ANKLE_HELP_RAD = 0.3
 """Ankle strategy: leaning forward pushes the toes down. Without it the static lean of the soft joints adds up to a fall."""
 _ANKLES = [g1.motor_index(f"{side}_ankle_pitch_joint") for side in ("left", "right")]

@@ -1,0 +1,134 @@
+"""Starts the nodes as processes of one group each, prefixes what they print, and ends all of them together."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vm_core.errors import VmError
+from vm_policy_node.bringup.nodes import NodeSpec, Parameter
+
+_POLL_S = 0.1
+_GRACE_S = 8.0
+_DISCOVERY_PORT, _PORTS_A_DOMAIN, _DOMAINS = 7400, 250, 100
+_UNICAST_OFFSET = 10
+
+
+def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
+    """Runs until a node that ends all is done, one fails, the time is over or Ctrl-C comes.
+
+    Returns:
+        0, or the exit code of the first node that failed.
+
+    Raises:
+        VmError: an executable is not installed.
+        KeyboardInterrupt: after all nodes have ended.
+    """
+    commands = [(node, node_command(node)) for node in nodes]
+    environment = os.environ | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    running: list[tuple[NodeSpec, subprocess.Popen]] = []
+    try:
+        for node, command in commands:
+            running.append((node, _start(node, command, environment)))
+        return _watch(running, time.monotonic() + timeout_s if timeout_s else None)
+    finally:
+        _end([process for _, process in running])
+
+
+def node_command(node: NodeSpec) -> list[str]:
+    """The command line of a node, under the wheel install's ROS environment unless a full ROS 2 is sourced."""
+    own = Path(sys.executable).parent
+    script = _find(own, node.executable)
+    arguments = [part for name, value in node.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
+    command = [script, "--ros-args", *arguments]
+    if os.environ.get("ROS_DISTRO"):
+        return command
+    return [_find(own, "vm-ros-env"), *command]
+
+
+def pick_domain_id() -> str:
+    """`$ROS_DOMAIN_ID` if set, else a domain whose first participant's UDP port is free on this machine."""
+    given = os.environ.get("ROS_DOMAIN_ID")
+    if given:
+        return given
+    start = random.randrange(_DOMAINS)
+    for domain in (1 + (start + k) % _DOMAINS for k in range(_DOMAINS)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", _DISCOVERY_PORT + _PORTS_A_DOMAIN * domain + _UNICAST_OFFSET))
+                return str(domain)
+            except OSError:
+                continue
+    raise VmError(f"no free ROS domain among 1..{_DOMAINS}; set ROS_DOMAIN_ID")
+
+
+def _find(folder: Path, script: str) -> str:
+    beside = folder / script
+    found = str(beside) if beside.is_file() else shutil.which(script)
+    if found is None:
+        raise VmError(f"{script} is not installed beside {Path(sys.executable).name}; run `make setup`, then `vm-doctor`")
+    return found
+
+
+def _yaml(value: Parameter) -> str:
+    return json.dumps(value)  # JSON is YAML; quotes keep a path from being read as a number
+
+
+def _start(node: NodeSpec, command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that Ctrl-C reaches them once, through us
+    )
+    threading.Thread(target=_relay, args=(node.name, process), daemon=True).start()
+    return process
+
+
+def _relay(name: str, process: subprocess.Popen) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"[{name}] {line.rstrip()}", flush=True)
+
+
+def _watch(running: list[tuple[NodeSpec, subprocess.Popen]], until_s: float | None) -> int:
+    while until_s is None or time.monotonic() < until_s:
+        for node, process in running:
+            code = process.poll()
+            if code is None:
+                continue
+            if code == 0 and node.ends_all:
+                return 0
+            print(f"[{node.name}] ended with exit code {code}; ending the others", flush=True)
+            return code or 1
+        time.sleep(_POLL_S)
+    return 0
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    """Interrupts, then terminates, then kills what is left."""
+    for number, grace_s in ((signal.SIGINT, _GRACE_S), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
+        alive = [process for process in processes if process.poll() is None]
+        for process in reversed(alive):  # the policy first, so that it can still damp the robot
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                pass
+        limit_s = time.monotonic() + grace_s
+        while time.monotonic() < limit_s and any(process.poll() is None for process in alive):
+            time.sleep(_POLL_S)

@@ -1,0 +1,68 @@
+"""Between ROS messages and the plain records of the controller. xyzw quaternions exist only here."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from nav_msgs.msg import Odometry
+from vm_msgs.msg import HeightGrid, PolicyStatus
+
+from vm_core import frames
+from vm_core.height_grid import HeightGridSpec
+from vm_policy_node.controller import Controller, Grid
+from vm_policy_node.safety import State
+
+
+def grid_from_msg(msg: HeightGrid) -> Grid:
+    """Torso height and terrain heights of a HeightGrid; a message of contradicting sizes is caught by the controller."""
+    resolution = float(msg.resolution) if 0.0 < msg.resolution < 10.0 else 1e-3
+    spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution)
+    return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec)
+
+
+def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Position (3,) [m], orientation (4,) wxyz and velocity (3,) [m/s] in the odometry's frame.
+
+    A twist is given in the child frame (REP-105), here the pelvis.
+    """
+    p, q, v = msg.pose.pose.position, msg.pose.pose.orientation, msg.twist.twist.linear
+    quat = np.array([q.w, q.x, q.y, q.z])
+    return np.array([p.x, p.y, p.z]), quat, frames.quat_rotate(quat, np.array([v.x, v.y, v.z]))
+
+
+def status_msg(controller: Controller, stamp: Time, now_s: float, period_ms: float, inference_ms: float) -> PolicyStatus:
+    """The controller's state for people and benchmarks."""
+    msg = PolicyStatus()
+    msg.header.stamp = stamp
+    msg.header.frame_id = "pelvis"
+    msg.state = int(controller.machine.state)
+    msg.policy = controller.policy.name
+    msg.cause = controller.machine.cause or controller.trip or ""
+    msg.state_tick = 0 if controller.state is None else controller.state.tick
+    msg.period_ms, msg.inference_ms = period_ms, inference_ms
+    msg.state_age_ms = controller.age_ms("state", now_s)
+    msg.grid_age_ms = controller.age_ms("grid", now_s)
+    msg.clip_phase = float(controller.clip_phase)
+    msg.command = controller.command.value.astype(np.float32)
+    return msg
+
+
+def diagnostics_msg(controller: Controller, stamp: Time, now_s: float, figures: dict[str, float]) -> DiagnosticArray:
+    """One status: ERROR while damping, WARN while something keeps the robot from standing, else OK."""
+    status = DiagnosticStatus(name="vm_policy_node: control", hardware_id="g1")
+    level, message = DiagnosticStatus.OK, controller.machine.state.name
+    if controller.machine.state == State.DAMPING:
+        level, message = DiagnosticStatus.ERROR, f"DAMPING: {controller.machine.cause}"
+    elif controller.trip:
+        level, message = DiagnosticStatus.WARN, f"{controller.machine.state.name}: {controller.trip}"
+    status.level, status.message = level, message
+    ages = {f"{what}_age_ms": controller.age_ms(what, now_s) for what in ("state", "grid", "odometry")}
+    values = {"policy": controller.policy.name, "command_source": controller.command.source}
+    numbers = {key: f"{value:.2f}" for key, value in (figures | ages).items() if not math.isnan(value)}
+    status.values = [KeyValue(key=key, value=value) for key, value in (values | numbers).items()]
+    msg = DiagnosticArray(status=[status])
+    msg.header.stamp = stamp
+    return msg
