@@ -36,7 +36,10 @@ def planted_points(points: np.ndarray, fps: float) -> np.ndarray:
 
 
 def steady(flags: np.ndarray, min_frames: float, max_gap: float | None = None) -> np.ndarray:
-    """Flags (T,) without gaps of up to max_gap (half of min_frames) and then without runs shorter than min_frames."""
+    """Flags (T,) without gaps of up to max_gap (half of min_frames) and then without runs shorter than min_frames.
+
+    A run that touches the first or last frame stays: it may go on outside the video.
+    """
     length = max(1, round(min_frames))
     gap = max(1, length // 2 if max_gap is None else round(max_gap))
     margin = max(length, gap)
