@@ -1,0 +1,43 @@
+# Two commands: `make demo` and `make test`. Everything else helps them.
+VIDEO ?=
+HEIGHT ?= 1.75
+ONLY ?= loop
+OUT ?= out/demo
+VENV := .venv
+RUN := $(VENV)/bin/vm-ros-env
+PYTHON3 ?= $(firstword $(shell command -v python3.11 python3 python))
+# one thread a numeric library: two make everything slower on two cores
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test check bench clean
+
+help:
+	@echo "make demo [VIDEO=my.mp4 HEIGHT=1.78]  set-up, then video -> clip + scene -> G1 in simulation, a report"
+	@echo "make test                             set-up, then every test"
+	@echo "make check                            ruff, pyright, import rules, links in the docs"
+	@echo "make bench [ONLY=loop]                figures as JSON lines"
+	@echo "make setup                            virtual environments, ROS 2 from wheels, message packages"
+	@echo "make clean                            remove builds and results (environments stay; CLEAN_ALL=1: those too)"
+
+setup:
+	@$(PYTHON3) requirements/install.py
+
+demo: setup
+	@$(RUN) vm-demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)" --height $(HEIGHT))
+
+test: setup
+	@$(RUN) python -m pytest -q tests
+
+check: setup
+	@$(VENV)/bin/ruff check src tests requirements launch
+	@$(VENV)/bin/ruff format --check src tests requirements launch
+	@$(RUN) pyright
+	@$(VENV)/bin/python -m pytest -q tests/contract/test_import_rules.py tests/contract/test_docs_links.py
+
+bench: setup
+	@$(RUN) python tests/benchmarks/run.py --only $(ONLY)
+
+clean:
+	rm -rf build install log out runs .pytest_cache .ruff_cache .hypothesis .setup/message_packages.done
+	$(if $(CLEAN_ALL),rm -rf .venv .venv-mediapipe .setup)
