@@ -1,12 +1,12 @@
 """`ros2 launch vm_policy_node g1.launch.py sim:=true policy:=FILE`: the list of vm_policy_node.bringup.nodes."""
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from vm_policy_node.bringup.nodes import System, node_list
 
 ARGUMENTS = {
@@ -42,6 +42,7 @@ def _nodes(context):
 def generate_launch_description():
     """Declares the arguments and starts the list; the end of one node ends all."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, (default, text) in ARGUMENTS.items()
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])

@@ -23,9 +23,7 @@ class SimulatedRobot:
 
     def __init__(self) -> None:
         spec = load_g1_spec()
-        spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05], contype=1, conaffinity=1, condim=3
-        )
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05], contype=1, conaffinity=1, condim=3)
         self.model = spec.compile()
         self.model.opt.timestep = 0.004
         self.data = mujoco.MjData(self.model)

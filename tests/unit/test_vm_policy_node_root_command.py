@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from vm_policy_node.root_command import CommandConfig, RootCommandMixer, with_deadzone
 
 LOWER, UPPER = np.array([-0.5, -0.3, -0.2]), np.array([1.0, 0.3, 0.2])

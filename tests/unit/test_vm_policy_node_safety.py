@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vm_core import frames, g1
 from vm_policy_node.safety import Measurement, Needs, SafetyLimits, State, StateMachine, find_trip
 

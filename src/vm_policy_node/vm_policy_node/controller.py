@@ -47,7 +47,7 @@ class ControllerConfig:
 
 @dataclass(frozen=True)
 class Grid:
-    """What the height-map node sent: torso height [m], terrain height (cells,) [m] with NaN, and the grid's geometry."""
+    """A height grid: torso height [m], terrain height (cells,) [m] with NaN where unknown, geometry."""
 
     torso_height: float
     terrain_height: np.ndarray
@@ -138,7 +138,7 @@ class Controller:
     # -- inputs ------------------------------------------------------------------------------------------------------
 
     def on_low_state(self, data: bytes, now_s: float) -> None:
-        """Keeps the newest LowState; decoding waits for `step`, ten times rarer. Anything else is dropped and goes stale."""
+        """Keeps the newest LowState; decoding waits for `step`, ten times rarer. Other bytes are dropped."""
         if len(data) != unitree_cdr.LOW_STATE.itemsize or data[:2] != unitree_cdr.CDR_LITTLE_ENDIAN[:2]:
             return
         self._low_state = _Latest(data, now_s)
@@ -206,11 +206,15 @@ class Controller:
 
     @property
     def clip_phase(self) -> float:
-        """How far the reference has run, 0..1; 0 without one."""
+        """How far the reference has run, 0..1; -1 without one."""
         reference = self.policy.reference
-        if reference is None or self.machine.state != State.RUNNING:
-            return 0.0
-        return min(self.run_step / max(reference.num_frames - 1, 1), 1.0)
+        return -1.0 if reference is None else min(self.run_step / max(reference.num_frames - 1, 1), 1.0)
+
+    @property
+    def pelvis_pos(self) -> np.ndarray | None:
+        """Newest pelvis position (3,) from odometry [m], or None."""
+        odometry = self._odometry.value
+        return odometry.pos if isinstance(odometry, _Odometry) else None
 
     def _read_remote(self, now_s: float) -> None:
         if self.state is None or not self.state.crc_ok:

@@ -151,7 +151,9 @@ def _symmetric_clip(clip: Any) -> float | None:
     return float(abs(bounds[0, 0]))
 
 
-def _terms(observations: dict[str, Any], offset: tuple[float, ...], deploy: dict[str, Any]) -> tuple[ObservationTerm, ...]:
+def _terms(
+    observations: dict[str, Any], offset: tuple[float, ...], deploy: dict[str, Any]
+) -> tuple[ObservationTerm, ...]:
     unknown = [key for key in observations if key not in _TERM_SIZES]
     if unknown:
         raise VmError(f"unknown observation terms {', '.join(unknown)}; known: {', '.join(_TERM_SIZES)}")
@@ -175,14 +177,16 @@ def _record_golden(data: bytes, contract: PolicyContract) -> GoldenPair:
     if len(shape) != 2 or shape[1] != contract.observation_size:
         raise VmError(f"policy.onnx takes {shape}; deploy.yaml's terms give [1, {contract.observation_size}]")
     observation = np.random.default_rng(_GOLDEN_SEED).normal(0.0, 0.5, contract.observation_size).astype(np.float32)
-    action = OnnxPolicy(session, contract, None).act(observation)
+    action = OnnxPolicy(session, contract).act(observation)
     return GoldenPair(tuple(observation.tolist()), tuple(action.tolist()))
 
 
 def _main() -> None:
     request = tyro.cli(ImportPolicy, prog="vm-import-policy")
     contract = import_unitree_rl_lab(request.folder, request.out, request.name)
-    print(f"{request.out}: {len(contract.joint_names)} joints, {contract.observation_size} observations, golden pair recorded")
+    print(
+        f"{request.out}: {len(contract.joint_names)} joints, {contract.observation_size} observations, golden pair recorded"
+    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A policy file that has proved itself: readable, for this robot, and giving the very actions that it was exported with."""
+"""A policy file that has proved itself: readable, for this robot, giving the very actions it was exported with."""
 
 from __future__ import annotations
 
@@ -26,16 +26,24 @@ class OnnxPolicy:
 
     Attributes:
         contract: what the file says of itself, checked against this robot.
-        reference: the embedded clip at the control rate, or None.
+        clip: the embedded reference clip, or None.
+        reference: the same at the control rate in the policy's joint order.
         name: for people and logs.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, contract: PolicyContract, reference: Reference | None):
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        contract: PolicyContract,
+        clip: MotionClip | None = None,
+        file_name: str = "policy",
+    ) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
         self.contract = contract
-        self.reference = reference
+        self.clip = clip
+        self.reference = None if clip is None else Reference.from_clip(clip, contract, file_name)
         self.name = contract.name
 
     @staticmethod
@@ -48,7 +56,7 @@ class OnnxPolicy:
         """
         path = Path(path)
         session = open_session(read_policy_bytes(path), path.name)
-        metadata = session.get_modelmeta().custom_metadata_map
+        metadata = _read_metadata(session, path.name)
         if METADATA_KEY not in metadata:
             raise VmError(
                 f"{path.name}: no policy contract in the metadata (key {METADATA_KEY!r}); for a policy of "
@@ -60,7 +68,10 @@ class OnnxPolicy:
             raise VmError(f"{path.name}: {error}") from None
         _check_terms(contract, path.name)
         _check_shapes(session, contract, path.name)
-        policy = OnnxPolicy(session, contract, _read_reference(metadata, contract, path.name))
+        clip = _read_clip(metadata, path.name)
+        if clip is None and contract.uses_reference:
+            raise VmError(f"{path.name}: the policy follows a reference clip, but none is embedded ({REFERENCE_KEY!r})")
+        policy = OnnxPolicy(session, contract, clip, path.name)
         policy._replay_golden(path.name)
         return policy
 
@@ -72,7 +83,9 @@ class OnnxPolicy:
     def _replay_golden(self, name: str) -> None:
         golden = self.contract.golden
         if golden is None:
-            raise VmError(f"{name}: the contract has no golden pair, so nothing proves that this network is the trained one")
+            raise VmError(
+                f"{name}: the contract has no golden pair, so nothing proves that this is the trained network"
+            )
         if len(golden.observation) != self.contract.observation_size or len(golden.action) != len(
             self.contract.joint_names
         ):
@@ -80,7 +93,12 @@ class OnnxPolicy:
                 f"{name}: golden pair of {len(golden.observation)} → {len(golden.action)} numbers; "
                 f"expected {self.contract.observation_size} → {len(self.contract.joint_names)}"
             )
-        action, wanted = self.act(np.array(golden.observation)), np.array(golden.action)
+        try:
+            action, wanted = self.act(np.array(golden.observation)), np.array(golden.action)
+        except Exception as error:  # a damaged graph may open and still not run
+            raise VmError(f"{name}: the network does not run ({str(error).splitlines()[0][:120]})") from None
+        if action.shape != wanted.shape:
+            raise VmError(f"{name}: the network gives {action.shape} numbers; expected {wanted.shape}")
         difference = np.abs(action - wanted)
         worst = int(np.argmax(np.where(np.isfinite(difference), difference, np.inf)))
         if not difference[worst] <= golden.tolerance:
@@ -98,7 +116,9 @@ def read_policy_bytes(path: Path) -> bytes:
         raise VmError(f"{path.name}: {path.stat().st_size >> 20} MB; expected an ONNX policy below 512 MB")
     data = path.read_bytes()
     if data.startswith((_PICKLE_OPENING, _ZIP_OPENING)):
-        raise VmError(f"{path.name}: a pickle or PyTorch file, which can run code; expected an ONNX file with a contract")
+        raise VmError(
+            f"{path.name}: a pickle or PyTorch file, which can run code; expected ONNX with a contract"
+        )
     return data
 
 
@@ -116,6 +136,13 @@ def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
     if len(session.get_inputs()) != 1 or not session.get_outputs():
         raise VmError(f"{name}: network has {len(session.get_inputs())} inputs; expected one, the observation")
     return session
+
+
+def _read_metadata(session: onnxruntime.InferenceSession, name: str) -> dict[str, str]:
+    try:
+        return session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError:
+        raise VmError(f"{name}: damaged metadata (not UTF-8); expected a policy contract in it") from None
 
 
 def _check_terms(contract: PolicyContract, name: str) -> None:
@@ -136,14 +163,11 @@ def _check_shapes(session: onnxruntime.InferenceSession, contract: PolicyContrac
             )
 
 
-def _read_reference(metadata: dict[str, str], contract: PolicyContract, name: str) -> Reference | None:
+def _read_clip(metadata: dict[str, str], name: str) -> MotionClip | None:
     if REFERENCE_KEY not in metadata:
-        if contract.uses_reference:
-            raise VmError(f"{name}: the policy follows a reference clip, but none is embedded (key {REFERENCE_KEY!r})")
         return None
     try:
         data = base64.b64decode(metadata[REFERENCE_KEY], validate=True)
     except (binascii.Error, ValueError):
         raise VmError(f"{name}: the embedded reference clip is not base64") from None
-    clip = MotionClip.load(io.BytesIO(data))
-    return Reference.from_clip(clip, contract, name)
+    return MotionClip.load(io.BytesIO(data))

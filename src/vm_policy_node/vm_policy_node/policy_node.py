@@ -7,10 +7,12 @@ very moment; a timer steps instead when no state comes, because the watchdog mus
 from __future__ import annotations
 
 import gc
+import json
 import signal
 import sys
 import time
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -24,10 +26,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowCmd, LowState
-from vm_msgs.msg import HeightGrid, PolicyStatus
 
 from vm_core import command_line
+from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_policy_node import ros_conversions
 from vm_policy_node.controller import Controller, ControllerConfig
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -45,6 +48,7 @@ PARAMETERS: dict[str, tuple[object, str]] = {
     "grid_topic": ("/height_grid", "vm_msgs/HeightGrid in"),
     "odometry_topic": ("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
     "cmd_vel_topic": ("/cmd_vel", "geometry_msgs/Twist in"),
+    "report": ("", "JSON file to write when the node ends"),
     "auto_stand": (False, "stand as soon as nothing trips; for simulation"),
     "auto_run": (False, "run as soon as the start pose is reached; for simulation"),
     "dry_run": (False, "compute everything, send no LowCmd"),
@@ -76,7 +80,9 @@ class PolicyNode(Node):
         self._auto_stand, self._auto_run = self._get("auto_stand"), self._get("auto_run")
         self._told: tuple[State, str] = (State.IDLE, "")
         self._make_topics()
-        self.get_logger().info(f"policy {self._controller.policy.name}: {1.0 / self._period_s:.0f} Hz, golden pair matches")
+        self.get_logger().info(
+            f"policy {self._controller.policy.name}: {1.0 / self._period_s:.0f} Hz, golden pair matches"
+        )
 
     def _get(self, name: str):
         return self.get_parameter(name).value
@@ -177,7 +183,9 @@ class PolicyNode(Node):
         self._diagnostics.publish(ros_conversions.diagnostics_msg(self._controller, stamp, time.monotonic(), figures))
 
     def end(self) -> None:
-        """Leaves the motors sinking, not holding the last target."""
+        """Leaves the motors sinking, not holding the last target, and writes the report."""
+        if self._get("report"):
+            self._write_report(Path(self._get("report")))
         if self._controller.machine.state == State.IDLE or self._dry_run:
             return
         self._controller.machine.damp(time.monotonic(), "the node ends")
@@ -186,6 +194,20 @@ class PolicyNode(Node):
             if record is not None:
                 self._low_cmd.publish(record.tobytes())
             time.sleep(0.01)
+
+    def _write_report(self, path: Path) -> None:
+        machine, pelvis = self._controller.machine, self._controller.pelvis_pos
+        report = {
+            "policy": self._controller.policy.name,
+            "state": machine.state.name,
+            "cause": machine.cause,
+            "clip_phase": self._controller.clip_phase,
+            "pelvis_pos_world": None if pelvis is None else pelvis.tolist(),
+            "period_p99_ms": float(np.percentile(self._periods_ms, 99)) if self._periods_ms else None,
+            "inference_p99_ms": float(np.percentile(self._inference_ms, 99)) if self._inference_ms else None,
+        }
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def _as_interrupt(*_: object) -> None:

@@ -8,16 +8,16 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
-from vm_msgs.msg import HeightGrid, PolicyStatus
 
 from vm_core import frames
 from vm_core.height_grid import HeightGridSpec
+from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_policy_node.controller import Controller, Grid
 from vm_policy_node.safety import State
 
 
 def grid_from_msg(msg: HeightGrid) -> Grid:
-    """Torso height and terrain heights of a HeightGrid; a message of contradicting sizes is caught by the controller."""
+    """The grid of a message; contradicting sizes are caught by the controller."""
     resolution = float(msg.resolution) if 0.0 < msg.resolution < 10.0 else 1e-3
     spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution)
     return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec)
@@ -33,7 +33,9 @@ def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array([p.x, p.y, p.z]), quat, frames.quat_rotate(quat, np.array([v.x, v.y, v.z]))
 
 
-def status_msg(controller: Controller, stamp: Time, now_s: float, period_ms: float, inference_ms: float) -> PolicyStatus:
+def status_msg(
+    controller: Controller, stamp: Time, now_s: float, period_ms: float, inference_ms: float
+) -> PolicyStatus:
     """The controller's state for people and benchmarks."""
     msg = PolicyStatus()
     msg.header.stamp = stamp
@@ -44,8 +46,9 @@ def status_msg(controller: Controller, stamp: Time, now_s: float, period_ms: flo
     msg.state_tick = 0 if controller.state is None else controller.state.tick
     msg.period_ms, msg.inference_ms = period_ms, inference_ms
     msg.state_age_ms = controller.age_ms("state", now_s)
-    msg.grid_age_ms = controller.age_ms("grid", now_s)
-    msg.clip_phase = float(controller.clip_phase)
+    grid_age_ms = controller.age_ms("grid", now_s)
+    msg.grid_age_ms = -1.0 if math.isnan(grid_age_ms) else grid_age_ms
+    msg.clip_phase = controller.clip_phase
     msg.command = controller.command.value.astype(np.float32)
     return msg
 

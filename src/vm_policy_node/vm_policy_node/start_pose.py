@@ -17,7 +17,7 @@ MAX_SAG_RAD = 0.4
 LEAN_GAIN = 1.5
 LEAN_RATE_GAIN_S = 0.1
 MAX_ANKLE_HELP_RAD = 0.3
-"""Ankle strategy: leaning forward pushes the toes down. Without it the static lean of the soft joints adds up to a fall."""
+"""Ankle strategy: leaning forward pushes the toes down. Without it the lean of the soft joints adds up to a fall."""
 _ANKLES = [g1.motor_index(f"{side}_ankle_pitch_joint") for side in ("left", "right")]
 
 
@@ -64,7 +64,7 @@ class StartPoseMove:
 
 
 def hand_over(last: MotorTargets, policy: MotorTargets, share: float) -> MotorTargets:
-    """Between the last standing targets (share 0) and the policy's (share 1), in torque: kp·target and gains are blended."""
+    """Between the last standing targets (share 0) and the policy's (1), in torque: kp·target and gains blend."""
     kp = last.kp + share * (policy.kp - last.kp)
     kd = last.kd + share * (policy.kd - last.kd)
     push = (1.0 - share) * last.kp * last.position + share * policy.kp * policy.position

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vm_core.errors import VmError
+from vm_core.ros_environment import ros_environment
 from vm_policy_node.bringup.nodes import NodeSpec, Parameter
 
 _POLL_S = 0.1
@@ -35,7 +36,7 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
         KeyboardInterrupt: after all nodes have ended.
     """
     commands = [(node, node_command(node)) for node in nodes]
-    environment = os.environ | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
+    environment = ros_environment() | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
     running: list[tuple[NodeSpec, subprocess.Popen]] = []
     try:
@@ -47,14 +48,11 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
 
 
 def node_command(node: NodeSpec) -> list[str]:
-    """The command line of a node, under the wheel install's ROS environment unless a full ROS 2 is sourced."""
+    """The command line of a node; its script stands beside this Python or on the PATH."""
     own = Path(sys.executable).parent
     script = _find(own, node.executable)
     arguments = [part for name, value in node.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
-    command = [script, "--ros-args", *arguments]
-    if os.environ.get("ROS_DISTRO"):
-        return command
-    return [_find(own, "vm-ros-env"), *command]
+    return [script, "--ros-args", *arguments]
 
 
 def pick_domain_id() -> str:
@@ -77,7 +75,9 @@ def _find(folder: Path, script: str) -> str:
     beside = folder / script
     found = str(beside) if beside.is_file() else shutil.which(script)
     if found is None:
-        raise VmError(f"{script} is not installed beside {Path(sys.executable).name}; run `make setup`, then `vm-doctor`")
+        raise VmError(
+            f"{script} is not installed; run `make setup`, then `vm-doctor`"
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -63,25 +64,30 @@ def start_sim(options: Sim) -> int:
     Raises:
         VmError: a policy, scene or clip that cannot be used.
     """
-    OnnxPolicy.load(options.policy)
+    policy = OnnxPolicy.load(options.policy)
     if options.scene is not None and not (options.scene / "scene.json").is_file():
         raise VmError(f"{options.scene}: no scene.json; expected a scene folder as vm-reconstruct writes it")
     if options.start is not None and not options.start.is_file():
         raise VmError(f"{options.start}: no such clip")
     if options.duration_s < 0.0:
         raise VmError(f"duration {options.duration_s} s; expected 0 (no end) or more")
-    system = System(
-        policy=str(options.policy.resolve()),
-        scene=_text(options.scene),
-        start=_text(options.start or options.policy),
-        record=_text(options.record),
-        report=_text(options.report),
-        duration_s=options.duration_s,
-        seed=options.seed,
-        auto=not options.manual,
-        echo_tick=options.echo_tick,
-    )
-    return run_nodes(node_list(system))
+    with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:
+        start = options.start
+        if start is None and policy.clip is not None:
+            start = Path(folder) / "start.npz"
+            policy.clip.save(start)
+        system = System(
+            policy=str(options.policy.resolve()),
+            scene=_text(options.scene),
+            start=_text(start),
+            record=_text(options.record),
+            report=_text(options.report),
+            duration_s=options.duration_s,
+            seed=options.seed,
+            auto=not options.manual,
+            echo_tick=options.echo_tick,
+        )
+        return run_nodes(node_list(system))
 
 
 def start_robot(options: Robot) -> int:
