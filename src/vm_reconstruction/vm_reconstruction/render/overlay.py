@@ -82,8 +82,8 @@ class Overlay:
     def _draw_labels(self, image: np.ndarray, index: int) -> None:
         held = [n for n, c in zip(self.motion.contact_names, self.motion.contact[index], strict=True) if c > 0.5]
         text = f"{index / self.motion.fps:5.2f} s   contact: {', '.join(held) or 'none'}"
-        for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(image, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width, cv2.LINE_AA)
+        cv2.rectangle(image, (0, 0), (image.shape[1], 28), (0, 0, 0), -1)
+        cv2.putText(image, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
 
     def _segment(self, image: np.ndarray, index: int, a: np.ndarray, b: np.ndarray, color: tuple, width: int) -> None:
         """A world line, cut where it passes behind the camera."""
