@@ -1,9 +1,11 @@
 """A skeleton whose proportions come from the person's height alone.
 
-Segment lengths are the fractions of stature of Drillis & Contini (1966) as printed in D. A. Winter, Biomechanics and
-Motor Control of Human Movement, 4th ed., fig. 4.1: ankle 0.039, knee 0.285, hip 0.530, shoulder 0.818 above the ground;
-upper arm 0.186, forearm 0.146, foot length 0.152, shoulder breadth 0.259. The hip joint centres' distance is not in that
-figure (its 0.191 is the breadth of the pelvis): 0.100 is close to what Bell et al. (1990) find for adults.
+Heights above the ground are the fractions of stature of Drillis & Contini (1966) as printed in D. A. Winter, Biomechanics
+and Motor Control of Human Movement, 4th ed., fig. 4.1: ankle 0.039, knee 0.285, hip 0.530, shoulder 0.818. That figure's
+arms and breadths are measured on the outside of the body; between joint centres P. de Leva (1996), J. Biomech. 29(9),
+table 4, has for men of 1.741 m: upper arm 0.2817 m, forearm 0.2689 m, foot 0.2581 m. Neither lists the distances between
+the two hip and the two shoulder centres: 0.100 and 0.210 of stature are this project's choice, near what pose models
+of the body use; `solver.body_problem.adapted_lengths` corrects them from the video.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from vm_reconstruction.human_motion import JOINT_NAMES, joint_index
 
 MIN_HEIGHT_M, MAX_HEIGHT_M = 0.8, 2.5
 ANKLE, KNEE, HIP, SHOULDER = 0.039, 0.285, 0.530, 0.818
-UPPER_ARM, FOREARM, FOOT = 0.186, 0.146, 0.152
-HALF_SHOULDERS, HALF_HIPS = 0.1295, 0.050
+UPPER_ARM, FOREARM, FOOT = 0.2817 / 1.741, 0.2689 / 1.741, 0.2581 / 1.741
+HALF_SHOULDERS, HALF_HIPS = 0.105, 0.050
 HEAD = 0.930  # between the ears, on the level of the eyes (0.936)
 HEEL_BACK = 0.25  # share of the foot that lies behind the ankle
 

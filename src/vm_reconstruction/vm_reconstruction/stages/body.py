@@ -23,6 +23,7 @@ from vm_reconstruction.stages.landmarks import inside
 from vm_reconstruction.stages.stillness import planted_points
 
 _LANDMARKS = {name: (name.replace("_toe", "_foot_index"),) for name in POINTS} | {"head": ("left_ear", "right_ear")}
+LOOSE_M = 0.1  # of limb lengths, while the proportions are measured
 SOLVES = 3  # lengths free, then with lengths and contacts, then with the contacts of the better solution
 
 
@@ -95,7 +96,7 @@ def _first_guess(
 def _solve(
     problem: BodyProblem, points: np.ndarray, height_m: float, on_solve: Callable[[], None]
 ) -> tuple[np.ndarray, BodyProblem]:
-    loose = replace(problem, noise=Noise(length_m=0.03, soft_length_m=0.03))
+    loose = replace(problem, noise=Noise(length_m=LOOSE_M, soft_length_m=LOOSE_M))
     points, _ = loose.solve(points)
     on_solve()
     measured = body_problem.measured_lengths(points, problem.weight)
@@ -142,6 +143,8 @@ def _filled(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion) -> BodyTrack:
     up = gravity.up_direction(points, problem.weight)
+    for _ in range(2):
+        up = gravity.levelled(up, points, problem.planted, problem.weight)
     R = gravity.world_from_first(up)
     points_world = points @ R.T
     offset = gravity.ground_origin(points_world, problem.planted, problem.weight)

@@ -8,6 +8,9 @@ from vm_reconstruction.solver.body_problem import POINTS
 
 STRAIGHT_COS = -0.85  # both knees straighter than ~148 deg: the person stands or walks
 HAND_HELD_ROLL_STD, BODY_STD = np.radians(3.0), np.radians(3.0)
+TERRAIN_STD = np.radians(2.0)  # floors are level, lawns nearly
+STANCE_STD_M = 0.03
+LEVEL_BAND_M = 0.09
 MAX_PRIOR_ROLL = np.radians(10.0)  # beyond it somebody tilted the phone on purpose
 
 
@@ -33,6 +36,39 @@ def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
         level = np.hypot(up[0], up[1])
         up = np.array([level * np.sin(kept), -level * np.cos(kept), up[2]])
     return up
+
+
+def levelled(up: np.ndarray, points: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """`up` moved toward the normal of the lowest ground that feet stood on.
+
+    People lean by degrees, and so does ground; with both standard deviations and that of the fitted plane known, the
+    most likely vertical lies between. Few or close stances leave the plane, and so `up`, where it was.
+    """
+    R = world_from_first(up)
+    heights, places = _stances(points @ R.T, planted, weight)
+    if len(places) < 4:
+        return up
+    low = heights < np.sort(heights)[1] + LEVEL_BAND_M
+    xy, z = places[low] - places[low].mean(axis=0), heights[low] - heights[low].mean()
+    information = xy.T @ xy / STANCE_STD_M**2
+    # slope = lean (what the vertical is wrong by, std BODY_STD) + terrain (std TERRAIN_STD); only the lean is taken out
+    slope = np.linalg.solve(information + np.eye(2) / (BODY_STD**2 + TERRAIN_STD**2), xy.T @ z / STANCE_STD_M**2)
+    lean = slope * BODY_STD**2 / (BODY_STD**2 + TERRAIN_STD**2)
+    return _unit(R.T @ np.array([-lean[0], -lean[1], 1.0]))
+
+
+def _stances(points: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Height and place (n), (n, 2) of each heel's and toe's rest."""
+    heights, places = [], []
+    for name in ("left_heel", "left_toe", "right_heel", "right_toe"):
+        column = POINTS.index(name)
+        still = (planted[:, column] > 0.5) & (weight[:-1, column] > 0.3)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], still.astype(int), [0]])))
+        for start, end in edges.reshape(-1, 2):
+            rest = np.median(points[start:end, column], axis=0)
+            heights.append(rest[2])
+            places.append(rest[:2])
+    return np.array(heights), np.array(places).reshape(-1, 2)
 
 
 def world_from_first(up: np.ndarray) -> np.ndarray:
