@@ -1,0 +1,1 @@
+"""LiDAR points and odometry in, the height grid under the robot out."""

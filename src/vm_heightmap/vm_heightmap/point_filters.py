@@ -1,0 +1,103 @@
+"""Which points of a scan may touch the map, and where they lie in the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """What is dropped.
+
+    Attributes:
+        min_range_m: nearer points are no-returns (0, 0, 0) or the sensor's housing.
+        max_range_m: farther points do not matter to the map.
+        body_radius_m: radius of the upright cylinder around the torso that holds arms and thighs.
+        body_bottom_m: the cylinder's lower end relative to the torso origin; below it, everything may be ground.
+        ceiling_m: points higher than this above the torso origin are no ground to step on.
+    """
+
+    min_range_m: float = 0.3
+    max_range_m: float = 8.0
+    body_radius_m: float = 0.45
+    body_bottom_m: float = -0.35
+    ceiling_m: float = 0.3
+
+
+@dataclass(frozen=True)
+class FilterCounts:
+    """How many points of a scan were dropped, by cause, and how many were kept."""
+
+    total: int
+    not_finite: int
+    no_return: int
+    body: int
+    out_of_bounds: int
+    kept: int
+
+
+def filter_and_place(
+    xyz: np.ndarray, offset_s: np.ndarray, knots: np.ndarray, knot_step_s: float, config: FilterConfig
+) -> tuple[np.ndarray, np.ndarray, FilterCounts]:
+    """Drops bad points and moves the others into the world, each by the sensor's pose at its own time.
+
+    Args:
+        xyz: (N, 3) float32 in the sensor frame [m].
+        offset_s: (N,) time after the first knot [s].
+        knots: (K, 15) sensor position (3), sensor rotation matrix (9, row-major) and torso position (3) in the world at
+            equal steps in time.
+        knot_step_s: time between knots [s].
+        config: limits.
+
+    Returns:
+        points_world (M, 3) [m], origins_world (M, 3): where the sensor was then, and the counts.
+    """
+    size = len(xyz)
+    points, origins = np.empty((size, 3)), np.empty((size, 3))
+    counts = np.zeros(5, dtype=np.int64)
+    limits = (config.min_range_m, config.max_range_m, config.body_radius_m, config.body_bottom_m, config.ceiling_m)
+    _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, points, origins, counts)
+    kept = int(counts[4])
+    return points[:kept], origins[:kept], FilterCounts(size, *(int(c) for c in counts))
+
+
+@numba.njit(cache=True)
+def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, points, origins, counts):
+    min_range, max_range, body_radius, body_bottom, ceiling = limits
+    last = len(knots) - 1
+    kept = 0
+    for i in range(len(xyz)):
+        x, y, z = float(xyz[i, 0]), float(xyz[i, 1]), float(xyz[i, 2])
+        distance_sq = x * x + y * y + z * z
+        if not np.isfinite(distance_sq):
+            counts[0] += 1
+            continue
+        if distance_sq < min_range * min_range:
+            counts[1] += 1
+            continue
+        at = offset_s[i] / knot_step_s
+        if distance_sq > max_range * max_range or not (at >= 0.0 and at <= last):
+            counts[3] += 1
+            continue
+        k = min(int(at), last - 1)
+        # between knots a few milliseconds apart, a straight line between both placements is as good as a slerp
+        share = at - k
+        low, high = knots[k], knots[k + 1]
+        for j in range(3):
+            a = low[j] + low[3 + 3 * j] * x + low[4 + 3 * j] * y + low[5 + 3 * j] * z
+            b = high[j] + high[3 + 3 * j] * x + high[4 + 3 * j] * y + high[5 + 3 * j] * z
+            points[kept, j] = a + share * (b - a)
+            origins[kept, j] = low[j] + share * (high[j] - low[j])
+        dx = points[kept, 0] - (low[12] + share * (high[12] - low[12]))
+        dy = points[kept, 1] - (low[13] + share * (high[13] - low[13]))
+        dz = points[kept, 2] - (low[14] + share * (high[14] - low[14]))
+        if dz > body_bottom and dx * dx + dy * dy < body_radius * body_radius:
+            counts[2] += 1
+        elif dz > ceiling:
+            counts[3] += 1
+        else:
+            kept += 1
+    counts[4] = kept
