@@ -23,6 +23,7 @@ MEDIAPIPE_VENV = ROOT / ".venv-mediapipe"
 REQUIREMENTS = ROOT / "requirements"
 SUPPORTED_PYTHONS = ("3.11", "3.10", "3.12")
 FREE_DISK_GB = 6
+PIP_VERSION = "25.3"  # older ones install editable scripts where setup.cfg sends colcon's, not into bin/
 APT_PACKAGES = (
     "libegl1 libgl1 libegl-mesa0 libosmesa6 libgl1-mesa-dri libglfw3 libusb-1.0-0 g++ python3-venv".split()
 )
@@ -131,6 +132,8 @@ def _venv(python: str, venv: Path) -> None:
     _call([python, "-m", "venv", str(temporary)], f"{python} cannot make a virtual environment; install python3-venv")
     shutil.rmtree(temporary)  # proven to work; scripts hold absolute paths, so the real one is made in place
     _call([python, "-m", "venv", str(venv)], f"cannot make {venv}")
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", f"pip=={PIP_VERSION}"]
+    _call(pip, "updating pip failed: is there a network?")
 
 
 def _pip(venv: Path, lock: Path, *, deps: bool = False) -> None:
