@@ -251,7 +251,8 @@ class Controller:
             return None
         came = (grid.spec.size_x, grid.spec.size_y, round(grid.spec.resolution, 6))
         if came != (wanted.size_x, wanted.size_y, round(wanted.resolution, 6)):
-            return f"grid: {came[0]}×{came[1]} at {came[2]} m, the policy expects {wanted.size_x}×{wanted.size_y} at {wanted.resolution} m"
+            expected = f"{wanted.size_x}×{wanted.size_y} at {wanted.resolution} m"
+            return f"grid: {came[0]}×{came[1]} at {came[2]} m, the policy expects {expected}"
         if len(grid.terrain_height) != wanted.num_cells or not np.isfinite(grid.torso_height):
             return f"grid: {len(grid.terrain_height)} heights for {wanted.num_cells} cells"
         return None

@@ -184,9 +184,7 @@ def _record_golden(data: bytes, contract: PolicyContract) -> GoldenPair:
 def _main() -> None:
     request = tyro.cli(ImportPolicy, prog="vm-import-policy")
     contract = import_unitree_rl_lab(request.folder, request.out, request.name)
-    print(
-        f"{request.out}: {len(contract.joint_names)} joints, {contract.observation_size} observations, golden pair recorded"
-    )
+    print(f"{request.out}: {len(contract.joint_names)} joints, {contract.observation_size} observations")
 
 
 def main() -> None:

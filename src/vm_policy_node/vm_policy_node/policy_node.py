@@ -169,8 +169,11 @@ class PolicyNode(Node):
         machine = self._controller.machine
         if (machine.state, machine.cause) != self._told:
             self._told = (machine.state, machine.cause)
-            log = self.get_logger().error if machine.state == State.DAMPING else self.get_logger().info
-            log(f"{machine.state.name}{': ' if machine.cause else ''}{machine.cause}")
+            text = f"{machine.state.name}{': ' if machine.cause else ''}{machine.cause}"
+            if machine.state == State.DAMPING:  # rclpy forbids one call site to change its severity
+                self.get_logger().error(text)
+            else:
+                self.get_logger().info(text)
 
     def _on_diagnostics(self) -> None:
         if not self._periods_ms:

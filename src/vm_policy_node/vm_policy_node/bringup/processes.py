@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -125,10 +126,8 @@ def _end(processes: list[subprocess.Popen]) -> None:
     for number, grace_s in ((signal.SIGINT, _GRACE_S), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
         alive = [process for process in processes if process.poll() is None]
         for process in reversed(alive):  # the policy first, so that it can still damp the robot
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
-            except ProcessLookupError:
-                pass
         limit_s = time.monotonic() + grace_s
         while time.monotonic() < limit_s and any(process.poll() is None for process in alive):
             time.sleep(_POLL_S)
