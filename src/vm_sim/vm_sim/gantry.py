@@ -52,6 +52,10 @@ class Gantry:
         """How much of the hold is left, 1 to 0."""
         return max(0.0, 1.0 - self._released_s / RELEASE_S)
 
+    def release(self) -> None:
+        """Begins to let go at the next update."""
+        self._steady_s = SETTLE_S
+
     def update(self, data: mujoco.MjData, *, legs_stiff: bool, leg_speed: float, step_s: float) -> None:
         """Holds or lets go for the next step.
 

@@ -60,7 +60,7 @@ class SimulatedG1:
             scene: what it stands on.
             start_qpos: (36,) pelvis position, wxyz, 29 joints in motor order; None: the stand at the scene's origin.
             seed: of start noise and sensor noise.
-            start_noise: factor on the start's noise (2 cm-degree-size: 0.02 rad joints and yaw, 1 cm in x and y).
+            start_noise: factor on the start's noise (at 1: 0.02 rad in joints and yaw, 1 cm in x and y).
             hang: hold the pelvis by a virtual gantry until the first stance.
         """
         self.model = build_model(scene)
@@ -98,7 +98,7 @@ class SimulatedG1:
         return "damping" if self.time_s - self._command_time_s > COMMAND_TIMEOUT_S else "commanded"
 
     def command(self, record: np.ndarray) -> bool:
-        """Takes a LowCmd record, shape (); False (and nothing changes) if its CRC is wrong or a number is not finite."""
+        """Takes a LowCmd record, shape (); False, without effect, if its CRC is wrong or a number not finite."""
         fields = np.stack([get_motors(record, name)[: g1.NUM_MOTORS] for name in ("q", "dq", "tau", "kp", "kd")])
         if int(record["crc"]) != low_cmd_crc(record) or not np.all(np.isfinite(fields)):
             self.rejected_commands += 1
@@ -121,6 +121,13 @@ class SimulatedG1:
             if self._gantry.share == 0.0:
                 self._gantry = None
         mujoco.mj_step(self.model, self.data)
+
+    def release_gantry(self) -> bool:
+        """Lets the gantry go now, over a second; False if it does not hold."""
+        if self._gantry is None:
+            return False
+        self._gantry.release()
+        return True
 
     def read_imu(self, name: str) -> ImuSample:
         """A reading of PELVIS_IMU or LIDAR_IMU."""
