@@ -6,13 +6,30 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["demo/*.mp4", "demo/*.npz"]},
+    package_data={PACKAGE: ["demo/*.mp4", "demo/*.npz", "report/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    install_requires=["numpy", "scipy", "opencv-python-headless", "tqdm", "tyro", "vm_core"],
+    install_requires=[
+        "av",
+        "matplotlib",
+        "numba",
+        "numpy",
+        "opencv-python-headless",
+        "rich",
+        "scipy",
+        "tqdm",
+        "tyro",
+        "vm_core",
+    ],
     python_requires=">=3.10",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["vm-reconstruct = vm_reconstruction.command:main"]},
+    entry_points={
+        "console_scripts": [
+            "vm-reconstruct = vm_reconstruction.command:main",
+            "vm-evaluate-reconstruction = vm_reconstruction.evaluate:main",
+            "vm-make-demo-video = vm_reconstruction.demo.make_demo_video:main",
+        ]
+    },
 )
