@@ -11,6 +11,7 @@ import tyro
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.nodes import System, node_list
 from vm_policy_node.bringup.processes import run_nodes
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -78,7 +79,7 @@ def start_sim(options: Sim) -> int:
             policy.clip.save(start)
         system = System(
             policy=str(options.policy.resolve()),
-            scene=_text(options.scene),
+            scene=_text(options.scene or _flat_scene(Path(folder) / "flat")),
             start=_text(start),
             record=_text(options.record),
             report=_text(options.report),
@@ -88,6 +89,11 @@ def start_sim(options: Sim) -> int:
             echo_tick=options.echo_tick,
         )
         return run_nodes(node_list(system))
+
+
+def _flat_scene(folder: Path) -> Path:
+    SceneAsset(boxes=(), source="flat ground").save(folder)
+    return folder
 
 
 def start_robot(options: Robot) -> int:
