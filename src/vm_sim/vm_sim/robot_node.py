@@ -220,7 +220,7 @@ class RobotNode(Node):
         self._diagnostics.publish(message)
 
     def _is_over(self) -> bool:
-        return 0.0 < self.config.duration_s <= self.robot.time_s
+        return 0.0 < self.config.duration_s <= self.robot.time_s + 1e-9
 
     def summary(self) -> dict:
         """What happened so far: times [s], real-time factor, lateness of steps [ms], messages, state of the robot."""

@@ -1,0 +1,169 @@
+"""`vm-sim` as a process: rates of its topics, a stand by LowCmd, clean ends, refusals in one line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vm_core.errors import VmError
+from vm_core.ros_environment import ros_environment
+from vm_core.scene_asset import SceneAsset, SceneBox
+
+_LISTENER = """
+import json, sys, time
+import numpy as np
+import rclpy
+from livox_ros_driver2.msg import CustomMsg
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Imu
+from unitree_hg.msg import LowCmd, LowState
+from vm_core import g1, livox_cdr
+from vm_core.unitree_cdr import low_cmd_crc, low_state_crc, new_low_cmd, parse_low_state, set_motors
+
+rclpy.init()
+node = rclpy.create_node("listener")
+seen = {"state": [], "scan": [], "imu": [], "odometry": []}
+def keep(name): return lambda msg: seen[name].append((time.monotonic(), msg))
+near = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+node.create_subscription(LowState, "/lowstate", keep("state"), near, raw=True)
+node.create_subscription(CustomMsg, "/livox/lidar", keep("scan"), near, raw=True)
+node.create_subscription(Imu, "/livox/imu", keep("imu"), near)
+node.create_subscription(Odometry, "/ground_truth/odometry", keep("odometry"), near)
+publisher = node.create_publisher(LowCmd, "/lowcmd", 1)
+command = new_low_cmd()
+stiff = np.where(["ankle" in name for name in g1.MOTOR_NAMES], 12.0, 3.0)
+for name, value in {"mode": 1, "q": g1.DEFAULT_STAND_POSE, "kp": stiff * g1.MJLAB_KP, "kd": 2 * g1.MJLAB_KD}.items():
+    set_motors(command, name, np.broadcast_to(value, g1.NUM_MOTORS))
+command["crc"] = low_cmd_crc(command)
+data = command.tobytes()
+def spin(seconds):
+    end, due = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end:
+        rclpy.spin_once(node, timeout_sec=0.01)
+        if time.monotonic() >= due:
+            publisher.publish(data)
+            due = time.monotonic() + 0.02
+end = time.monotonic() + 15.0
+while not all(seen.values()) and time.monotonic() < end:
+    spin(0.1)
+for values in seen.values():
+    values.clear()
+spin(4.0)
+def rate(values): return (len(values) - 1) / max(values[-1][0] - values[0][0], 1e-9)
+state = parse_low_state(seen["state"][-1][1])
+ticks = [int(parse_low_state(msg)["tick"]) for _, msg in seen["state"]]
+scan = livox_cdr.decode_custom_msg(seen["scan"][-1][1])
+imu, odometry = seen["imu"][-1][1], seen["odometry"][-1][1]
+print(json.dumps({
+    "rates": {name: rate(values) for name, values in seen.items()},
+    "tick_rate": 1000.0 * (len(ticks) - 1) / (ticks[-1] - ticks[0]),
+    "crc_ok": int(state["crc"]) == low_state_crc(state),
+    "points": len(scan.points), "scan_frame": scan.frame_id,
+    "returns": float(np.mean(np.any(scan.xyz != 0, axis=1))),
+    "imu_z": float(np.mean([msg.linear_acceleration.z for _, msg in seen["imu"]])),
+    "odometry_frames": [odometry.header.frame_id, odometry.child_frame_id],
+    "height": odometry.pose.pose.position.z,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    try:
+        env = ros_environment()
+    except VmError as error:
+        pytest.skip(str(error))
+    return {**env, "ROS_DOMAIN_ID": "87", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    SceneAsset(boxes=(SceneBox((1.0, 0.0, 0.075), (0.2, 0.5, 0.075), label="step"),)).save(tmp_path / "scene")
+    return tmp_path / "scene"
+
+
+def _start(environment: dict[str, str], *arguments: str) -> subprocess.Popen:
+    command = [str(Path(sys.executable).parent / "vm-sim"), *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_topics_rates_and_a_stand(environment, scene, tmp_path):
+    report = tmp_path / "report.json"
+    sim = _start(environment, "--scene", str(scene), "--report", str(report), "--record", str(tmp_path / "log.npz"))
+    try:
+        listener = subprocess.run(
+            [sys.executable, "-c", _LISTENER], env=environment, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        sim.send_signal(signal.SIGINT)
+        _, errors = sim.communicate(timeout=20)
+    assert listener.returncode == 0, listener.stderr
+    seen = json.loads(listener.stdout.splitlines()[-1])
+    assert sim.returncode == 0, errors
+    end = json.loads(report.read_text())
+    assert end["real_time_factor"] > 0.8, end
+    # the pace of each topic in simulated time; wall rates follow from the real-time factor of a machine under load
+    assert seen["rates"]["state"] > 350.0, seen
+    assert seen["rates"]["imu"] == pytest.approx(200.0, rel=0.2)
+    assert seen["rates"]["odometry"] == pytest.approx(100.0, rel=0.2)
+    assert seen["rates"]["scan"] == pytest.approx(10.0, rel=0.2)
+    assert seen["points"] == 20_000
+    assert 0.3 < seen["returns"] < 1.0
+    assert seen["scan_frame"] == "livox_frame"
+    assert seen["odometry_frames"] == ["map", "pelvis"]
+    assert seen["crc_ok"]
+    assert seen["imu_z"] == pytest.approx(-1.0, abs=0.1)
+    assert end["lowcmd"] > 100
+    assert end["lowcmd_refused"] == 0
+    assert end["gantry_share"] == 0.0
+    assert seen["height"] > 0.7
+    assert (tmp_path / "log.npz").is_file()
+
+
+def test_parameters_by_ros_arguments_and_end_by_duration(environment, scene, tmp_path):
+    report = tmp_path / "report.json"
+    parameters = {"scene": scene, "duration_s": "0.5", "report": report, "seed": "3"}
+    flags = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    sim = _start(environment, "--ros-args", *flags)
+    output, errors = sim.communicate(timeout=40)
+    assert sim.returncode == 0, errors
+    assert json.loads(report.read_text())["simulated_s"] == pytest.approx(0.5, abs=0.01)
+    assert json.loads(output.splitlines()[-1])["lowstate"] == 250
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_cleanly(environment, scene, end):
+    sim = _start(environment, "--scene", str(scene))
+    time.sleep(4.0)
+    assert sim.poll() is None
+    sim.send_signal(end)
+    _, errors = sim.communicate(timeout=10)
+    assert sim.returncode == 0
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no scene"),
+        (["--scene", "{tmp}"], "lacks scene.json and terrain.npz"),
+        (["--scene", "{scene}", "--start", "nowhere.npz"], "nowhere.npz"),
+        (["--scene", "{scene}", "--record", "film.avi"], ".npz (robot log) or .mp4 (video)"),
+    ],
+)
+def test_refusals_are_one_line(environment, scene, tmp_path, arguments, words):
+    given = [part.format(tmp=tmp_path, scene=scene) for part in arguments]
+    sim = _start(environment, *given)
+    _, errors = sim.communicate(timeout=30)
+    assert sim.returncode == 2
+    lines = [line for line in errors.splitlines() if line.strip()]
+    assert len(lines) == 1, errors
+    assert lines[0].startswith("error: ")
+    assert words in lines[0]
