@@ -16,11 +16,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 from scipy.optimize import linear_sum_assignment
+
 from vm_core import command_line
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
-
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 
 HUMAN_FILE, SCENE_FOLDERS, RESULT_FILE = "human.npz", ("stages/scene", "scene"), "evaluation.json"
@@ -80,7 +80,7 @@ class ReconstructionErrors:
 
 
 def align(estimate: np.ndarray, truth: np.ndarray) -> Alignment:
-    """Least-squares yaw and shift (no scale) between paths (T, 3) [m]: Umeyama's solution restricted to turns about z."""
+    """Least-squares yaw and shift (no scale) between paths (T, 3) [m]: Umeyama's solution, turns about z only."""
     a, b = estimate - estimate.mean(axis=0), truth - truth.mean(axis=0)
     yaw = float(np.arctan2(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]), np.sum(a[:, :2] * b[:, :2])))
     turn = Alignment(yaw, np.zeros(3))
@@ -108,7 +108,9 @@ def at_times(motion: HumanMotion, times_s: np.ndarray) -> tuple[np.ndarray, np.n
     return at(motion.joint_pos_world), at(motion.contact)
 
 
-def compare(estimate: HumanMotion, truth: HumanMotion, scene: SceneAsset | None, boxes: list[SceneBox]) -> ReconstructionErrors:
+def compare(
+    estimate: HumanMotion, truth: HumanMotion, scene: SceneAsset | None, boxes: list[SceneBox]
+) -> ReconstructionErrors:
     """Errors of an estimate; `scene` is the human-sized one in the estimate's world, `boxes` the true steps."""
     if estimate.joint_names != truth.joint_names:
         raise VmError(f"joints differ: estimate {list(estimate.joint_names)}, truth {list(truth.joint_names)}")
@@ -149,7 +151,11 @@ def match_steps(scene: SceneAsset, boxes: list[SceneBox]) -> list[tuple[float, f
     true = np.array([box.top for box in boxes])
     cost = np.abs(estimated[:, None] - true[None])
     rows, columns = linear_sum_assignment(cost)
-    return [(float(estimated[r]), float(true[c])) for r, c in zip(rows, columns, strict=True) if cost[r, c] < MAX_STEP_MISMATCH_M]
+    return [
+        (float(estimated[r]), float(true[c]))
+        for r, c in zip(rows, columns, strict=True)
+        if cost[r, c] < MAX_STEP_MISMATCH_M
+    ]
 
 
 def _limb_length(joints: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from vm_core.scene_asset import SceneBox
 
 RISE_M, RUN_M, STEP_WIDTH_M, TOP_RUN_M = 0.15, 0.36, 1.2, 0.90

@@ -1,4 +1,4 @@
-"""`vm-make-demo-video`: renders the demo video and writes the truth beside it; the same seed gives the same pictures."""
+"""`vm-make-demo-video`: renders the demo video, truth beside it; the same seed gives the same pictures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import av
 import numpy as np
 import tyro
 from tqdm import tqdm
+
 from vm_core import command_line
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
-
 from vm_reconstruction.demo.camera_path import FOCAL_35MM_EQUIVALENT, HEIGHT, WIDTH, CameraPath, hand_held
 from vm_reconstruction.demo.footsteps import step_boxes
 from vm_reconstruction.demo.person import PersonMotion, as_human_motion, walk_and_climb

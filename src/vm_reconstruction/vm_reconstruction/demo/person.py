@@ -10,7 +10,14 @@ from scipy.ndimage import gaussian_filter1d
 from vm_reconstruction import body_model, human_motion
 from vm_reconstruction.demo.footsteps import plan_footsteps
 from vm_reconstruction.demo.walking_motion import (
-    LEG_REACH, STAND_REACH, FootPath, Skeleton, carry_pelvis, foot_path, knees, pelvis_target,
+    LEG_REACH,
+    STAND_REACH,
+    FootPath,
+    Skeleton,
+    carry_pelvis,
+    foot_path,
+    knees,
+    pelvis_target,
 )  # fmt: skip
 
 SIDES = ("left", "right")

@@ -35,7 +35,7 @@ class Mesh:
 
 
 @numba.njit(cache=True)
-def fill_triangles(points, attributes, faces, depth, out, mark, mark_buffer):  # noqa: ANN001, ANN201  # pragma: no cover
+def fill_triangles(points, attributes, faces, depth, out, mark, mark_buffer):  # pragma: no cover
     """Fills the nearest triangle into `out`; attributes are interpolated perspective-correctly.
 
     points: (V, 3) pixel x, pixel y, depth [m] (depth <= NEAR_M: triangle skipped); attributes (V, A);

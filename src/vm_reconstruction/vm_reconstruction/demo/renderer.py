@@ -73,7 +73,7 @@ def shadow_map(scenes: list[Scene], view: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _shade(out, mark, texels, table, view, shadow, light, image):  # noqa: ANN001, ANN202  # pragma: no cover
+def _shade(out, mark, texels, table, view, shadow, light, image):  # pragma: no cover
     for y in range(mark.shape[0]):
         for x in range(mark.shape[1]):
             if mark[y, x] < 0:

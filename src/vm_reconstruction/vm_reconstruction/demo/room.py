@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
-from vm_core.scene_asset import SceneBox
 
+from vm_core.scene_asset import SceneBox
 from vm_reconstruction.demo.rasterizer import Mesh
 
 TEXELS_PER_M = 160

@@ -94,7 +94,7 @@ def foot_path(side: int, steps: list[Footstep], time_s: np.ndarray, ball_x: floa
 
 
 def pelvis_target(feet: list[FootPath], fps: float) -> np.ndarray:
-    """Path (T, 3) of the point that the pelvis seeks: over the standing foot, smoothed as a heavy body smooths it [m]."""
+    """Path (T, 3) of the point that the pelvis seeks: over the standing foot, smooth as a heavy body moves [m]."""
     load = np.stack([foot.contact for foot in feet])
     load = gaussian_filter1d(load, 0.07 * fps, axis=1, mode="nearest") + 1e-6
     load /= load.sum(axis=0)

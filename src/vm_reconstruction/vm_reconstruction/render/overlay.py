@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+
 from vm_core.atomic_files import atomic_path
 from vm_core.scene_asset import SceneAsset, SceneBox
-
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 from vm_reconstruction.stages.body import BodyTrack

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
-
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.camera import CameraMotion
@@ -73,7 +73,7 @@ def video_rows(run: RunFiles) -> list[Row]:
         ("frames", f"{motion.num_frames} at {motion.fps:.4g} per second, {motion.duration_s:.1f} s"),
         ("picture", f"{source.source_width}x{source.source_height}, worked on at {source.width}x{source.height}"),
         ("focal length", f"{source.focal_px:.0f} px; {source.focal_source}"),
-        ("camera", f"turns by up to {camera_turn_deg(run.camera):.1f}°; first frame: pitch {pitch:.1f}°, roll {roll:.1f}°"),
+        ("camera", f"turns by up to {camera_turn_deg(run.camera):.1f}°; at first pitch {pitch:.1f}°, roll {roll:.1f}°"),
         ("background left by the rotation", f"{np.median(run.camera.residual_px):.2f} px, median"),
         ("person's height (the ruler)", f"{motion.height_m:.2f} m"),
         ("person seen", f"{100 * np.mean(motion.confidence > 0.3):.0f} % of the frames"),
@@ -136,24 +136,32 @@ def truth_rows(out: Path) -> list[Row]:
             rows.append(("step height error", f"{100 * e['step_height_error_m']:.1f} cm"))
         return rows
     except (ValueError, KeyError, TypeError) as error:
-        raise VmError(f"{path} is not an evaluation ({error!r}); remove it or run vm-evaluate-reconstruction") from error
+        raise VmError(
+            f"{path} is not an evaluation ({error!r}); remove it or run vm-evaluate-reconstruction"
+        ) from error
 
 
 def warnings(run: RunFiles) -> list[str]:
     """What the reader should not trust, in sentences; empty when nothing stands out."""
     found = []
     if "assumed" in run.source.focal_source:
-        found.append("The focal length is assumed, not known: distances along the view direction scale with it. Give --fov.")
+        found.append(
+            "The focal length is assumed, not known: distances along the view direction scale with it. Give --fov."
+        )
     unseen = float(np.mean(run.motion.confidence <= 0.3))
     if unseen > 0.05:
-        found.append(f"The person was not seen well in {100 * unseen:.0f} % of the frames; the pose there is interpolated.")
+        found.append(
+            f"The person was not seen well in {100 * unseen:.0f} % of the frames; the pose there is interpolated."
+        )
     limit = POOR_REPROJECTION_SHARE * max(run.source.width, run.source.height)
     error = float(np.mean(run.track.reprojection_px))
     if error > limit:
         found.append(f"The skeleton lies {error:.1f} px beside the landmarks on average (more than {limit:.0f} px).")
     residual = float(np.median(run.camera.residual_px))
     if residual > POOR_CAMERA_PX:
-        found.append(f"Rotation alone leaves {residual:.1f} px of background motion: the camera moved; positions drift.")
+        found.append(
+            f"Rotation alone leaves {residual:.1f} px of background motion: the camera moved; positions drift."
+        )
     few = float(np.mean(run.camera.features[1:] < FEW_FEATURES)) if len(run.camera.features) > 1 else 0.0
     if few > 0.2:
         found.append(f"Few background features in {100 * few:.0f} % of the frames; the camera's rotation is unsure.")

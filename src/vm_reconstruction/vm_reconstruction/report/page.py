@@ -10,7 +10,6 @@ from pathlib import Path
 from string import Template
 
 from vm_core.atomic_files import atomic_path
-
 from vm_reconstruction.manifest import content_hash
 from vm_reconstruction.render.overlay import write_overlay
 from vm_reconstruction.report import figures, plots
@@ -59,7 +58,7 @@ def page(run: RunFiles, video: Path) -> str:
     name = escape(video.name)
     return Template(TEMPLATE_FILE.read_text(encoding="utf-8")).substitute(
         title=f"Reconstruction of {name}",
-        subtitle=f"{motion.num_frames} frames, a person of {motion.height_m:.2f} m; all lengths follow from that height.",
+        subtitle=f"{motion.num_frames} frames, a person of {motion.height_m:.2f} m; all lengths follow from it.",
         warnings=_warnings(figures.warnings(run)),
         sections="\n".join(sections),
     )

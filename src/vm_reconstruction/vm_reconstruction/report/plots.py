@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from vm_core.scene_asset import SceneAsset, SceneBox
 
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 from vm_reconstruction.render.overlay import box_corners
 
