@@ -1,0 +1,139 @@
+"""`vm-demo`: from a video to the G1 in simulation, and where the results are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from vm_core import command_line
+from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset
+from vm_policy_node.bringup.start import Sim, start_sim
+from vm_policy_node.onnx_policy import OnnxPolicy
+
+_SOURCES = Path(__file__).parents[3]
+DEMO_VIDEO = _SOURCES / "vm_reconstruction/vm_reconstruction/demo/climb_steps.mp4"
+DEMO_TRUTH = DEMO_VIDEO.with_name("climb_steps_truth.npz")
+DEMO_POLICY = Path(__file__).parents[1] / "policies/demo_steps.onnx"
+DEMO_HEIGHT_M = 1.75
+_BEFORE_CLIP_S, _AFTER_CLIP_S = 5.0, 2.0
+_LEAST_PELVIS_HEIGHT_M = 0.45
+_TOP_TOLERANCE_M = 0.03
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Reconstructs a video and lets the G1 act in the reconstructed scene.
+
+    Attributes:
+        video: any video; by default the project's own of a person who climbs three steps.
+        height: of the person [m].
+        out: folder for all results.
+        policy: policy for the reconstructed scene; by default, and only for the project's own video, the committed one.
+        seed: of the simulation.
+    """
+
+    video: Path | None = None
+    height: float = DEMO_HEIGHT_M
+    out: Path = Path("out/demo")
+    policy: Annotated[Path | None, tyro.conf.arg(aliases=["-p"])] = None
+    seed: int = 0
+
+
+def _main() -> int:
+    options = tyro.cli(Demo, prog="vm-demo")
+    own = options.video is None
+    video = DEMO_VIDEO if options.video is None else options.video
+    folder = options.out / "reconstruction"
+    _run("vm-reconstruct", str(video), "--height", str(options.height), "--out", str(folder))
+    lines = [f"report:  {folder / 'report.html'}", f"overlay: {folder / 'overlay.mp4'}"]
+    if own:
+        lines.append(_error_line(folder))
+    policy = options.policy or (DEMO_POLICY if own and DEMO_POLICY.is_file() else None)
+    if policy is None:
+        lines.append(f"robot:   {folder / 'robot.mp4'} (the clip; to act it out, train a policy and give --policy)")
+        print("\n".join(lines))
+        return 0
+    pelvis = _simulate(policy, folder / "scene", options.out, options.seed)
+    text, reached = top_line(SceneAsset.load(folder / "scene"), pelvis)
+    print("\n".join([*lines, f"robot:   {options.out / 'robot_run.mp4'}", text]))
+    return 0 if reached else 1
+
+
+def top_line(scene: SceneAsset, pelvis: np.ndarray | None) -> tuple[str, bool]:
+    """Where the robot ended, in words, and whether it stands on the highest surface of the scene."""
+    if pelvis is None:
+        return "result:  no odometry came", False
+    height = float(scene.height_at(pelvis[None, :2])[0])
+    top = max((box.top for box in scene.boxes), default=float(scene.ground[2]))
+    upright = pelvis[2] - height > _LEAST_PELVIS_HEIGHT_M
+    reached = upright and height > top - _TOP_TOLERANCE_M
+    posture = "stands" if upright else "lies"
+    where = "the top is reached" if reached else f"the top, at {top:.2f} m, is NOT reached"
+    return f"result:  the G1 {posture} on a surface at {height:.2f} m; {where}", bool(reached)
+
+
+def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False) -> dict:
+    """One start under the running nodes, from the hanging robot to the end of the clip; returns the node's report.
+
+    Raises:
+        VmError: a node failed.
+    """
+    clip = OnnxPolicy.load(policy).clip
+    duration_s = _BEFORE_CLIP_S + _AFTER_CLIP_S + (10.0 if clip is None else clip.duration_s)
+    out.mkdir(parents=True, exist_ok=True)
+    report = out / "run.json"
+    report.unlink(missing_ok=True)
+    code = start_sim(
+        Sim(
+            policy=policy,
+            scene=scene,
+            record=out / "robot_run.npz",
+            report=report,
+            duration_s=duration_s,
+            seed=seed,
+            echo_tick=echo_tick,
+        )
+    )
+    if code or not report.is_file():
+        raise VmError(f"the simulation ended with exit code {code}; its log is above")
+    return json.loads(report.read_text())
+
+
+def _simulate(policy: Path, scene: Path, out: Path, seed: int) -> np.ndarray | None:
+    report = run_in_scene(policy, scene, out, seed)
+    _run("vm-render", str(out / "robot_run.npz"), "--scene", str(scene), "--out", str(out / "robot_run.mp4"))
+    position = report["pelvis_pos_world"]
+    return None if position is None else np.array(position)
+
+
+def _error_line(folder: Path) -> str:
+    """The reconstruction's errors against the truth of the project's own video."""
+    _run("vm-evaluate-reconstruction", str(folder), "--truth", str(DEMO_TRUTH), quiet=True)
+    errors = json.loads((folder / "evaluation.json").read_text())
+    return (
+        f"errors:  pelvis {100 * errors['pelvis_error_m']:.1f} cm, joints {100 * errors['joint_error_m']:.1f} cm, "
+        f"scale {100 * errors['scale_error']:.1f} %"
+    )
+
+
+def _run(script: str, *arguments: str, quiet: bool = False) -> None:
+    path = Path(sys.executable).parent / script
+    if not path.is_file():
+        raise VmError(f"{script} is not installed; run `make setup`")
+    output = subprocess.DEVNULL if quiet else None
+    code = subprocess.run([str(path), *arguments], stdout=output, check=False).returncode
+    if code:
+        raise VmError(f"{script} ended with exit code {code}; its message is above")
+
+
+def main() -> None:
+    """Console entry point."""
+    command_line.run(_main)

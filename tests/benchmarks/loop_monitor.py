@@ -1,0 +1,72 @@
+"""Listens beside the running nodes and writes what it saw: latency of commands, period, state of the policy.
+
+Latency is the time from the arrival of a robot state here to the arrival here of the command that was computed from
+that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import rclpy
+import rclpy.signals
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from unitree_hg.msg import LowCmd, LowState
+from vm_msgs.msg import PolicyStatus
+
+from vm_core import unitree_cdr
+
+TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
+ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
+
+
+class Monitor(Node):
+    """Keeps arrival times of states by tick, and of the commands that echo them."""
+
+    def __init__(self) -> None:
+        super().__init__("loop_monitor")
+        newest = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.arrival: dict[int, float] = {}
+        self.latency_ms: list[float] = []
+        self.command_s: list[float] = []
+        self.states: list[int] = []
+        self.create_subscription(LowState, "/lowstate", self.on_state, newest, raw=True)
+        self.create_subscription(LowCmd, "/lowcmd", self.on_command, newest, raw=True)
+        self.create_subscription(PolicyStatus, "/policy_status", lambda msg: self.states.append(msg.state), 10)
+
+    def on_state(self, data: bytes) -> None:
+        self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = time.monotonic()
+
+    def on_command(self, data: bytes) -> None:
+        now = time.monotonic()
+        self.command_s.append(now)
+        came = self.arrival.get(int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little"))
+        if came is not None:
+            self.latency_ms.append(1000.0 * (now - came))
+
+    def result(self) -> dict:
+        return {
+            "latency_ms": self.latency_ms,
+            "period_ms": (1000.0 * np.diff(self.command_s)).tolist(),
+            "ran": 2 in self.states,
+        }
+
+
+def main(out: Path) -> None:
+    rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    node, stopping = Monitor(), []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.append(True))
+    while not stopping:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    out.write_text(json.dumps(node.result()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
