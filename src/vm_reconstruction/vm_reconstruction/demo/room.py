@@ -15,7 +15,9 @@ FLOOR_X, FLOOR_Y, WALL_HEIGHT = (-2.6, 5.2), (-4.5, 2.4), 3.2
 def _noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) -> np.ndarray:
     """Smooth noise (H, W), zero mean, unit standard deviation, features of about scale_px."""
     small = rng.standard_normal([max(4, int(n / scale_px) + 3) for n in shape])
-    big = zoom(small, [n / s for n, s in zip(shape, small.shape, strict=True)], order=1)[: shape[0], : shape[1]]
+    big = np.asarray(zoom(small, [n / s for n, s in zip(shape, small.shape, strict=True)], order=1))[
+        : shape[0], : shape[1]
+    ]
     return (big - big.mean()) / (big.std() + 1e-9)
 
 

@@ -149,7 +149,7 @@ def _encode(path: Path, source: FrameSource, overlay: Overlay) -> None:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "25", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
         for index, frame in enumerate(read_frames(source)):
-            image = cv2.resize(overlay.draw(frame, index), size, interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(overlay.draw(frame, index), size, interpolation=cv2.INTER_AREA), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode(None))
 
