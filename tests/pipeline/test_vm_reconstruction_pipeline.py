@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from vm_core.errors import VmError
 from vm_reconstruction import pipeline
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES

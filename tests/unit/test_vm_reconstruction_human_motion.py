@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec, quat_rotate
 from vm_reconstruction.body_model import check_height, rest_positions, segment_quats

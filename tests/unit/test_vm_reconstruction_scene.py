@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from vm_reconstruction.body_model import rest_positions, segment_quats
 from vm_reconstruction.human_motion import JOINT_NAMES, HumanMotion
 from vm_reconstruction.stages.scene import intervals, scene_of

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
+
 from vm_reconstruction.body_model import rest_positions
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.solver import body_problem

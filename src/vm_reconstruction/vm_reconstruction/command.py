@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-
-# Before numpy: banded LAPACK is an order of magnitude slower with several threads on a busy machine.
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
-
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +10,6 @@ from typing import Annotated, Literal
 import tyro
 
 from vm_core import command_line
-from vm_reconstruction import pipeline
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,10 @@ class Arguments:
 
 def _main() -> int:
     arguments = tyro.cli(Arguments, prog="vm-reconstruct")
+    # Before numpy is loaded: banded LAPACK is an order of magnitude slower with several threads on a busy machine.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
     config = pipeline.ReconstructionConfig(
         video=arguments.video,
         out=arguments.out,
@@ -54,7 +51,7 @@ def _main() -> int:
         until=arguments.until,
     )
     out = pipeline.run(config)
-    print(f"results: {out}", file=sys.stdout)
+    print(f"results: {out}")
     report = out / "report.html"
     if report.exists():
         print(f"report:  {report}")

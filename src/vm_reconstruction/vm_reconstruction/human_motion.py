@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 
@@ -67,8 +68,8 @@ class HumanMotion:
     Attributes:
         fps: frames a second.
         height_m: the person's stature, the ruler of everything metric.
-        joint_pos_world: (T, J, 3) float64 m. `toe` and `heel` lie on the sole, so that they touch what the foot touches.
-        joint_quat_wxyz_world: (T, J, 4) orientation of the segment that starts at each joint. In the rest pose (upright,
+        joint_pos_world: (T, J, 3) float64 m. `toe` and `heel` lie on the sole, and touch what the foot touches.
+        joint_quat_wxyz_world: (T, J, 4) orientation of the segment that starts at a joint. In the rest pose (upright,
             arms hanging, facing +x) every quaternion is the identity: x forward, y left, z up.
         contact: (T, C) probability 0..1 that left foot, right foot, seat rest on something.
         confidence: (T,) 0..1, how much of the person was seen in this frame; 0 where the pose is interpolated.

@@ -1,6 +1,6 @@
 """The one ordered list of stages from a video to clip, scene and report.
 
-Each stage reads files and writes files (to a temporary name, then renamed). manifest.json keeps the hash of everything a
+Each stage reads and writes files (to a temporary name, then renamed). manifest.json keeps the hash of everything a
 stage depends on: its inputs' content, its parameters and its source code. A rerun does only what changed; a killed run
 goes on with the stage that it was in.
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 from tqdm import tqdm
+
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
-
 from vm_reconstruction import body_model
 from vm_reconstruction.frontends import mediapipe_pose
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend
@@ -202,9 +202,9 @@ def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> 
 
 
 def _retarget(out: Path, scale: str) -> None:
-    from vm_reconstruction import retarget  # heavy: MuJoCo and mink
+    from vm_reconstruction.retarget import run_stage  # heavy: MuJoCo and mink
 
-    retarget.run_stage(out, scale)
+    run_stage(out, scale)
 
 
 def _report(out: Path, video: Path) -> None:

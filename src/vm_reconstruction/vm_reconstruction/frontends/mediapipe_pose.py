@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from vm_core.errors import VmError
 
+from vm_core.errors import VmError
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 
 PROGRAM = Path(__file__).with_name("mediapipe_program.py")

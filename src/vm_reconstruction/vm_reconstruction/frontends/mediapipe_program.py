@@ -65,7 +65,7 @@ def main():
         masks.append(np.packbits(small_mask(result, size)))
         sys.stdout.write(".")
         sys.stdout.flush()
-    xy, world, visibility, found = (np.array(column) for column in zip(*rows))
+    xy, world, visibility, found = (np.array(column) for column in zip(*rows, strict=True))
     np.savez_compressed(
         sys.argv[1],
         xy_px=xy,

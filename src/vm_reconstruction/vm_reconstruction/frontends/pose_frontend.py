@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
 from vm_core.atomic_files import atomic_path
 
 

@@ -1,6 +1,6 @@
 """Levenberg-Marquardt with robust weights for problems whose unknowns follow one another in time.
 
-The unknowns are a vector x in frame order. Residuals touch unknowns at most `bandwidth` apart, so that the normal matrix
+The unknowns are a vector x in frame order. Residuals touch unknowns at most `bandwidth` apart, so the normal matrix
 is banded and one Cholesky step costs N * bandwidth^2 (scipy.linalg.solveh_banded): linear in the clip's length.
 """
 

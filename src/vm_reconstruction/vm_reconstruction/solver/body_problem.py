@@ -1,4 +1,4 @@
-"""The person over all frames as one least-squares problem: 17 points a frame, tied by reprojection, limb lengths and time.
+"""The person over all frames as one least-squares problem: 17 points a frame, tied by images, limb lengths and time.
 
 Everything lives in the first camera's axes (x right, y down, z forward), metres, the camera's centre at the origin.
 """

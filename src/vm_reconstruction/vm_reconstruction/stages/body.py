@@ -1,4 +1,4 @@
-"""Stage 4: the person in the world. Height is the ruler, limb lengths are constant, planted feet stay, gravity is down."""
+"""Stage 4: the person in the world. Height is the ruler, limbs are rigid, planted feet stay, gravity is down."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
+
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
-
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import JOINT_NAMES
 from vm_reconstruction.progress import FrameProgress
@@ -165,7 +165,7 @@ def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion) ->
 
 
 def all_joints(points: np.ndarray) -> np.ndarray:
-    """The skeleton's joints (T, J, 3) from the solver's points (T, 17, 3): the trunk lies between hips and shoulders."""
+    """Joints (T, J, 3) from the solver's points (T, 17, 3): the trunk lies between hips and shoulders."""
     p = {name: points[:, i] for i, name in enumerate(POINTS)}
     pelvis = 0.5 * (p["left_hip"] + p["right_hip"])
     neck = 0.5 * (p["left_shoulder"] + p["right_shoulder"])

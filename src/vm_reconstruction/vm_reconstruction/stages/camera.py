@@ -1,7 +1,7 @@
 """Stage 3: the camera. Focal length from stage 1; rotation of a hand-held camera from features outside the person.
 
 Translation is not estimated: a phone held by hand moves centimetres, which features metres away do not show apart from
-rotation (plain structure from motion does not succeed on such clips). `residual_px` says how well rotation alone explains
+rotation (plain structure from motion does not succeed on such clips). `residual_px` says how well rotation explains
 what the background does; a large value means that the camera travelled.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+
 from vm_core.atomic_files import atomic_path
 from vm_core.frames import matrix_from_quat, quat_from_matrix, quat_from_rotvec, rotvec_from_quat
-
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource, read_frames
@@ -70,7 +71,7 @@ def run(out: Path, progress: FrameProgress) -> CameraMotion:
     rotations = _smoothed(np.array(tracker.rotations))
     if np.max(np.linalg.norm(rotvec_from_quat(quat_from_matrix(rotations)), axis=-1)) < STATIC_RAD:
         rotations = np.broadcast_to(np.eye(3), rotations.shape).copy()
-    motion = CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), f"{source.focal_source}")
+    motion = CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), source.focal_source)
     if np.median(motion.residual_px) > 4.0:
         warn(f"the camera travels: rotation leaves {np.median(motion.residual_px):.1f} px; positions will be off")
     motion.save(out / "stages" / "camera.npz")
@@ -109,10 +110,9 @@ class _KeyframeTracker:
         self._last = gray
 
     def _follow(self, gray: np.ndarray, background: np.ndarray) -> None:
-        options = {"winSize": (21, 21), "maxLevel": 3}
-        ahead, good, _ = cv2.calcOpticalFlowPyrLK(self._last, gray, self._points, None, **options)
-        back, good_back, _ = cv2.calcOpticalFlowPyrLK(gray, self._last, ahead, None, **options)
-        keep = (good.ravel() == 1) & (good_back.ravel() == 1) & (np.linalg.norm(back - self._points, axis=-1) < 0.7)
+        ahead, good = _flow(self._last, gray, self._points)
+        back, good_back = _flow(gray, self._last, ahead)
+        keep = good & good_back & (np.linalg.norm(back - self._points, axis=-1) < 0.7)
         height, width = gray.shape
         column, row = np.rint(ahead).astype(int).T
         keep &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
@@ -129,6 +129,13 @@ class _KeyframeTracker:
         found = cv2.goodFeaturesToTrack(gray, MAX_FEATURES, 0.01, 9, mask=background)
         self._points = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         self._key_points, self._key_rotation, self._key_count = self._points.copy(), rotation, len(self._points)
+
+
+def _flow(image_a: Any, image_b: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where points (N, 2) of image a are in image b, and (N,) whether they were found."""
+    start: Any = None
+    moved, status, _ = cv2.calcOpticalFlowPyrLK(image_a, image_b, points, start, winSize=(21, 21), maxLevel=3)
+    return moved, status.ravel() == 1
 
 
 def rotation_between(

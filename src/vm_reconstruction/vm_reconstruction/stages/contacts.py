@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from vm_core.errors import VmError
 
+from vm_core.errors import VmError
 from vm_reconstruction.body_model import segment_quats
 from vm_reconstruction.human_motion import HumanMotion, joint_index
 from vm_reconstruction.stages.body import BodyTrack
@@ -41,7 +41,7 @@ def run(out: Path, height_m: float) -> HumanMotion:
 
 
 def foot_contacts(joints: np.ndarray, fps: float) -> list[np.ndarray]:
-    """(T,) 0/1 for the left and the right foot: heel or toe stands still for longer than any turning point of a swing."""
+    """(T,) 0/1 for the left and the right foot: heel or toe stands still for longer than a swing turns."""
     result = []
     for side in ("left", "right"):
         slow = [speed(joints[:, joint_index(f"{side}_{part}")], fps) < STILL_SPEED for part in ("heel", "toe")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from vm_core.errors import VmError
 
+from vm_core.errors import VmError
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
 from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource, read_frames

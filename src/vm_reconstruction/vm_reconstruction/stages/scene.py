@@ -1,4 +1,4 @@
-"""Stage 6: the scene that contacts prove: the ground, and a box under every place above it where feet or pelvis rest."""
+"""Stage 6: the scene that contacts prove: the ground, and a box under each place above it where feet or pelvis rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from vm_core.scene_asset import SceneAsset, SceneBox
 
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.stages.stillness import speed
 
