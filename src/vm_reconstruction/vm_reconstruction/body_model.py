@@ -1,11 +1,11 @@
 """A skeleton whose proportions come from the person's height alone.
 
 Heights above the ground are the fractions of stature of Drillis & Contini (1966) as printed in D. A. Winter,
-Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1: ankle 0.039, knee 0.285, hip 0.530, shoulder 0.818. Arms
-and breadths of that figure are taken on the outside of the body; between joint centres P. de Leva (1996), J. Biomech.
-29(9), table 4, has for men of 1.741 m: upper arm 0.2817 m, forearm 0.2689 m, foot 0.2581 m. Neither lists the distances
-between the two hip and the two shoulder centres: 0.100 and 0.210 of stature are this project's choice, near what pose models
-of the body use; `solver.body_problem.adapted_lengths` corrects them from the video.
+Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1: ankle 0.039, knee 0.285, hip 0.530, shoulder
+0.818. Arms and breadths of that figure are taken on the outside of the body; between joint centres P. de Leva (1996),
+J. Biomech. 29(9), table 4, has for men of 1.741 m: upper arm 0.2817 m, forearm 0.2689 m, foot 0.2581 m. Neither lists
+the distances between the two hip and the two shoulder centres: 0.100 and 0.210 of stature are this project's choice,
+near what pose models of the body use; `solver.body_problem.adapted_lengths` corrects them from the video.
 """
 
 from __future__ import annotations

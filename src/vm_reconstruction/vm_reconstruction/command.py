@@ -40,6 +40,7 @@ def _main() -> int:
     # Before numpy is loaded: banded LAPACK is an order of magnitude slower with several threads on a busy machine.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    from vm_reconstruction import pipeline
 
     config = pipeline.ReconstructionConfig(
         video=arguments.video,
