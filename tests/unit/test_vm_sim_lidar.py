@@ -8,6 +8,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_sim.g1_model import load_g1_spec, stand_qpos

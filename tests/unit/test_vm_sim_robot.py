@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from vm_core import g1
 from vm_core.remote import RemoteState, decode_remote
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_core.unitree_cdr import get_motors, low_cmd_crc, low_state_crc, new_low_cmd, set_motors
 from vm_sim.imu import LIDAR_IMU, PELVIS_IMU
 from vm_sim.robot import DAMPING_KD, SimulatedG1
-
-from vm_core import g1
 
 KNEE = g1.motor_index("left_knee_joint")
 

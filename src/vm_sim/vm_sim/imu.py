@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from vm_core.frames import quat_rotate
 
 from vm_core import g1
+from vm_core.frames import quat_rotate
 
 STANDARD_GRAVITY = 9.80665
 PELVIS_IMU, LIDAR_IMU = "pelvis_imu", "lidar_imu"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from vm_core.errors import VmError
-from vm_core.motion_clip import read_npz
 
 from vm_core import g1, livox_cdr
+from vm_core.errors import VmError
+from vm_core.motion_clip import read_npz
 
 POINT_RATE_HZ = 200_000
 LINES = 4

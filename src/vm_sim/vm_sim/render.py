@@ -15,11 +15,11 @@ from tqdm import tqdm
 os.environ.setdefault("MUJOCO_GL", "egl")  # must stand before the first import of mujoco
 import av
 import mujoco
+
 from vm_core.atomic_files import atomic_path
 from vm_core.command_line import run
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
-
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.light_meshes import lighten_meshes
 from vm_sim.robot_log import NUM_QPOS, RobotLog

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
+
+from vm_core import g1
 from vm_core.frames import yaw_from_quat
 from vm_core.remote import RemoteState, encode_remote
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import get_motors, low_cmd_crc, low_state_crc, new_low_state, set_motors
-
-from vm_core import g1
 from vm_sim.g1_model import load_g1_spec, stand_qpos
 from vm_sim.gantry import Gantry, add_gantry
 from vm_sim.imu import LIDAR_IMU, PELVIS_IMU, Imu, ImuSample, add_imus

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.motion_clip import read_npz
-
-from vm_core import g1
 
 FORMAT, FORMAT_VERSION = "videomimic_robot_log", 1
 LOG_RATE_HZ = 50.0

@@ -36,7 +36,7 @@ from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim.imu import LIDAR_IMU, STANDARD_GRAVITY
 from vm_sim.lidar import Mid360
-from vm_sim.robot import STEP_S, SimulatedG1, build_model
+from vm_sim.robot import SimulatedG1, build_model
 from vm_sim.robot_log import LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
 from vm_sim.start_pose import start_qpos
@@ -121,7 +121,7 @@ class RobotNode(Node):
         self._imu = self.create_publisher(Imu, config.lidar_imu_topic, 50)
         self._odometry = self.create_publisher(Odometry, config.odometry_topic, 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_subscription(LowCmd, config.lowcmd_topic, self._on_low_cmd, newest, raw=True)
+        self.create_subscription(LowCmd, config.lowcmd_topic, self._on_low_cmd, newest, raw=True)  # pyright: ignore
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_timer(1.0, self._on_diagnostics)
         self._imu_message, self._odometry_message = Imu(), Odometry()
