@@ -12,6 +12,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
+from vm_reconstruction.render.overlay import project
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.camera import CameraMotion
 from vm_reconstruction.stages.frames import FrameSource
@@ -62,6 +63,16 @@ def camera_turn_deg(camera: CameraMotion) -> float:
     """Largest angle between the first camera direction and any later one [deg]."""
     trace = np.trace(camera.R_cam_first, axis1=1, axis2=2)
     return float(np.rad2deg(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)).max()))
+
+
+def outside_share(run: RunFiles) -> float:
+    """Share of the frames in which more than a quarter of the joints fall outside the picture."""
+    size = np.array([run.source.width, run.source.height])
+    outside = []
+    for joints, pose in zip(run.motion.joint_pos_world, run.track.T_world_camera, strict=True):
+        pixels = project(joints, run.track.K, pose)[:, :2]
+        outside.append(float(np.mean(((pixels < 0) | (pixels >= size)).any(axis=1))) > 0.25)
+    return float(np.mean(outside))
 
 
 def video_rows(run: RunFiles) -> list[Row]:
@@ -153,6 +164,9 @@ def warnings(run: RunFiles) -> list[str]:
         found.append(
             f"The person was not seen well in {100 * unseen:.0f} % of the frames; the pose there is interpolated."
         )
+    outside = outside_share(run)
+    if outside > 0.0:
+        found.append(f"The person is partly outside the picture in {100 * outside:.0f} % of the frames.")
     limit = POOR_REPROJECTION_SHARE * max(run.source.width, run.source.height)
     error = float(np.mean(run.track.reprojection_px))
     if error > limit:
