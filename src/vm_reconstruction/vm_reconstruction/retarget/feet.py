@@ -1,0 +1,133 @@
+"""Where the robot's feet go: planted while the person's are, above every surface while they swing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from vm_core import g1
+from vm_core.frames import quat_from_matrix, quat_rotate
+from vm_core.scene_asset import SceneAsset
+from vm_reconstruction.human_motion import HumanMotion
+
+SOLE_CENTER = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
+SOLE_CORNERS = g1.SOLE_POINTS - np.array([0.0, 0.0, g1.SOLE_SPHERE_RADIUS_M])
+CONTACT_THRESHOLD = 0.5
+MIN_STANCE_S = 0.1
+BLEND_S = 0.12  # over which a swinging foot leaves and reaches its planted pose
+CLEARANCE_M = 0.004
+
+
+@dataclass
+class FootPath:
+    """Target of one ankle-roll link: position (T, 3) [m], orientation (T, 4) wxyz, planted (T,) bool."""
+
+    pos_world: np.ndarray
+    quat_wxyz: np.ndarray
+    planted: np.ndarray
+
+
+def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -> FootPath:
+    """The robot foot's path for one side of the person.
+
+    Args:
+        motion: the person.
+        side: left or right.
+        scale: factor on the person's positions.
+        scene: at the scale of the targets.
+    """
+    heel, toe = scale * motion.joint(f"{side}_heel"), scale * motion.joint(f"{side}_toe")
+    center = 0.5 * (heel + toe)
+    yaw, pitch = _sole_angles(toe - heel)
+    planted = _long_runs(
+        motion.contact[:, motion.contact_names.index(f"{side}_foot")] > CONTACT_THRESHOLD, MIN_STANCE_S * motion.fps
+    )
+    _plant(center, yaw, pitch, planted, scene, BLEND_S * motion.fps)
+    quat = _quat(yaw, pitch)
+    pos = center - quat_rotate(quat, np.broadcast_to(SOLE_CENTER, center.shape))
+    pos[:, 2] += _lift(pos, quat, planted, scene, motion.fps)
+    return FootPath(pos, quat, planted)
+
+
+def _sole_angles(forward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    yaw = np.unwrap(np.arctan2(forward[:, 1], forward[:, 0]))
+    return yaw, np.arctan2(-forward[:, 2], np.linalg.norm(forward[:, :2], axis=-1))
+
+
+def _quat(yaw: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    zero = np.zeros_like(yaw)
+    rows = [np.stack(r, axis=-1) for r in ((cy * cp, -sy, cy * sp), (sy * cp, cy, sy * sp), (-sp, zero, cp))]
+    return quat_from_matrix(np.stack(rows, axis=-2))
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Start and end (exclusive) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _long_runs(flags: np.ndarray, min_frames: float) -> np.ndarray:
+    kept = np.zeros_like(flags)
+    for start, end in runs(flags):
+        kept[start:end] = end - start >= min_frames
+    return kept
+
+
+def _plant(
+    center: np.ndarray, yaw: np.ndarray, pitch: np.ndarray, planted: np.ndarray, scene: SceneAsset, blend: float
+) -> None:
+    """Makes each stance one pose, flat on its surface, and fades the difference out into the swings around it."""
+    shift = np.zeros((len(center), 5))
+    now = np.column_stack([center, yaw, pitch])
+    held = np.zeros(len(center), dtype=bool)
+    for start, end in runs(planted):
+        pose = np.median(now[start:end], axis=0)
+        pose[2] = float(scene.height_at(pose[None, :2])[0])
+        pose[4] = 0.0
+        shift[start:end] = pose - now[start:end]
+        held[start:end] = True
+    now += _faded(shift, held, blend)
+    center[:], yaw[:], pitch[:] = now[:, :3], now[:, 3], now[:, 4]
+
+
+def _faded(shift: np.ndarray, held: np.ndarray, blend: float) -> np.ndarray:
+    """Shifts at held frames, decaying to zero within `blend` frames on both sides, averaged where both reach."""
+    if not held.any():
+        return shift
+    frames = np.arange(len(shift))
+    at = np.flatnonzero(held)
+    after = at[np.clip(np.searchsorted(at, frames), 0, len(at) - 1)]
+    before = at[np.clip(np.searchsorted(at, frames, side="right") - 1, 0, len(at) - 1)]
+    weights = [_smooth(1.0 - np.abs(frames - near) / max(blend * 2, 1.0))[:, None] for near in (before, after)]
+    total = np.maximum(weights[0] + weights[1], 1.0)
+    return np.where(held[:, None], shift, (weights[0] * shift[before] + weights[1] * shift[after]) / total)
+
+
+def _smooth(x: np.ndarray) -> np.ndarray:
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3 - 2 * x)
+
+
+def _lift(pos: np.ndarray, quat: np.ndarray, planted: np.ndarray, scene: SceneAsset, fps: float) -> np.ndarray:
+    """How far (T,) [m] swinging feet must rise so that no corner of the sole is below a surface; smooth in time."""
+    corners = pos[:, None] + quat_rotate(quat[:, None], SOLE_CORNERS[None])
+    surface = scene.height_at(corners.reshape(-1, 3)[:, :2]).reshape(corners.shape[:2])
+    needed = np.where(planted, 0.0, np.maximum(surface + CLEARANCE_M - corners[..., 2], 0.0).max(axis=-1))
+    width = max(int(0.06 * fps), 1)
+    smooth = gaussian_filter1d(maximum_filter1d(needed, 2 * width + 1), width / 2)
+    return np.where(planted, 0.0, np.maximum(smooth, needed))
+
+
+def sole_corners_world(ankle_pos: np.ndarray, ankle_quat: np.ndarray) -> np.ndarray:
+    """Lowest points (T, 4, 3) [m] of the sole's contact spheres for ankle-roll poses (T, 3), (T, 4)."""
+    return ankle_pos[:, None] + quat_rotate(ankle_quat[:, None], SOLE_CORNERS[None])
+
+
+def sole_frame_velocity(path: np.ndarray, fps: float) -> np.ndarray:
+    """Horizontal speed (T,) [m/s] of points (T, 3)."""
+    return np.linalg.norm(np.gradient(path[:, :2], 1.0 / fps, axis=0), axis=-1)
+
+

@@ -1,0 +1,114 @@
+"""The pipeline's retargeting stage: human.npz and its scene → clip.npz, scene/, metrics, a video of the robot."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from tqdm import tqdm
+
+from vm_core import g1
+from vm_core.atomic_files import atomic_path
+from vm_core.motion_clip import MotionClip
+from vm_core.scene_asset import SceneAsset
+from vm_reconstruction.human_motion import HumanMotion
+from vm_reconstruction.retarget.feet import sole_corners_world
+from vm_reconstruction.retarget.inverse_kinematics import ClipSolver
+from vm_reconstruction.retarget.scaling import robot_scale, scale_scene
+from vm_reconstruction.retarget.targets import BodyTargets, body_targets
+from vm_sim.g1_model import load_g1_spec
+
+HUMAN_SCENE = "stages/scene"
+
+
+@dataclass(frozen=True)
+class RetargetResult:
+    """The G1's clip, the scene at its scale, and figures of how well the one fits the other."""
+
+    clip: MotionClip
+    scene: SceneAsset
+    metrics: dict[str, float]
+
+
+def run_stage(out: Path, scale: str) -> RetargetResult:
+    """Reads out/human.npz and the human-sized scene; writes clip.npz, scene/ and stages/retarget.json.
+
+    Args:
+        out: the pipeline's result folder.
+        scale: "robot" shrinks scene and motion to the G1's leg length; "human" keeps the scene metric.
+    """
+    result = retarget(HumanMotion.load(out / "human.npz"), SceneAsset.load(out / HUMAN_SCENE), scale)
+    result.clip.save(out / "clip.npz")
+    result.scene.save(out / "scene")
+    with atomic_path(out / "stages" / "retarget.json") as temporary:
+        temporary.write_text(json.dumps(result.metrics, indent=1))
+    return result
+
+
+def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot") -> RetargetResult:
+    """A person's motion in a human-sized scene to the 29-joint G1."""
+    leg_scale = robot_scale(motion)
+    factor = leg_scale if scale == "robot" else 1.0
+    robot_scene = scale_scene(scene, factor)
+    targets = body_targets(motion, factor, robot_scene, leg_scale)
+    model = load_g1_spec().compile()
+    began = time.perf_counter()
+    with tqdm(total=motion.num_frames, desc="retarget", unit="frame", leave=False) as bar:
+        qpos = ClipSolver(model).solve(targets, bar.update)
+    seconds = time.perf_counter() - began
+    clip = _clip(model, qpos, motion)
+    metrics = clip_metrics(clip, robot_scene, targets)
+    return RetargetResult(clip, robot_scene, {**metrics, "frames_per_s": motion.num_frames / seconds, "scale": factor})
+
+
+def _clip(model: mujoco.MjModel, qpos: np.ndarray, motion: HumanMotion) -> MotionClip:
+    data = mujoco.MjData(model)
+    bodies = tuple(model.body(i).name for i in range(1, model.nbody))
+    pos, quat = np.zeros((len(qpos), len(bodies), 3)), np.zeros((len(qpos), len(bodies), 4))
+    for frame, q in enumerate(qpos):
+        data.qpos[:] = q
+        mujoco.mj_kinematics(model, data)
+        pos[frame], quat[frame] = data.xpos[1:], data.xquat[1:]
+    return MotionClip(
+        fps=motion.fps,
+        joint_names=g1.MOTOR_NAMES,
+        joint_pos=qpos[:, 7:],
+        root_pos_world=qpos[:, :3],
+        root_quat_wxyz=qpos[:, 3:7] / np.linalg.norm(qpos[:, 3:7], axis=-1, keepdims=True),
+        body_names=bodies,
+        body_pos_world=pos,
+        body_quat_wxyz=quat,
+        contact_names=motion.contact_names,
+        contact=motion.contact,
+        source="retargeted from a person's motion",
+    )
+
+
+def clip_metrics(clip: MotionClip, scene: SceneAsset, targets: BodyTargets) -> dict[str, float]:
+    """Skate of planted feet [m/s], penetration of the soles [m], foot error [m], share of joints at a limit."""
+    speeds, depths, errors = [], [], []
+    for side, body in zip(("left", "right"), g1.FOOT_BODIES, strict=True):
+        index = clip.body_names.index(body)
+        pos, quat = clip.body_pos_world[:, index], clip.body_quat_wxyz[:, index]
+        corners = sole_corners_world(pos, quat)
+        inside = targets.feet[side].planted
+        inside = inside & np.roll(inside, 1) & np.roll(inside, -1)
+        center = corners.mean(axis=1)
+        speeds.append(np.linalg.norm(np.gradient(center[:, :2], 1 / clip.fps, axis=0), axis=-1)[inside])
+        surface = scene.height_at(corners.reshape(-1, 3)[:, :2]).reshape(corners.shape[:2])
+        depths.append((surface - corners[..., 2]).max(axis=-1))
+        errors.append(np.linalg.norm(pos - targets.feet[side].pos_world, axis=-1))
+    speed = np.concatenate(speeds) if any(map(len, speeds)) else np.zeros(1)
+    at_limit = (clip.joint_pos <= g1.JOINT_LOWER + 1e-6) | (clip.joint_pos >= g1.JOINT_UPPER - 1e-6)
+    return {
+        "stance_skate_mean_m_s": float(speed.mean()),
+        "stance_skate_p95_m_s": float(np.percentile(speed, 95)),
+        "penetration_max_m": float(max(np.max(d) for d in depths)),
+        "penetration_p99_m": float(np.percentile(np.maximum(np.concatenate(depths), 0), 99)),
+        "foot_error_mean_m": float(np.mean(np.concatenate(errors))),
+        "joints_at_limit_share": float(at_limit.mean()),
+    }
