@@ -81,7 +81,7 @@ def top_line(scene: SceneAsset, pelvis: np.ndarray | None) -> tuple[str, bool]:
 
 
 def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False) -> dict:
-    """One start under the running nodes, from the hanging robot to the end of the clip; returns the node's report.
+    """One start under the running nodes, from the hanging robot to the end of the clip; returns the reports of simulator and policy node.
 
     Raises:
         VmError: a node failed.
@@ -89,22 +89,24 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
     clip = OnnxPolicy.load(policy).clip
     duration_s = _BEFORE_CLIP_S + _AFTER_CLIP_S + (10.0 if clip is None else clip.duration_s)
     out.mkdir(parents=True, exist_ok=True)
-    report = out / "run.json"
-    report.unlink(missing_ok=True)
+    report, sim_report = out / "run.json", out / "sim.json"
+    for path in (report, sim_report):
+        path.unlink(missing_ok=True)
     code = start_sim(
         Sim(
             policy=policy,
             scene=scene,
             record=out / "robot_run.npz",
             report=report,
+            sim_report=sim_report,
             duration_s=duration_s,
             seed=seed,
             echo_tick=echo_tick,
         )
     )
-    if code or not report.is_file():
+    if code or not report.is_file() or not sim_report.is_file():
         raise VmError(f"the simulation ended with exit code {code}; its log is above")
-    return json.loads(report.read_text())
+    return json.loads(sim_report.read_text()) | json.loads(report.read_text())
 
 
 def _simulate(policy: Path, scene: Path, out: Path, seed: int) -> np.ndarray | None:

@@ -37,6 +37,7 @@ class System:
         start: clip whose first frame the simulated robot starts in.
         record: mp4 that the simulator writes.
         report: JSON that the policy node writes when it ends.
+        sim_report: JSON that the simulator writes when it ends.
         duration_s: simulated time after which all ends; 0: never.
         seed: of the simulator's sensor noise and start.
         auto: stand and run without an operator; only in simulation.
@@ -50,6 +51,7 @@ class System:
     start: str = ""
     record: str = ""
     report: str = ""
+    sim_report: str = ""
     duration_s: float = 0.0
     seed: int = 0
     auto: bool = True
@@ -68,6 +70,7 @@ def node_list(system: System) -> list[NodeSpec]:
             scene=system.scene,
             start_clip=system.start,
             record=system.record,
+            report=system.sim_report,
             duration_s=float(system.duration_s),
             seed=system.seed,
         ),

@@ -26,7 +26,8 @@ class Sim:
         policy: policy file (.onnx with its contract).
         start: clip (.npz) whose first frame the robot starts in; by default the policy's own reference, if it has one.
         record: mp4 to write.
-        report: JSON to write when the run ends.
+        report: JSON that the policy node writes when the run ends.
+        sim_report: JSON that the simulator writes when the run ends.
         duration_s: simulated seconds; 0: until Ctrl-C.
         seed: of start and sensor noise.
         manual: wait for /policy/stand and /policy/run instead of standing up and running at once.
@@ -38,6 +39,7 @@ class Sim:
     start: Path | None = None
     record: Path | None = None
     report: Path | None = None
+    sim_report: Path | None = None
     duration_s: Annotated[float, tyro.conf.arg(aliases=["--duration"])] = 0.0
     seed: int = 0
     manual: bool = False
@@ -83,6 +85,7 @@ def start_sim(options: Sim) -> int:
             start=_text(start),
             record=_text(options.record),
             report=_text(options.report),
+            sim_report=_text(options.sim_report),
             duration_s=options.duration_s,
             seed=options.seed,
             auto=not options.manual,
