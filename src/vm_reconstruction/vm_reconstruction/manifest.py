@@ -56,7 +56,7 @@ def content_hash(path: Path) -> str:
     """SHA-256 of a file, or of a folder's files with their names; "absent" when there is nothing."""
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        for file in sorted(p for p in path.rglob("*") if _counts(p)):
             digest.update(f"{file.relative_to(path)}:{content_hash(file)};".encode())
     elif path.is_file():
         with path.open("rb") as file:
@@ -65,6 +65,11 @@ def content_hash(path: Path) -> str:
     else:
         return "absent"
     return digest.hexdigest()
+
+
+def _counts(path: Path) -> bool:
+    # Byte code appears when a package is first imported; hidden files are results that are not finished.
+    return path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
 
 
 def combined_hash(*parts: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from vm_core.atomic_files import atomic_path
+from vm_core.atomic_files import atomic_folder, atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction import body_model
 from vm_reconstruction.frontends import mediapipe_pose
@@ -152,7 +153,7 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
             "report",
             lambda: _report(out, config.video),
             (FRAMES, LANDMARKS, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene"),
-            ("report.html",),
+            ("report.html", "overlay.mp4"),
             code=(_package("vm_reconstruction.report"),),
             reads_video=True,
         ),
@@ -204,13 +205,16 @@ def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> 
 def _retarget(out: Path, scale: str) -> None:
     from vm_reconstruction.retarget import run_stage  # heavy: MuJoCo and mink
 
+    # Always from the human-sized scene: what an earlier run left in scene/ may have been shrunk already.
+    with atomic_folder(out / "scene") as temporary:
+        shutil.copytree(out / HUMAN_SCENE, temporary, dirs_exist_ok=True)
     run_stage(out, scale)
 
 
 def _report(out: Path, video: Path) -> None:
-    from vm_reconstruction import report  # heavy: rendering
+    from vm_reconstruction.report import run_stage  # heavy: rendering
 
-    report.run_stage(out, video)
+    run_stage(out, video)
 
 
 def _package(name: str) -> Path:
