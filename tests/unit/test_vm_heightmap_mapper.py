@@ -1,0 +1,141 @@
+"""Poses, deskew, point filters, and what the mapper says about broken input."""
+
+import numpy as np
+import pytest
+
+from vm_core import g1, livox_cdr, unitree_cdr
+from vm_core.height_grid import CellSource
+from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.odometry import PoseBuffer, PoseVerdict
+from vm_heightmap.point_filters import FilterConfig, filter_and_place
+
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
+STAND = np.array([0.0, 0.0, g1.STAND_PELVIS_HEIGHT_M])
+
+
+def low_state() -> bytes:
+    record = unitree_cdr.new_low_state()
+    unitree_cdr.set_motors(record, "q", g1.DEFAULT_STAND_POSE)
+    return record.tobytes()
+
+
+def scan_bytes(xyz: np.ndarray, stamp_s: float = 0.0) -> bytes:
+    points = np.zeros(len(xyz), dtype=livox_cdr.POINT)
+    for axis, values in zip("xyz", np.asarray(xyz, dtype=float).reshape(-1, 3).T, strict=True):
+        points[axis] = values
+    return livox_cdr.encode_custom_msg(livox_cdr.LivoxScan(round(stamp_s * 1e9), "livox_frame", 0, points))
+
+
+def standing_mapper() -> HeightMapper:
+    mapper = HeightMapper()
+    mapper.on_low_state(low_state())
+    for k in range(20):
+        mapper.on_odometry(0.01 * k, STAND, UPRIGHT, 0.01 * k)
+    return mapper
+
+
+def test_interpolation_is_linear_and_slerp() -> None:
+    buffer = PoseBuffer()
+    buffer.add(0.0, np.zeros(3), UPRIGHT)
+    buffer.add(0.1, np.array([0.1, 0.0, 0.0]), np.array([np.cos(0.2), 0.0, 0.0, np.sin(0.2)]))
+    pos, quat = buffer.at(np.array([0.025]))
+    np.testing.assert_allclose(pos[0], [0.025, 0.0, 0.0])
+    np.testing.assert_allclose(quat[0], [np.cos(0.05), 0.0, 0.0, np.sin(0.05)])
+
+
+@pytest.mark.parametrize(
+    ("time_s", "pos", "quat", "verdict", "epoch"),
+    [
+        (1.01, [0.01, 0, 0], UPRIGHT, PoseVerdict.ACCEPTED, 0),
+        (1.0, [0, 0, 0], UPRIGHT, PoseVerdict.LATE, 0),
+        (0.95, [0, 0, 0], UPRIGHT, PoseVerdict.LATE, 0),
+        (0.0, [0, 0, 0], UPRIGHT, PoseVerdict.TIME_JUMP, 1),
+        (6.0, [0, 0, 0], UPRIGHT, PoseVerdict.TIME_JUMP, 1),
+        (1.01, [0, 0, 0.5], UPRIGHT, PoseVerdict.POSE_JUMP, 1),
+        (1.01, [0, 0, 0], np.array([np.cos(0.26), 0, 0, np.sin(0.26)]), PoseVerdict.POSE_JUMP, 1),
+        (1.01, [0, np.nan, 0], UPRIGHT, PoseVerdict.NOT_FINITE, 0),
+        (1.01, [0, 0, 0], np.zeros(4), PoseVerdict.NOT_FINITE, 0),
+    ],
+)
+def test_gates(time_s: float, pos: list, quat: np.ndarray, verdict: PoseVerdict, epoch: int) -> None:
+    buffer = PoseBuffer()
+    buffer.add(1.0, np.zeros(3), UPRIGHT)
+    assert buffer.add(time_s, np.array(pos, dtype=float), quat) is verdict
+    assert buffer.epoch == epoch
+
+
+def test_filters_count_each_cause() -> None:
+    row = np.concatenate([[0, 0, 1.2], np.eye(3).ravel(), [0, 0, 0.8]])
+    xyz = np.array(
+        [[np.nan, 0, 0], [np.inf, 0, 0], [0, 0, 0], [0.2, 0, 0], [0.3, 0, -0.5], [20, 0, 0], [2, 0, 1.0], [1.5, 0, -1.2]]
+    )
+    points, origins, counts = filter_and_place(xyz, np.zeros(8), np.stack([row, row]), 0.1, FilterConfig())
+    assert (counts.total, counts.not_finite, counts.no_return, counts.body, counts.out_of_bounds, counts.kept) == (8, 2, 2, 1, 2, 1)
+    np.testing.assert_allclose(points, [[1.5, 0.0, 0.0]])
+    np.testing.assert_allclose(origins, [[0.0, 0.0, 1.2]])
+
+
+def test_each_point_is_placed_at_its_own_time() -> None:
+    knots = np.array([np.concatenate([[x, 0, 1.2], np.eye(3).ravel(), [x, 0, 0.8]]) for x in (0.0, 0.1)])
+    xyz = np.tile([1.0, 0.0, -1.2], (3, 1))
+    points, _, _ = filter_and_place(xyz, np.array([0.0, 0.05, 0.1]), knots, 0.1, FilterConfig())
+    np.testing.assert_allclose(points[:, 0], [1.0, 1.05, 1.1])
+
+
+def test_start_is_seeded_from_the_feet() -> None:
+    sample, _ = standing_mapper().grid(0.2)
+    assert np.all(sample.source == CellSource.SEEDED)
+    np.testing.assert_allclose(sample.height, 0.0, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (scan_bytes(np.zeros((0, 3))), "scan without points"),
+        (scan_bytes(np.zeros((100, 3))), "all 100 points are no-returns"),
+        (scan_bytes(np.full((100, 3), np.nan)), "100 not finite of 100"),
+        (scan_bytes(np.full((3, 3), 1.0)), "only 0 of 3 points usable|only 3 of 3 points usable"),
+        (b"", "cut off or damaged"),
+        (b"\x00\x01\x00\x00" + b"\xff" * 200, "LiDAR message"),
+        (np.random.default_rng(0).bytes(5000), "LiDAR message"),
+        (scan_bytes(np.ones((10, 3)))[:-50], "announces|cut off"),
+    ],
+)
+def test_bad_scans_are_named_and_survived(data: bytes, message: str) -> None:
+    import re
+
+    mapper = standing_mapper()
+    mapper.on_scan(data, 0.2)
+    assert re.search(message, mapper.errors(0.2)["lidar"])
+    assert mapper.grid(0.2) is not None
+
+
+def test_scan_waits_for_its_poses() -> None:
+    mapper = standing_mapper()
+    mapper.on_scan(scan_bytes(np.tile([1.5, 0.0, 1.2], (600, 1)), 0.205), 0.2)
+    assert mapper.scans == 0
+    mapper.on_odometry(0.21, STAND, UPRIGHT, 0.21)
+    assert mapper.scans == 1
+    assert "lidar" not in mapper.errors(0.21)
+
+
+def test_scan_of_another_clock_is_named() -> None:
+    mapper = standing_mapper()
+    mapper.on_scan(scan_bytes(np.ones((600, 3)), 1.7e9), 0.2)
+    assert "has no poses" in mapper.errors(0.2)["lidar"]
+    assert mapper.scans == 0
+
+
+def test_stale_odometry_is_an_error_and_ages_grow() -> None:
+    mapper = standing_mapper()
+    sample, _ = mapper.grid(2.19)
+    assert "none for 2.00 s" in mapper.errors(2.19)["odometry"]
+    np.testing.assert_allclose(sample.age_s, 2.19, atol=1e-6)
+
+
+def test_pose_jump_clears_and_seeds_again() -> None:
+    mapper = standing_mapper()
+    mapper.on_odometry(0.2, STAND + [0.0, 0.0, 0.5], UPRIGHT, 0.2)
+    sample, _ = mapper.grid(0.2)
+    assert mapper.poses.epoch == 1
+    np.testing.assert_allclose(sample.height, 0.5, atol=0.01)
