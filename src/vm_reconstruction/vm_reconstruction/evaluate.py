@@ -183,7 +183,7 @@ def load_truth(path: Path) -> tuple[HumanMotion, list[SceneBox]]:
 
 
 def evaluate(out: Path, truth_path: Path) -> ReconstructionErrors:
-    """Compares the folder of one vm-reconstruct run with a truth file and writes OUT/evaluation.json."""
+    """Compares the folder of one vm-reconstruct run with the truth; writes OUT/evaluation.json and its report."""
     if not (out / HUMAN_FILE).is_file():
         raise VmError(f"{out} has no {HUMAN_FILE}; expected a folder written by vm-reconstruct")
     truth, boxes = load_truth(truth_path)
@@ -194,7 +194,17 @@ def evaluate(out: Path, truth_path: Path) -> ReconstructionErrors:
     errors = compare(HumanMotion.load(out / HUMAN_FILE), truth, scene, boxes)
     with atomic_path(out / RESULT_FILE) as temporary:
         temporary.write_text(json.dumps(asdict(errors), indent=1))
+    _refresh_report(out)
     return errors
+
+
+def _refresh_report(out: Path) -> None:
+    """Brings the figures onto the run's page, where it has one."""
+    if not (out / "report.html").is_file() or not (out / "config.json").is_file():
+        return
+    from vm_reconstruction import report  # heavy: drawings
+
+    report.write_page(out, Path(json.loads((out / "config.json").read_text())["video"]))
 
 
 def print_table(errors: ReconstructionErrors) -> None:

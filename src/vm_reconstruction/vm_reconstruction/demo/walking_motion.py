@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from vm_reconstruction.demo.footsteps import Footstep, plan_footsteps
+from vm_reconstruction.demo.footsteps import Footstep
 
 ROLL_OFF_S, ROLL_DOWN_S = 0.26, 0.12
 LEG_REACH = 0.985  # of the leg's full length; a straight knee flickers
@@ -130,9 +130,3 @@ def knees(hip: np.ndarray, ankle: np.ndarray, thigh: float, shin: float, forward
     across = forward - np.sum(forward * line, axis=1, keepdims=True) * line
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     return hip + along[:, None] * line + np.sqrt(np.maximum(thigh**2 - along**2, 0))[:, None] * across
-
-
-def plan(time_s: np.ndarray) -> list[FootPath]:
-    """Both feet of the demo's plan with a generic foot; used by tests that need only the footsteps."""
-    steps = plan_footsteps()
-    return [foot_path(side, steps, time_s, 0.149, -0.036) for side in (0, 1)]
