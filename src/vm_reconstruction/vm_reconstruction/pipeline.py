@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from vm_core.atomic_files import atomic_folder, atomic_path
+from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction import body_model
 from vm_reconstruction.frontends import mediapipe_pose
@@ -145,14 +144,14 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
             "retarget",
             lambda: _retarget(out, config.scale),
             (HUMAN, HUMAN_SCENE),
-            ("clip.npz", "scene"),
+            ("clip.npz", "scene", "robot.mp4"),
             {"scale": config.scale},
             (_package("vm_reconstruction.retarget"),),
         ),
         Stage(
             "report",
             lambda: _report(out, config.video),
-            (FRAMES, LANDMARKS, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene"),
+            (FRAMES, LANDMARKS, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene", "robot.mp4"),
             ("report.html", "overlay.mp4"),
             code=(_package("vm_reconstruction.report"),),
             reads_video=True,
@@ -205,9 +204,6 @@ def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> 
 def _retarget(out: Path, scale: str) -> None:
     from vm_reconstruction.retarget import run_stage  # heavy: MuJoCo and mink
 
-    # Always from the human-sized scene: what an earlier run left in scene/ may have been shrunk already.
-    with atomic_folder(out / "scene") as temporary:
-        shutil.copytree(out / HUMAN_SCENE, temporary, dirs_exist_ok=True)
     run_stage(out, scale)
 
 
