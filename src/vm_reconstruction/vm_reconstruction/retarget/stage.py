@@ -21,6 +21,7 @@ from vm_reconstruction.retarget.inverse_kinematics import ClipSolver
 from vm_reconstruction.retarget.scaling import robot_scale, scale_scene
 from vm_reconstruction.retarget.targets import BodyTargets, body_targets
 from vm_sim.g1_model import load_g1_spec
+from vm_sim.render import RenderConfig, render_video
 
 HUMAN_SCENE = "stages/scene"
 
@@ -46,7 +47,15 @@ def run_stage(out: Path, scale: str) -> RetargetResult:
     result.scene.save(out / "scene")
     with atomic_path(out / "stages" / "retarget.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=1))
+    _video(result, out / "robot.mp4")
     return result
+
+
+def _video(result: RetargetResult, path: Path) -> None:
+    clip = result.clip
+    qpos = np.column_stack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
+    picture = RenderConfig(width=480, height=360, fps=min(clip.fps / 2, 15.0))  # a picture costs more than its IK
+    render_video(np.arange(clip.num_frames) / clip.fps, qpos, result.scene, path, picture)
 
 
 def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot") -> RetargetResult:
