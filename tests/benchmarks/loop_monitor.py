@@ -18,9 +18,9 @@ import rclpy.signals
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from unitree_hg.msg import LowCmd, LowState
-from vm_msgs.msg import PolicyStatus
 
 from vm_core import unitree_cdr
+from vm_msgs.msg import PolicyStatus
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]

@@ -117,11 +117,16 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
 class TermLike(Protocol):
     """What the builder reads of a contract's ObservationTerm."""
 
-    name: str
-    size: int
-    scale: tuple[float, ...]
-    clip: tuple[float, float] | None
-    history_length: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def scale(self) -> tuple[float, ...]: ...
+    @property
+    def clip(self) -> tuple[float, float] | None: ...
+    @property
+    def history_length(self) -> int: ...
 
 
 def build_terms(terms: Sequence[TermLike], inputs: ObservationInputs) -> dict[str, Array]:

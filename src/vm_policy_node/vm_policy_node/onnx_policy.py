@@ -116,9 +116,7 @@ def read_policy_bytes(path: Path) -> bytes:
         raise VmError(f"{path.name}: {path.stat().st_size >> 20} MB; expected an ONNX policy below 512 MB")
     data = path.read_bytes()
     if data.startswith((_PICKLE_OPENING, _ZIP_OPENING)):
-        raise VmError(
-            f"{path.name}: a pickle or PyTorch file, which can run code; expected ONNX with a contract"
-        )
+        raise VmError(f"{path.name}: a pickle or PyTorch file, which can run code; expected ONNX with a contract")
     return data
 
 

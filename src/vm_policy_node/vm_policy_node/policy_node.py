@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -41,7 +42,7 @@ EARLY_S = 0.001
 """A state that comes this little before a period is over counts: the next one may be later than a period's end."""
 LATE_S = 0.004
 
-PARAMETERS: dict[str, tuple[object, str]] = {
+PARAMETERS: dict[str, tuple[str | float | bool, str]] = {
     "policy": ("", "path of the policy's ONNX file"),
     "lowstate_topic": ("/lowstate", "unitree_hg/LowState in"),
     "lowcmd_topic": ("/lowcmd", "unitree_hg/LowCmd out"),
@@ -69,7 +70,8 @@ class PolicyNode(Node):
     def __init__(self) -> None:
         super().__init__("vm_policy_node")
         for name, (default, description) in PARAMETERS.items():
-            self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True))
+            description_of = ParameterDescriptor(description=description, read_only=True)
+            self.declare_parameter(name, default, description_of)  # pyright: ignore[reportCallIssue, reportArgumentType]
         self._controller = self._make_controller()
         self._period_s = self._controller.contract.control_period_s
         self._due_s = time.monotonic()
@@ -105,7 +107,7 @@ class PolicyNode(Node):
 
     def _make_topics(self) -> None:
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        subscribe = self.create_subscription
+        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
         subscribe(LowState, self._get("lowstate_topic"), self._on_low_state, newest, raw=True)
         subscribe(Odometry, self._get("odometry_topic"), self._on_odometry, newest)
         if self._controller.needs.grid:

@@ -81,7 +81,10 @@ def top_line(scene: SceneAsset, pelvis: np.ndarray | None) -> tuple[str, bool]:
 
 
 def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False) -> dict:
-    """One start under the running nodes, from the hanging robot to the end of the clip; returns the reports of simulator and policy node.
+    """One start under the running nodes, from the hanging robot to the end of the clip.
+
+    Returns:
+        The simulator's and the policy node's reports in one.
 
     Raises:
         VmError: a node failed.

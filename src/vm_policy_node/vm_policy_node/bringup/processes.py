@@ -76,9 +76,7 @@ def _find(folder: Path, script: str) -> str:
     beside = folder / script
     found = str(beside) if beside.is_file() else shutil.which(script)
     if found is None:
-        raise VmError(
-            f"{script} is not installed; run `make setup`, then `vm-doctor`"
-        )
+        raise VmError(f"{script} is not installed; run `make setup`, then `vm-doctor`")
     return found
 
 
