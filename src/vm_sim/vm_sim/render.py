@@ -16,6 +16,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # must stand before the first import 
 import av
 import mujoco
 
+from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.command_line import run
 from vm_core.errors import VmError
@@ -143,13 +144,21 @@ def _dress(spec: mujoco.MjSpec) -> None:
     spec.geom(GROUND_GEOM).rgba = [1.0, 1.0, 1.0, 1.0]
     for light in list(spec.lights):
         spec.delete(light)
-    sun = {"type": mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, "diffuse": [0.65, 0.65, 0.62], "specular": [0.1] * 3}
-    spec.worldbody.add_light(name="sun", pos=[0.0, 0.0, 6.0], dir=[0.35, 0.45, -1.0], castshadow=True, **sun)
+    sun = {"type": mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, "diffuse": [0.3] * 3, "specular": [0.05] * 3}
+    spec.worldbody.add_light(name="sun", pos=[0.0, 0.0, 6.0], dir=[0.35, 0.45, -1.0], castshadow=False, **sun)
+    # the shadow comes from a lamp that goes with the robot: a directional light's shadow map covers the endless ground
+    # so coarsely that surfaces shade themselves
+    lamp = {"type": mujoco.mjtLightType.mjLIGHT_SPOT, "diffuse": [0.4] * 3, "specular": [0.05] * 3}
+    body = spec.body(g1.PELVIS_BODY)
+    mode, attenuation = mujoco.mjtCamLight.mjCAMLIGHT_TRACK, [1.0, 0.0, 0.0]
+    body.add_light(
+        name="lamp", pos=[-1.2, -1.6, 4.0], dir=[0.3, 0.4, -1.0], castshadow=True, cutoff=60.0, exponent=1.0,
+        mode=mode, attenuation=attenuation, **lamp,
+    )  # fmt: skip
     spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
     spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.headlight.specular = [0.05, 0.05, 0.05]
     spec.visual.quality.shadowsize = 1024
-    spec.visual.map.shadowclip = 2.5
     spec.visual.map.znear = 0.02
 
 
