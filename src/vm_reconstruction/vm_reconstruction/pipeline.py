@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -202,6 +203,7 @@ def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> 
 
 
 def _retarget(out: Path, scale: str) -> None:
+    os.environ.setdefault("MUJOCO_GL", "egl")  # read once, when mujoco is first imported: the robot video needs it
     from vm_reconstruction.retarget import run_stage  # heavy: MuJoCo and mink
 
     run_stage(out, scale)
