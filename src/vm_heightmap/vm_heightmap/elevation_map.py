@@ -31,7 +31,7 @@ class MapConfig:
         clear_rays: so many of them must speak against a cell before it is cleared.
         clear_rest_s: cells seen within this time are not cleared.
         blind_radius_m: around the sensor, where no ray can bring the ground back, nothing is cleared.
-        confirm_points: so many agreeing points above the surface make a new surface; single ones are dust.
+        confirm_points: so many more agreeing points above the surface make a new surface; single ones are dust.
         seed_radius_m, seed_variance: disc around the feet that is filled at the start, and how little it is trusted.
     """
 
@@ -47,7 +47,7 @@ class MapConfig:
     clear_rays: int = 3
     clear_rest_s: float = 0.3
     blind_radius_m: float = 0.75
-    confirm_points: int = 3
+    confirm_points: int = 6
     seed_radius_m: float = 0.9
     seed_variance: float = 4e-4
 
@@ -176,6 +176,7 @@ def _add_point(point, origin, time_s, corner, resolution, layers, hidden, noise)
             gain = variance[ix, iy] / (variance[ix, iy] + point_variance)
             height[ix, iy] += gain * step
             variance[ix, iy] = max((1.0 - gain) * variance[ix, iy], min_variance)
+            upper_count[ix, iy] = max(upper_count[ix, iy] - 1, 0)
         elif source[ix, iy] == _SEEDED:  # a guess gives way to the first measurement
             height[ix, iy], variance[ix, iy] = z, point_variance
         elif step > 0.0:
@@ -190,12 +191,16 @@ def _add_point(point, origin, time_s, corner, resolution, layers, hidden, noise)
 def _raise_surface(ix, iy, z, point_variance, time_s, layers, hidden, gate_floor, confirm):
     height, variance, newest, source = layers
     upper_height, upper_count, passed = hidden
-    if upper_count[ix, iy] > 0 and abs(z - upper_height[ix, iy]) <= gate_floor:
-        upper_count[ix, iy] += 1
-        upper_height[ix, iy] += (z - upper_height[ix, iy]) / upper_count[ix, iy]
-    elif upper_count[ix, iy] == 0 or z > upper_height[ix, iy]:
-        upper_height[ix, iy], upper_count[ix, iy] = z, 1
-    if upper_count[ix, iy] >= confirm:
+    # two votes for each point that agrees, one against for any other: a top that fills a third of the cell wins, the
+    # points that a riser scatters over its height do not
+    if upper_count[ix, iy] > 0 and abs(z - upper_height[ix, iy]) <= 0.5 * gate_floor:
+        upper_count[ix, iy] += 2
+        upper_height[ix, iy] += 2.0 * (z - upper_height[ix, iy]) / upper_count[ix, iy]
+    elif upper_count[ix, iy] <= 2:
+        upper_height[ix, iy], upper_count[ix, iy] = z, 2
+    else:
+        upper_count[ix, iy] -= 1
+    if upper_count[ix, iy] >= 2 * confirm:
         height[ix, iy], variance[ix, iy] = upper_height[ix, iy], point_variance / confirm
         source[ix, iy], newest[ix, iy] = _SEEN, time_s
         upper_count[ix, iy], passed[ix, iy] = 0, 0

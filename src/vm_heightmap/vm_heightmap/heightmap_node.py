@@ -17,7 +17,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 from unitree_hg.msg import LowState
-from vm_msgs.msg import HeightGrid
 
 from vm_core import command_line, g1
 from vm_core.errors import VmError
@@ -26,6 +25,7 @@ from vm_heightmap import ros_conversions
 from vm_heightmap.elevation_map import MapConfig
 from vm_heightmap.mapper import HeightMapper, MapperConfig, compile_now
 from vm_heightmap.point_filters import FilterConfig
+from vm_msgs.msg import HeightGrid
 
 PARAMETERS: dict[str, tuple[object, str]] = {
     "lidar_topic": ("/livox/lidar", "livox_ros_driver2/CustomMsg in"),

@@ -7,13 +7,13 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2, PointField
-from vm_msgs.msg import HeightGrid
 
 from vm_core import frames
 from vm_core.height_grid import CellSource, HeightGridSpec
 from vm_heightmap.grid_sampler import GridSample
 from vm_heightmap.mapper import HeightMapper
 from vm_heightmap.odometry import Pose
+from vm_msgs.msg import HeightGrid
 
 POINT_FIELDS = ("x", "y", "z", "variance", "age")
 
