@@ -24,9 +24,7 @@ REQUIREMENTS = ROOT / "requirements"
 SUPPORTED_PYTHONS = ("3.11", "3.10", "3.12")
 FREE_DISK_GB = 6
 PIP_VERSION = "25.3"  # older ones install editable scripts where setup.cfg sends colcon's, not into bin/
-APT_PACKAGES = (
-    "libegl1 libgl1 libegl-mesa0 libosmesa6 libgl1-mesa-dri libglfw3 libusb-1.0-0 g++ python3-venv".split()
-)
+APT_PACKAGES = "libegl1 libgl1 libegl-mesa0 libosmesa6 libgl1-mesa-dri libglfw3 libusb-1.0-0 g++ python3-venv".split()
 LIBRARY_OF_PACKAGE = {"libegl1": "libEGL.so.1", "libosmesa6": "libOSMesa.so.8", "libusb-1.0-0": "libusb-1.0.so.0"}
 MESSAGE_FOLDERS = (ROOT / "src" / "vm_msgs", ROOT / "src" / "interfaces")
 
@@ -73,7 +71,12 @@ def _steps(python: str) -> list[Step]:
         Step("ROS 2 from wheels", (locks["ros"],), lambda: _ros(locks["ros"]), VENV),
         Step("our packages", packages, lambda: _editable(packages), VENV / "bin" / "vm-ros-env"),
         Step("message packages", messages, _colcon, ROOT / "install"),
-        Step("mediapipe environment", (locks["mediapipe"],), lambda: _mediapipe(python, locks["mediapipe"]), MEDIAPIPE_VENV),
+        Step(
+            "mediapipe environment",
+            (locks["mediapipe"],),
+            lambda: _mediapipe(python, locks["mediapipe"]),
+            MEDIAPIPE_VENV,
+        ),
     ]
 
 
@@ -144,7 +147,9 @@ def _pip(venv: Path, lock: Path, *, deps: bool = False) -> None:
 
 def _ros(lock: Path) -> None:
     _pip(VENV, lock)
-    _call([str(VENV / "bin" / "python"), str(REQUIREMENTS / "repair_ros_wheels.py")], "repairing the ROS 2 wheels failed")
+    _call(
+        [str(VENV / "bin" / "python"), str(REQUIREMENTS / "repair_ros_wheels.py")], "repairing the ROS 2 wheels failed"
+    )
 
 
 def _editable(packages: tuple[Path, ...]) -> None:

@@ -29,8 +29,17 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
 
     reference = ReferenceFrame(draw(J), draw(J), draw(3), convert(quat()), draw(3), draw(), draw(J))
     return ObservationInputs(
-        draw(J), draw(J), convert(rng.normal(size=J)), convert(quat()), draw(3), draw(J), draw(3), draw(3), draw(3),
-        draw(CELLS), reference,
+        draw(J),
+        draw(J),
+        convert(rng.normal(size=J)),
+        convert(quat()),
+        draw(3),
+        draw(J),
+        draw(3),
+        draw(3),
+        draw(3),
+        draw(CELLS),
+        reference,
     )
 
 

@@ -60,7 +60,10 @@ def make_contract(**changes) -> PolicyContract:
         "kp": (75.0,) * joints,
         "kd": (2.0,) * joints,
         "held_joints": {name: (0.0, 20.0, 1.0) for name in g1.WRIST_JOINT_NAMES},
-        "observation": (ObservationTerm("joint_pos_rel", joints, history_length=5), ObservationTerm("height_grid", 121)),
+        "observation": (
+            ObservationTerm("joint_pos_rel", joints, history_length=5),
+            ObservationTerm("height_grid", 121),
+        ),
         "height_grid": HeightGridSpec(),
         "golden": GoldenPair((0.1,) * 3, (1e-17,) * 2),
     }
@@ -166,7 +169,9 @@ def test_scene_refusals(tmp_path):
         SceneAsset.load(tmp_path / "scene")
 
 
-@given(st.recursive(st.none() | st.booleans() | number | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(st.none() | st.booleans() | number | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
 def test_damaged_contracts_never_crash(junk):
     raw = json.loads(make_contract().to_json())
     for key in raw:

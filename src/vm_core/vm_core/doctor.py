@@ -56,7 +56,9 @@ def examine() -> list[Finding]:
 
 def _python() -> Finding:
     good = (3, 10) <= sys.version_info[:2] <= (3, 12)
-    return Finding("Python", good, f"{platform.python_version()} at {sys.prefix}", "use Python 3.11 (3.10 to 3.12 work)")
+    return Finding(
+        "Python", good, f"{platform.python_version()} at {sys.prefix}", "use Python 3.11 (3.10 to 3.12 work)"
+    )
 
 
 def _machine() -> Finding:
@@ -95,7 +97,9 @@ def _ros() -> list[Finding]:
 
 def _mediapipe() -> Finding:
     python = Path(sys.prefix).parent / ".venv-mediapipe" / "bin" / "python"
-    return Finding("MediaPipe environment", python.exists(), str(python.parent.parent) if python.exists() else "none", _SETUP)
+    return Finding(
+        "MediaPipe environment", python.exists(), str(python.parent.parent) if python.exists() else "none", _SETUP
+    )
 
 
 def _graphics() -> Finding:

@@ -143,6 +143,8 @@ LIDAR_QUAT_IN_TORSO_WXYZ = np.array([0.0, math.cos(LIDAR_TILT_RAD / 2), 0.0, -ma
 IMU_POS_IN_PELVIS = np.array([0.04525, 0.0, -0.08339])
 
 SOLE_SPHERE_RADIUS_M = 0.005
-SOLE_POINTS: np.ndarray = np.array([[-0.05, 0.025, -0.03], [-0.05, -0.025, -0.03], [0.12, 0.03, -0.03], [0.12, -0.03, -0.03]])
+SOLE_POINTS: np.ndarray = np.array(
+    [[-0.05, 0.025, -0.03], [-0.05, -0.025, -0.03], [0.12, 0.03, -0.03], [0.12, -0.03, -0.03]]
+)
 """Centres (4, 3) of the sole's contact spheres in the ankle roll link [m]."""
 SOLE_HEIGHT_M = 0.035  # from the ankle roll origin down to the sole

@@ -141,7 +141,9 @@ def build_terms(terms: Sequence[TermLike], inputs: ObservationInputs) -> dict[st
             raise VmError(f"unknown observation term {term.name!r}; there are {', '.join(sorted(TERMS))}")
         value = TERMS[term.name](inputs)
         if value.shape[-1] != term.size:
-            raise VmError(f"observation term {term.name!r} has {value.shape[-1]} numbers; the contract says {term.size}")
+            raise VmError(
+                f"observation term {term.name!r} has {value.shape[-1]} numbers; the contract says {term.size}"
+            )
         xp = array_namespace(value)
         if term.clip is not None:
             value = xp.clip(value, term.clip[0], term.clip[1])

@@ -129,5 +129,3 @@ def sole_corners_world(ankle_pos: np.ndarray, ankle_quat: np.ndarray) -> np.ndar
 def sole_frame_velocity(path: np.ndarray, fps: float) -> np.ndarray:
     """Horizontal speed (T,) [m/s] of points (T, 3)."""
     return np.linalg.norm(np.gradient(path[:, :2], 1.0 / fps, axis=0), axis=-1)
-
-
