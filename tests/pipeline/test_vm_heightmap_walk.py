@@ -1,6 +1,6 @@
 """The mapper behind the simulated Mid-360, carried over stairs: bytes in, grid out, compared with the true heights.
 
-The body is carried along a path (no physics) with the bob and sway of a walk; the map sees only messages' bytes and poses.
+The body is carried along a path (no physics) with the bob and sway of a walk; the map sees only bytes and poses.
 """
 
 import mujoco

@@ -75,8 +75,8 @@ def test_order_is_x_slow_y_fast() -> None:
 def test_upper_surface_stays_in_a_mixed_cell() -> None:
     elevation = ElevationMap()
     elevation.move_to(np.zeros(2))
-    heights = np.tile([0.0, 0.15], 10)
-    add(elevation, np.column_stack([np.full((20, 2), 0.02), heights]))
+    heights = np.tile([0.0, 0.15], 20)
+    add(elevation, np.column_stack([np.full((40, 2), 0.02), heights]))
     assert np.nanmax(elevation.height) == pytest.approx(0.15)
 
 
@@ -139,7 +139,9 @@ def test_seed_is_marked_takes_the_nearest_foot_and_gives_way() -> None:
     np.testing.assert_allclose(sample.height, -0.3, atol=1e-9)
 
 
-@pytest.mark.parametrize(("gap_cells", "source"), [(1, CellSource.FILLED), (2, CellSource.FILLED), (5, CellSource.UNKNOWN)])
+@pytest.mark.parametrize(
+    ("gap_cells", "source"), [(1, CellSource.FILLED), (2, CellSource.FILLED), (5, CellSource.UNKNOWN)]
+)
 def test_narrow_gaps_are_filled_from_the_lower_side(gap_cells: int, source: CellSource) -> None:
     elevation = ElevationMap()
     elevation.move_to(np.zeros(2))

@@ -91,7 +91,8 @@ class ElevationMap:
         new = np.floor(np.asarray(center_xy) / self.config.resolution_m).astype(np.int64) - n // 2
         if np.array_equal(new, self.corner):
             return
-        self._forget(~np.logical_and.outer(*(self._stays(int(old), int(to)) for old, to in zip(self.corner, new))))
+        stays = [self._stays(int(old), int(to)) for old, to in zip(self.corner, new, strict=True)]
+        self._forget(~np.logical_and.outer(*stays))
         self.corner = new
 
     def seed(self, feet_world: np.ndarray, time_s: float) -> None:

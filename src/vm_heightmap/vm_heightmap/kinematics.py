@@ -25,7 +25,8 @@ _LEG = (
 
 def torso_in_pelvis(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) [m] and quaternion (4,) of the torso link in the pelvis, for motor angles (29,) [rad]."""
-    yaw, roll, pitch = (_turn(axis, joint_pos[g1.motor_index(f"waist_{axis}_joint")]) for axis in ("yaw", "roll", "pitch"))
+    angles = [joint_pos[g1.motor_index(f"waist_{axis}_joint")] for axis in ("yaw", "roll", "pitch")]
+    yaw, roll, pitch = _turn("yaw", angles[0]), _turn("roll", angles[1]), _turn("pitch", angles[2])
     pos = frames.quat_rotate(yaw, g1.WAIST_ROLL_IN_WAIST_YAW)
     return pos, frames.quat_multiply(frames.quat_multiply(yaw, roll), pitch)
 

@@ -70,7 +70,9 @@ class HeightMapper:
         self.problems.pop("joints", None)
         self._joint_pos = joint_pos
 
-    def on_odometry(self, time_s: float, pelvis_pos: np.ndarray, pelvis_quat_wxyz: np.ndarray, now_s: float) -> PoseVerdict:
+    def on_odometry(
+        self, time_s: float, pelvis_pos: np.ndarray, pelvis_quat_wxyz: np.ndarray, now_s: float
+    ) -> PoseVerdict:
         """Takes a pose of the pelvis in the map's frame; a jump clears the map and seeds it again from the feet."""
         joints = np.zeros(g1.NUM_MOTORS) if self._joint_pos is None else self._joint_pos
         offset, turn = torso_in_pelvis(joints)

@@ -49,7 +49,8 @@ def points_msg(sample: GridSample, header_of: HeightGrid) -> PointCloud2:
     known = sample.source != CellSource.UNKNOWN
     columns = [sample.points_world[:, :2], sample.height[:, None], sample.variance[:, None], sample.age_s[:, None]]
     data = np.concatenate(columns, axis=-1)[known].astype(np.float32)
-    fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(POINT_FIELDS)]
+    real = PointField.FLOAT32
+    fields = [PointField(name=n, offset=4 * i, datatype=real, count=1) for i, n in enumerate(POINT_FIELDS)]
     msg = PointCloud2(header=header_of.header, height=1, width=len(data), fields=fields, is_dense=True)
     msg.point_step, msg.row_step = 4 * len(POINT_FIELDS), 4 * len(POINT_FIELDS) * len(data)
     msg.data = data.tobytes()
