@@ -121,7 +121,16 @@ def robot_rows(run: RunFiles) -> list[Row]:
     ]
     if run.robot_scene is not None:
         rows.append(("scene for the robot", f"scaled by {run.robot_scene.scale:.3f}"))
-    return rows
+    return rows + _retarget_rows(run.out / "stages" / "retarget.json")
+
+
+def _retarget_rows(path: Path) -> list[Row]:
+    """The retargeting's own figures, under its own names (the unit ends each name)."""
+    try:
+        metrics = json.loads(path.read_text())
+        return [(name.replace("_", " "), f"{float(value):.4g}") for name, value in metrics.items()]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []  # an older run has no such file; the page shows what is there
 
 
 def _fastest(clip: MotionClip) -> str:
