@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import mujoco
 import numpy as np
 import tyro
 from tqdm import tqdm
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # must stand before the first import of mujoco
-import av
-import mujoco
 
 from vm_core import g1
 from vm_core.atomic_files import atomic_path
