@@ -6,6 +6,7 @@ import gc
 import math
 import sys
 import time
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -27,7 +28,7 @@ from vm_heightmap.mapper import HeightMapper, MapperConfig, compile_now
 from vm_heightmap.point_filters import FilterConfig
 from vm_msgs.msg import HeightGrid
 
-PARAMETERS: dict[str, tuple[object, str]] = {
+PARAMETERS: dict[str, tuple[Any, str]] = {
     "lidar_topic": ("/livox/lidar", "livox_ros_driver2/CustomMsg in"),
     "odometry_topic": ("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
     "lowstate_topic": ("/lowstate", "unitree_hg/LowState in, for the waist and the feet"),
@@ -92,10 +93,11 @@ class HeightmapNode(Node):
         self.create_timer(1.0 / self._get("rate_hz"), self._on_timer)
         self.create_timer(0.5, self._on_diagnostics)
 
-    def _on_scan(self, data: bytes) -> None:
+    # `Any` below: with raw=True rclpy hands over bytes, which its types do not say
+    def _on_scan(self, data: Any) -> None:
         self._mapper.on_scan(data, time.monotonic())
 
-    def _on_low_state(self, data: bytes) -> None:
+    def _on_low_state(self, data: Any) -> None:
         self._mapper.on_low_state(data)
 
     def _on_odometry(self, msg: Odometry) -> None:
