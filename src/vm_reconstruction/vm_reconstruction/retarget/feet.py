@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d, maximum_filter1d
 
 from vm_core import g1
 from vm_core.frames import quat_from_matrix, quat_rotate
@@ -18,6 +18,7 @@ CONTACT_THRESHOLD = 0.5
 MIN_STANCE_S = 0.1
 BLEND_S = 0.12  # over which a swinging foot leaves and reaches its planted pose
 CLEARANCE_M = 0.004
+LIFT_SPREAD_S = 0.14  # over which a swinging foot rises ahead of an edge
 
 
 @dataclass
@@ -116,16 +117,13 @@ def _lift(pos: np.ndarray, quat: np.ndarray, planted: np.ndarray, scene: SceneAs
     corners = pos[:, None] + quat_rotate(quat[:, None], SOLE_CORNERS[None])
     surface = scene.height_at(corners.reshape(-1, 3)[:, :2]).reshape(corners.shape[:2])
     needed = np.where(planted, 0.0, np.maximum(surface + CLEARANCE_M - corners[..., 2], 0.0).max(axis=-1))
-    width = max(int(0.06 * fps), 1)
+    width = max(int(LIFT_SPREAD_S * fps), 1)
     smooth = gaussian_filter1d(maximum_filter1d(needed, 2 * width + 1), width / 2)
-    return np.where(planted, 0.0, np.maximum(smooth, needed))
+    # a planted foot is not lifted, so the lift grows from nothing over the first frames of the swing
+    steps_away = distance_transform_edt(~planted) if planted.any() else np.full(len(pos), np.inf)
+    return np.where(planted, 0.0, np.maximum(smooth * _smooth(steps_away / (2 * width)), needed))
 
 
 def sole_corners_world(ankle_pos: np.ndarray, ankle_quat: np.ndarray) -> np.ndarray:
     """Lowest points (T, 4, 3) [m] of the sole's contact spheres for ankle-roll poses (T, 3), (T, 4)."""
     return ankle_pos[:, None] + quat_rotate(ankle_quat[:, None], SOLE_CORNERS[None])
-
-
-def sole_frame_velocity(path: np.ndarray, fps: float) -> np.ndarray:
-    """Horizontal speed (T,) [m/s] of points (T, 3)."""
-    return np.linalg.norm(np.gradient(path[:, :2], 1.0 / fps, axis=0), axis=-1)
