@@ -1,0 +1,16 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "vm_training"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["numpy", "scipy", "mujoco", "vm-core", "vm-sim"],
+    python_requires=">=3.10",
+    license="Apache-2.0",
+)

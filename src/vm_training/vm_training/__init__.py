@@ -1,0 +1,1 @@
+"""From a clip and its scene to a policy."""

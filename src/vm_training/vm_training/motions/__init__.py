@@ -1,0 +1,1 @@
+"""Reference motions that are planned, not recorded."""

@@ -1,0 +1,58 @@
+"""Footstep plans and the centre of mass."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
+from vm_training.motions.footsteps import GaitTiming, climb_line, plan_climb
+
+
+def stairs(yaw: float, rise: float = 0.11, run: float = 0.3, sideways: float = 0.05) -> SceneAsset:
+    """Three steps along a heading, each touched a little left or right of the line."""
+    forward, left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    boxes = []
+    for i in range(3):
+        xy = forward * (1.0 + run * i) + left * sideways * (-1) ** i
+        boxes.append(SceneBox((*xy, rise * (i + 1) / 2), (run / 2, 0.4, rise * (i + 1) / 2), yaw, "step"))
+    return SceneAsset(boxes=tuple(boxes))
+
+
+@given(st.floats(-3.1, 3.1))
+def test_line_leads_up(yaw):
+    start, heading, steps = climb_line(stairs(yaw))
+    assert abs(np.angle(np.exp(1j * (heading - yaw)))) < 1e-6
+    assert [box.top for box in steps] == sorted(box.top for box in steps)
+    assert np.linalg.norm(start) == pytest.approx(0.85, abs=0.03)
+
+
+def test_plan_ends_with_both_feet_on_top():
+    timing = GaitTiming()
+    stances = plan_climb(stairs(0.4), timing)
+    assert {s.side for s in stances[:2]} == {"left", "right"}
+    assert [s.position_world[2] for s in stances[-2:]] == pytest.approx([0.33, 0.33])
+    assert {s.side for s in stances[-2:]} == {"left", "right"}
+    for side in ("left", "right"):
+        own = [s for s in stances if s.side == side]
+        for before, after in zip(own, own[1:], strict=False):
+            assert after.start_s - before.end_s == pytest.approx(timing.step_s - timing.double_support_s)
+    for time in np.linspace(0, stances[-1].end_s, 200):
+        assert any(s.start_s <= time <= s.end_s for s in stances)  # some foot always stands
+
+
+def test_scene_without_steps_is_refused():
+    with pytest.raises(VmError, match="0 boxes labelled step"):
+        climb_line(SceneAsset())
+
+
+@given(st.integers(0, 1000))
+def test_com_has_the_zmp_that_was_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    zmp = np.repeat(rng.uniform(-0.1, 0.1, 8), 25)
+    height, acceleration = np.full(200, 0.65), np.zeros(200)
+    com = com_from_zmp(zmp, height, acceleration, 0.02)
+    np.testing.assert_allclose(zmp_of_com(com, height, acceleration, 0.02), zmp, atol=1e-9)
+    assert np.abs(com).max() <= np.abs(zmp).max() + 1e-9  # the centre of mass stays within its support
