@@ -24,7 +24,17 @@ REQUIREMENTS = ROOT / "requirements"
 SUPPORTED_PYTHONS = ("3.11", "3.10", "3.12")
 FREE_DISK_GB = 6
 PIP_VERSION = "25.3"  # older ones install editable scripts where setup.cfg sends colcon's, not into bin/
-APT_PACKAGES = "libegl1 libgl1 libegl-mesa0 libosmesa6 libgl1-mesa-dri libglfw3 libusb-1.0-0 g++ python3-venv".split()
+APT_PACKAGES = (
+    "libegl1",
+    "libgl1",
+    "libegl-mesa0",
+    "libosmesa6",
+    "libgl1-mesa-dri",
+    "libglfw3",
+    "libusb-1.0-0",
+    "g++",
+    "python3-venv",
+)
 LIBRARY_OF_PACKAGE = {"libegl1": "libEGL.so.1", "libosmesa6": "libOSMesa.so.8", "libusb-1.0-0": "libusb-1.0.so.0"}
 MESSAGE_FOLDERS = (ROOT / "src" / "vm_msgs", ROOT / "src" / "interfaces")
 
