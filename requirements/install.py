@@ -100,6 +100,8 @@ def _run_step(step: Step, python: str) -> None:
     print(f"setup: {step.name} …", flush=True)
     start = time.monotonic()
     step.action()
+    if not step.product.exists():
+        raise SetupError(f"{step.name} ran, but {step.product} is missing; remove {VENV} and run it again")
     temporary = stamp.with_suffix(".tmp")
     temporary.write_text(digest.hexdigest())
     temporary.replace(stamp)
