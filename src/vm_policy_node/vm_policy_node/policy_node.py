@@ -41,6 +41,8 @@ from vm_policy_node.safety import SafetyLimits, State
 EARLY_S = 0.001
 """A state that comes this little before a period is over counts: the next one may be later than a period's end."""
 LATE_S = 0.004
+SETTLED_S = 1.0
+"""Automatic start waits for this long without any trip: while all processes start, states come in fits."""
 
 PARAMETERS: dict[str, tuple[str | float | bool, str]] = {
     "policy": ("", "path of the policy's ONNX file"),
@@ -80,6 +82,7 @@ class PolicyNode(Node):
         self._inference_ms: deque[float] = deque(maxlen=500)
         self._dry_run: bool = self._get("dry_run")
         self._auto_stand, self._auto_run = self._get("auto_stand"), self._get("auto_run")
+        self._clear_since_s = time.monotonic()
         self._told: tuple[State, str] = (State.IDLE, "")
         self._make_topics()
         self.get_logger().info(
@@ -159,7 +162,10 @@ class PolicyNode(Node):
         self._tell(now)
 
     def _automate(self, now: float) -> None:
-        if self._auto_stand and self._controller.machine.state == State.IDLE and self._controller.trip is None:
+        if self._controller.trip is not None:
+            self._clear_since_s = now
+        settled = now - self._clear_since_s >= SETTLED_S
+        if self._auto_stand and self._controller.machine.state == State.IDLE and settled:
             self._auto_stand = not self._controller.request("stand", now).accepted
         elif self._auto_run and self._controller.at_start_pose(now):
             self._auto_run = not self._controller.request("run", now).accepted
