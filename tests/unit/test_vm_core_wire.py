@@ -1,5 +1,6 @@
 """Byte layouts of the robot's messages: CRC against its definition, round trips, damage."""
 
+import contextlib
 import struct
 
 import numpy as np
@@ -69,10 +70,8 @@ def test_livox_round_trip(count, frame_id, stamp):
 @given(st.binary(max_size=300))
 def test_damaged_lidar_messages_never_crash(data):
     for message in (data, b"\x00\x01\x00\x00" + data):
-        try:
+        with contextlib.suppress(VmError):
             livox_cdr.decode_custom_msg(message)
-        except VmError:
-            pass
 
 
 def test_remote_round_trip():

@@ -40,8 +40,8 @@ class ObservationTerm:
     def __post_init__(self) -> None:
         if self.size < 1 or self.history_length < 1 or len(self.scale) not in (1, self.size):
             raise VmError(
-                f"observation term {self.name!r}: size {self.size}, history {self.history_length}, {len(self.scale)} scales; "
-                "expected at least 1, at least 1, and 1 or size scales"
+                f"observation term {self.name!r}: size {self.size}, history {self.history_length}, "
+                f"{len(self.scale)} scales; expected at least 1, at least 1, and 1 or size scales"
             )
 
 

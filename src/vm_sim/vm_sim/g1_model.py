@@ -8,9 +8,9 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from vm_core.errors import VmError
 
 from vm_core import g1
+from vm_core.errors import VmError
 
 MODEL_PATH_VARIABLE = "VM_G1_MODEL"
 _WHEEL_PATH = Path("asset_zoo/robots/unitree_g1/xmls/g1.xml")

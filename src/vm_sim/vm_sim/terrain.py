@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
+
 from vm_core.frames import quat_from_yaw
 from vm_core.scene_asset import SceneAsset
 

@@ -8,7 +8,9 @@ from scipy.linalg import solve_banded
 GRAVITY = 9.81
 
 
-def com_from_zmp(zmp: np.ndarray, height_over_zmp: np.ndarray, height_acceleration: np.ndarray, dt_s: float) -> np.ndarray:
+def com_from_zmp(
+    zmp: np.ndarray, height_over_zmp: np.ndarray, height_acceleration: np.ndarray, dt_s: float
+) -> np.ndarray:
     """Horizontal centre of mass (T,) [m] whose zero moment point is `zmp`.
 
     Solves x - h x'' = zmp with h = (z - z_zmp) / (g + z'') (the cart-table equation with varying height; Kajita et al.,
@@ -28,7 +30,9 @@ def com_from_zmp(zmp: np.ndarray, height_over_zmp: np.ndarray, height_accelerati
     return solve_banded((1, 1), bands, zmp)
 
 
-def zmp_of_com(com: np.ndarray, height_over_zmp: np.ndarray, height_acceleration: np.ndarray, dt_s: float) -> np.ndarray:
+def zmp_of_com(
+    com: np.ndarray, height_over_zmp: np.ndarray, height_acceleration: np.ndarray, dt_s: float
+) -> np.ndarray:
     """The zero moment point (T,) [m] of a horizontal centre-of-mass path: the inverse of `com_from_zmp`."""
     padded = np.concatenate([com[:1], com, com[-1:]])
     acceleration = (padded[2:] - 2.0 * padded[1:-1] + padded[:-2]) / dt_s**2
