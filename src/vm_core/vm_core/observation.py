@@ -111,7 +111,7 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "ref_root_ori_error": _ref_root_ori_error,
     "ref_phase": lambda x: _reference(x).phase[..., None],
 }
-"""Every term by name. Errors are given in the robot's heading frame [m, m/s], orientations as rotation vectors [rad]."""
+"""Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad]."""
 
 
 class TermLike(Protocol):

@@ -37,7 +37,7 @@ class ClipSolver:
         self._limits = [mink.ConfigurationLimit(model)]
         self._joints, _ = joint_addresses(model, g1.MOTOR_NAMES)
 
-    def solve(self, targets: BodyTargets, on_frame: Callable[[], None] = lambda: None) -> np.ndarray:
+    def solve(self, targets: BodyTargets, on_frame: Callable[[], object] = lambda: None) -> np.ndarray:
         """qpos (T, nq) for all frames."""
         frames = len(targets.pelvis_pos)
         solved = np.zeros((frames, self._model.nq))
