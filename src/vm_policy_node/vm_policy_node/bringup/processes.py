@@ -37,6 +37,7 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
         KeyboardInterrupt: after all nodes have ended.
     """
     commands = [(node, node_command(node)) for node in nodes]
+    _end_on_signals()
     environment = ros_environment() | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
     running: list[tuple[NodeSpec, subprocess.Popen]] = []
@@ -46,6 +47,13 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
         return _watch(running, time.monotonic() + timeout_s if timeout_s else None)
     finally:
         _end([process for _, process in running])
+
+
+def _end_on_signals() -> None:
+    """Ctrl-C and a supervisor's SIGTERM both end the nodes, also when a shell has started us with SIGINT ignored."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
 
 
 def node_command(node: NodeSpec) -> list[str]:
