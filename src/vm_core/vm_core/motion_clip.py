@@ -127,7 +127,7 @@ class MotionClip:
             "source": self.source,
             "quaternion_order": "wxyz",
         }
-        arrays = {name: np.asarray(getattr(self, name), dtype=np.float64) for name in _ARRAYS}
+        arrays: dict[str, np.ndarray] = {n: np.asarray(getattr(self, n), dtype=np.float64) for n in _ARRAYS}
         if self.joint_target is not None:
             arrays["joint_target"] = np.asarray(self.joint_target, dtype=np.float64)
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)

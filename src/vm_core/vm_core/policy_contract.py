@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -155,11 +156,11 @@ def _from_raw(raw: dict) -> PolicyContract:
         values["height_grid"] = HeightGridSpec(**raw["height_grid"])
     if raw["golden"] is not None:
         golden = {key: _tuples(value) for key, value in raw["golden"].items()}
-        values["golden"] = GoldenPair(**golden)  # type: ignore[arg-type]
-    return PolicyContract(**values)  # type: ignore[arg-type]
+        values["golden"] = GoldenPair(**golden)
+    return PolicyContract(**values)
 
 
-def _tuples(value: object) -> object:
+def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 

@@ -120,7 +120,7 @@ def _lift(pos: np.ndarray, quat: np.ndarray, planted: np.ndarray, scene: SceneAs
     width = max(int(LIFT_SPREAD_S * fps), 1)
     smooth = gaussian_filter1d(maximum_filter1d(needed, 2 * width + 1), width / 2)
     # a planted foot is not lifted, so the lift grows from nothing over the first frames of the swing
-    steps_away = distance_transform_edt(~planted) if planted.any() else np.full(len(pos), np.inf)
+    steps_away = np.asarray(distance_transform_edt(~planted)) if planted.any() else np.full(len(pos), np.inf)
     return np.where(planted, 0.0, np.maximum(smooth * _smooth(steps_away / (2 * width)), needed))
 
 
