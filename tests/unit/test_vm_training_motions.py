@@ -9,6 +9,8 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
 from vm_training.motions.footsteps import GaitTiming, climb_line, plan_climb
+from vm_training.motions.swing import feet_path
+from vm_training.motions.zmp_reference import support_height, zmp_reference
 
 
 def stairs(yaw: float, rise: float = 0.11, run: float = 0.3, sideways: float = 0.05) -> SceneAsset:
@@ -56,3 +58,32 @@ def test_com_has_the_zmp_that_was_asked_for(seed):
     com = com_from_zmp(zmp, height, acceleration, 0.02)
     np.testing.assert_allclose(zmp_of_com(com, height, acceleration, 0.02), zmp, atol=1e-9)
     assert np.abs(com).max() <= np.abs(zmp).max() + 1e-9  # the centre of mass stays within its support
+
+
+def test_swings_clear_the_steps_and_stances_hold():
+    scene, timing = stairs(0.0), GaitTiming()
+    stances = plan_climb(scene, timing)
+    times = np.arange(0.0, stances[-1].end_s, 0.02)
+    feet = feet_path(stances, times, scene)
+    for side in ("left", "right"):
+        position, planted = feet.position_world[side], feet.planted[side]
+        surface = np.array([scene.height_at(p[None, :2])[0] for p in position])
+        assert (position[:, 2] - surface).min() > -1e-6
+        both = planted[1:] & planted[:-1]
+        assert np.abs(np.diff(position, axis=0))[both].max() < 1e-9
+        assert np.abs(np.diff(position, axis=0)).max() < 0.05  # 2.5 m/s
+    assert np.all(feet.planted["left"] | feet.planted["right"])
+
+
+def test_zmp_lies_on_the_standing_foot():
+    scene = stairs(0.0)
+    stances = plan_climb(scene, GaitTiming())
+    times = np.arange(0.0, stances[-1].end_s, 0.02)
+    feet = feet_path(stances, times, scene)
+    zmp = zmp_reference(feet)
+    single = ~feet.planted["left"]
+    inner = single & np.roll(single, 5) & np.roll(single, -5)
+    np.testing.assert_allclose(zmp[inner], feet.position_world["right"][inner][:, :2], atol=1e-3)
+    height = support_height(stances, times)
+    assert height[0] == pytest.approx(0.0, abs=1e-3) and height[-1] == pytest.approx(0.33, abs=1e-3)
+    assert np.abs(np.diff(height)).max() < 0.02

@@ -1,0 +1,46 @@
+"""The zero moment point that a sequence of stances asks for, and the height of the centre of mass over it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from vm_training.motions.footsteps import Stance
+from vm_training.motions.swing import FeetPath
+
+SMOOTHING_FRAMES = 1.0
+HEIGHT_SMOOTHING_S = 0.12
+HEIGHT_DELAY_S = 0.3  # the body rises after the foot is up: pushing off needs the new foot under it
+
+
+def zmp_reference(feet: FeetPath) -> np.ndarray:
+    """(T, 2) [m]: the standing foot's centre; between two, a straight line over the double support."""
+    left, right = feet.planted["left"], feet.planted["right"]
+    weight = np.where(left & right, np.nan, np.where(left, 1.0, 0.0))
+    known = np.flatnonzero(~np.isnan(weight))
+    frames = np.arange(len(weight))
+    # both ends stand on both feet
+    at = np.concatenate([[0], known, [len(weight) - 1]])
+    values = np.concatenate([[0.5], weight[known], [0.5]])
+    first, last = (known[0], known[-1]) if len(known) else (0, len(weight) - 1)
+    weight = np.interp(frames, at, values)
+    ramp = 25  # frames over which the weight leaves and reaches the middle
+    weight[: max(first - ramp, 0)] = 0.5
+    weight[max(first - ramp, 0) : first] = np.linspace(0.5, weight[first], first - max(first - ramp, 0))
+    tail = min(last + ramp, len(weight) - 1)
+    weight[last:tail] = np.linspace(weight[last], 0.5, tail - last)
+    weight[tail:] = 0.5
+    weight = gaussian_filter1d(weight, SMOOTHING_FRAMES)[:, None]
+    return weight * feet.position_world["left"][:, :2] + (1.0 - weight) * feet.position_world["right"][:, :2]
+
+
+def support_height(stances: list[Stance], times_s: np.ndarray) -> np.ndarray:
+    """Height (T,) [m] that the centre of mass is carried over: the mean of the feet's stances, late and smooth."""
+    late = times_s - HEIGHT_DELAY_S
+    heights = []
+    for side in ("left", "right"):
+        own = [s for s in stances if s.side == side]
+        index = np.clip(np.searchsorted([s.start_s for s in own], late, side="right") - 1, 0, None)
+        heights.append(np.array([s.position_world[2] for s in own])[index])
+    dt = times_s[1] - times_s[0]
+    return gaussian_filter1d(np.mean(heights, axis=0), HEIGHT_SMOOTHING_S / dt, mode="nearest")
