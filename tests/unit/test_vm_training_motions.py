@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_sim.g1_model import stand_qpos
 from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
 from vm_training.motions.footsteps import GaitTiming, climb_line, plan_climb
 from vm_training.motions.swing import feet_path
+from vm_training.motions.whole_body import reference_model, with_dynamics
 from vm_training.motions.zmp_reference import support_height, zmp_reference
 
 
@@ -87,3 +89,15 @@ def test_zmp_lies_on_the_standing_foot():
     height = support_height(stances, times)
     assert height[0] == pytest.approx(0.0, abs=1e-3) and height[-1] == pytest.approx(0.33, abs=1e-3)
     assert np.abs(np.diff(height)).max() < 0.02
+
+
+def test_standing_torques_explain_the_weight():
+    """At rest on both feet the contact forces carry the whole weight and the root needs nothing more."""
+    model = reference_model()
+    qpos = np.tile(stand_qpos(model), (5, 1))
+    planted = {side: np.ones(5, dtype=bool) for side in ("left", "right")}
+    motion = with_dynamics(model, qpos, planted, np.zeros(5), 0.02)
+    assert motion.root_residual.max() < 1.0
+    assert 1.0 < np.abs(motion.torque).max() < 60.0
+    airborne = with_dynamics(model, qpos, {side: np.zeros(5, dtype=bool) for side in planted}, np.zeros(5), 0.02)
+    assert airborne.root_residual.max() > 100.0  # without ground nothing carries it

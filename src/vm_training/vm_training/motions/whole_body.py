@@ -1,0 +1,148 @@
+"""Whole-body motion of a plan: inverse kinematics for feet and centre of mass, then the torques that produce it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mink
+import mujoco
+import numpy as np
+from scipy.optimize import nnls
+
+from vm_core import g1
+from vm_core.frames import quat_from_yaw, quat_rotate
+from vm_sim.g1_model import joint_addresses, load_g1_spec, stand_qpos
+from vm_training.motions.swing import FeetPath
+
+SOLE_CENTER = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
+FRICTION = 0.5
+FORCE_REGULARIZATION = 0.01
+FIRST_FRAME_ITERATIONS, ITERATIONS = 80, 4
+
+
+@dataclass
+class WholeBodyMotion:
+    """A motion of the 23-joint model over T frames.
+
+    Attributes:
+        qpos: (T, nq).  qvel: (T, nv).
+        com_world: (T, 3) [m].
+        torque: (T, nv - 6) joint torques that produce the motion [Nm].
+        root_residual: (T,) what contact forces leave unexplained at the root [N, Nm], root mean square.
+        foot_error: (T,) distance of the soles from their plan [m].
+        joints_at_limit: names of joints that touch a limit.
+    """
+
+    qpos: np.ndarray
+    qvel: np.ndarray
+    com_world: np.ndarray
+    torque: np.ndarray
+    root_residual: np.ndarray
+    foot_error: np.ndarray
+    joints_at_limit: tuple[str, ...]
+
+
+def reference_model() -> mujoco.MjModel:
+    """The G1 with welded wrists and no floor: what references and their inverse dynamics are computed on."""
+    return load_g1_spec(wrists=False).compile()
+
+
+def solve_kinematics(
+    model: mujoco.MjModel, feet: FeetPath, com_world: np.ndarray, heading: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Configurations (T, nq) and sole errors (T,) [m] for planned feet and centre of mass (T, 3)."""
+    configuration = mink.Configuration(model)
+    start = stand_qpos(model)
+    start[:2], start[3:7] = com_world[0, :2], quat_from_yaw(np.array(heading))
+    configuration.update(start)
+    foot_tasks = {
+        side: mink.FrameTask(body, "body", position_cost=100.0, orientation_cost=30.0)
+        for side, body in zip(("left", "right"), g1.FOOT_BODIES, strict=True)
+    }
+    com_task = mink.ComTask(cost=100.0)
+    pelvis = mink.FrameTask(g1.PELVIS_BODY, "body", position_cost=0.0, orientation_cost=10.0)
+    torso = mink.FrameTask(g1.TORSO_BODY, "body", position_cost=0.0, orientation_cost=10.0)
+    posture = mink.PostureTask(model, cost=_posture_cost(model))
+    posture.set_target(start)
+    upright = mink.SE3(np.concatenate([quat_from_yaw(np.array(heading)), np.zeros(3)]))
+    pelvis.set_target(upright)
+    torso.set_target(upright)
+    limits = [mink.ConfigurationLimit(model)]
+    tasks = [*foot_tasks.values(), com_task, pelvis, torso, posture]
+    qpos, error = np.zeros((len(com_world), model.nq)), np.zeros(len(com_world))
+    for frame in range(len(com_world)):
+        for side, task in foot_tasks.items():
+            quat = quat_from_yaw(np.array(feet.yaw[side][frame]))
+            ankle = feet.position_world[side][frame] - quat_rotate(quat, SOLE_CENTER)
+            task.set_target(mink.SE3(np.concatenate([quat, ankle])))
+        com_task.set_target(com_world[frame])
+        for _ in range(ITERATIONS if frame else FIRST_FRAME_ITERATIONS):
+            velocity = mink.solve_ik(configuration, tasks, 1.0, solver="daqp", damping=1e-5, limits=limits)
+            configuration.integrate_inplace(velocity, 1.0)
+        qpos[frame] = configuration.q
+        error[frame] = max(np.linalg.norm(task.compute_error(configuration)[:3]) for task in foot_tasks.values())
+    return qpos, error
+
+
+def _posture_cost(model: mujoco.MjModel) -> np.ndarray:
+    cost = np.zeros(model.nv)
+    for name in g1.POLICY_JOINT_NAMES:
+        is_arm = "shoulder" in name or "elbow" in name
+        cost[int(model.joint(name).dofadr[0])] = 10.0 if is_arm else 0.1
+    return cost
+
+
+def with_dynamics(
+    model: mujoco.MjModel, qpos: np.ndarray, planted: dict[str, np.ndarray], foot_error: np.ndarray, dt_s: float
+) -> WholeBodyMotion:
+    """Adds velocities, joint torques and checks to configurations (T, nq) that are `dt_s` apart.
+
+    Contact forces are the non-negative combination of friction-pyramid edges at the planted soles that explains the
+    root's share of the inverse dynamics (least squares); their torques are taken off the joints'.
+    """
+    qvel = _velocities(model, qpos, dt_s)
+    qacc = np.gradient(qvel, dt_s, axis=0)
+    data = mujoco.MjData(model)
+    torque, residual = np.zeros((len(qpos), model.nv - 6)), np.zeros(len(qpos))
+    com = np.zeros((len(qpos), 3))
+    for frame in range(len(qpos)):
+        data.qpos[:], data.qvel[:], data.qacc[:] = qpos[frame], qvel[frame], qacc[frame]
+        mujoco.mj_inverse(model, data)
+        com[frame] = data.subtree_com[0]
+        edges = _pyramid_edges(model, data, [side for side in planted if planted[side][frame]])
+        force = data.qfrc_inverse.copy()
+        if edges.shape[1]:
+            stacked = np.vstack([edges[:6], FORCE_REGULARIZATION * np.eye(edges.shape[1])])
+            share, _ = nnls(stacked, np.concatenate([force[:6], np.zeros(edges.shape[1])]))
+            force -= edges @ share
+        torque[frame], residual[frame] = force[6:], np.sqrt(np.mean(force[:6] ** 2))
+    return WholeBodyMotion(qpos, qvel, com, torque, residual, foot_error, _at_limit(model, qpos))
+
+
+def _velocities(model: mujoco.MjModel, qpos: np.ndarray, dt_s: float) -> np.ndarray:
+    qvel = np.zeros((len(qpos), model.nv))
+    for frame in range(len(qpos)):
+        before, after = max(frame - 1, 0), min(frame + 1, len(qpos) - 1)
+        mujoco.mj_differentiatePos(model, qvel[frame], (after - before) * dt_s, qpos[before], qpos[after])
+    return qvel
+
+
+def _pyramid_edges(model: mujoco.MjModel, data: mujoco.MjData, sides: list[str]) -> np.ndarray:
+    """Generalized forces (nv, 16 a foot) of unit forces along the edges of each sole point's friction pyramid."""
+    columns = []
+    directions = [np.array([FRICTION * x, FRICTION * y, 1.0]) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    jacobian = np.zeros((3, model.nv))
+    for side in sides:
+        body = model.body(g1.FOOT_BODIES[side == "right"]).id
+        for i in range(len(g1.SOLE_POINTS)):
+            mujoco.mj_jac(model, data, jacobian, None, data.geom(f"{side}_sole{i}").xpos, body)
+            columns += [jacobian.T @ direction for direction in directions]
+    return np.stack(columns, axis=-1) if columns else np.zeros((model.nv, 0))
+
+
+def _at_limit(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[str, ...]:
+    addresses, _ = joint_addresses(model, g1.POLICY_JOINT_NAMES)
+    joints = qpos[:, addresses]
+    ranges = np.array([model.joint(name).range for name in g1.POLICY_JOINT_NAMES])
+    near = (joints < ranges[:, 0] + 1e-3) | (joints > ranges[:, 1] - 1e-3)
+    return tuple(name for name, hit in zip(g1.POLICY_JOINT_NAMES, near.any(axis=0), strict=True) if hit)
