@@ -10,6 +10,7 @@ from vm_core.scene_asset import SceneAsset
 from vm_training.motions.footsteps import SIDES, Stance
 
 CLEARANCE_M = 0.06  # over the highest surface between two stances
+TOE_DOWN_RAD = 0.6  # a flat swinging foot over a step would need more ankle flexion than the G1 has
 RISE_END, FALL_START = 0.45, 0.65  # of the swing: up first, then down, so that the toe clears the riser
 
 
@@ -21,11 +22,13 @@ class FeetPath:
         position_world: side to (T, 3) [m].
         yaw: side to (T,) [rad].
         planted: side to (T,) bool.
+        pitch: side to (T,) [rad], positive with the toe down.
     """
 
     position_world: dict[str, np.ndarray]
     yaw: dict[str, np.ndarray]
     planted: dict[str, np.ndarray]
+    pitch: dict[str, np.ndarray]
 
 
 def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset) -> FeetPath:
@@ -36,12 +39,13 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset) -> 
         times_s: (T,) rising.
         scene: whose surfaces swings must clear.
     """
-    path = FeetPath({}, {}, {})
+    path = FeetPath({}, {}, {}, {})
     for side in SIDES:
         own = [s for s in stances if s.side == side]
         position = np.tile(own[0].position_world, (len(times_s), 1))
         yaw = np.full(len(times_s), own[0].yaw)
         planted = np.ones(len(times_s), dtype=bool)
+        pitch = np.zeros(len(times_s))
         for before, after in zip(own, own[1:], strict=False):
             swing = (times_s > before.end_s) & (times_s < after.start_s)
             part = np.clip((times_s - before.end_s) / (after.start_s - before.end_s), 0.0, 1.0)
@@ -49,7 +53,9 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset) -> 
             position[late] = _carry(before.position_world, after.position_world, part[late], scene)
             yaw[late] = before.yaw + (after.yaw - before.yaw) * quintic(part[late])
             planted &= ~swing
+            pitch += TOE_DOWN_RAD * np.sin(np.pi * part) ** 2
         path.position_world[side], path.yaw[side], path.planted[side] = position, yaw, planted
+        path.pitch[side] = pitch
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from vm_core import g1
-from vm_core.frames import quat_from_yaw, quat_rotate
+from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_rotate
 from vm_sim.g1_model import joint_addresses, load_g1_spec, stand_qpos
 from vm_training.motions.swing import FeetPath
 
@@ -72,7 +72,8 @@ def solve_kinematics(
     qpos, error = np.zeros((len(com_world), model.nq)), np.zeros(len(com_world))
     for frame in range(len(com_world)):
         for side, task in foot_tasks.items():
-            quat = quat_from_yaw(np.array(feet.yaw[side][frame]))
+            tilt = quat_from_rotvec(np.array([0.0, feet.pitch[side][frame], 0.0]))
+            quat = quat_multiply(quat_from_yaw(np.array(feet.yaw[side][frame])), tilt)
             ankle = feet.position_world[side][frame] - quat_rotate(quat, SOLE_CENTER)
             task.set_target(mink.SE3(np.concatenate([quat, ankle])))
         com_task.set_target(com_world[frame])
