@@ -27,7 +27,7 @@ class GaitTiming:
     step_s: float = 0.8
     double_support_s: float = 0.2
     stand_s: float = 1.0
-    foot_spacing_m: float = 0.24
+    foot_spacing_m: float = 0.18
     stride_m: float = 0.25
 
     def __post_init__(self) -> None:

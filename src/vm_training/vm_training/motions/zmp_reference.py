@@ -10,7 +10,7 @@ from vm_training.motions.swing import FeetPath
 
 SMOOTHING_FRAMES = 1.0
 HEIGHT_SMOOTHING_S = 0.12
-HEIGHT_DELAY_S = 0.3  # the body rises after the foot is up: pushing off needs the new foot under it
+HEIGHT_DELAY_S = 0.1  # later makes the rear ankle bend less and the knees work more
 
 
 def zmp_reference(feet: FeetPath) -> np.ndarray:
