@@ -19,6 +19,35 @@ def test_unitree_messages_have_the_wire_layout_of_the_numpy_records() -> None:
     assert len(serialization.serialize_message(hg.LowCmd())) == unitree_cdr.LOW_CMD.itemsize == 1004
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "last_field"),
+    [
+        ("BmsCmd", 48, "reserve"),
+        ("BmsState", 168, "reserve"),
+        ("HandCmd", 24, "reserve"),
+        ("HandState", 100, "reserve"),
+        ("IMUState", 60, "temperature"),
+        ("MainBoardState", 76, "state"),
+        ("MotorCmd", 32, "reserve"),
+        ("MotorState", 60, "reserve"),
+        ("PressSensorState", 108, "reserve"),
+    ],
+)
+def test_unitree_parts_have_the_public_wire_size(name: str, size: int, last_field: str) -> None:
+    """Sizes by hand from CDR's alignment, with empty sequences, the 4-byte header and Fast CDR's end on four."""
+    kind = getattr(pytest.importorskip("unitree_hg.msg"), name)
+    assert len(serialization.serialize_message(kind())) == size
+    assert list(kind.get_fields_and_field_types())[-1] == last_field
+
+
+def test_hands_carry_motors_and_pads() -> None:
+    hg = pytest.importorskip("unitree_hg.msg")
+    state = hg.HandState(motor_state=[hg.MotorState(q=0.5)] * 7, press_sensor_state=[hg.PressSensorState(lost=3)] * 9)
+    back = serialization.deserialize_message(serialization.serialize_message(state), hg.HandState)
+    assert [motor.q for motor in back.motor_state] == [0.5] * 7
+    assert [pad.lost for pad in back.press_sensor_state] == [3] * 9
+
+
 def test_a_low_state_field_lies_where_the_record_says() -> None:
     hg = pytest.importorskip("unitree_hg.msg")
     message = hg.LowState(tick=123456)
