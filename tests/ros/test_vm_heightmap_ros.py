@@ -1,7 +1,6 @@
 """The height map as a process: rate, contents, and that broken messages are named and survived."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -119,12 +118,12 @@ print(json.dumps(report))
 
 
 @pytest.fixture(scope="module")
-def report() -> dict:
+def report(module_domain: int) -> dict:
     try:
         env = ros_environment.ros_environment()
     except VmError as error:
         pytest.skip(str(error))
-    env["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 100)
+    env["ROS_DOMAIN_ID"] = str(module_domain)
     env["OMP_NUM_THREADS"] = "1"
     command = str(Path(sys.executable).with_name("vm-heightmap"))
     node = subprocess.Popen([command], env=env)
