@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from vm_core import g1, ros_environment
 from vm_core.errors import VmError
 from vm_policy_node.bringup.nodes import NodeSpec
-from vm_policy_node.bringup.processes import node_command, pick_domain_id
+from vm_policy_node.bringup.processes import node_command
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 files = importlib.import_module("test_vm_policy_node_onnx_policy")
@@ -96,15 +95,14 @@ print("REPORT " + json.dumps(report))
 
 
 @pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
+def environment(module_domain: int) -> dict[str, str]:
     try:
         env = ros_environment.ros_environment()
     except VmError as error:
         pytest.skip(str(error))
     if subprocess.run([sys.executable, "-c", "import rclpy, vm_msgs.msg"], env=env, capture_output=True).returncode:
         pytest.skip("rclpy and the built messages do not import")
-    os.environ.pop("ROS_DOMAIN_ID", None)
-    return env | {"ROS_DOMAIN_ID": pick_domain_id(), "OMP_NUM_THREADS": "1"}
+    return env | {"ROS_DOMAIN_ID": str(module_domain), "OMP_NUM_THREADS": "1"}
 
 
 def start_node(environment: dict[str, str], **parameters) -> subprocess.Popen:

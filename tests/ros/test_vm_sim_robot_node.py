@@ -75,12 +75,12 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
+def environment(module_domain: int) -> dict[str, str]:
     try:
         env = ros_environment()
     except VmError as error:
         pytest.skip(str(error))
-    return {**env, "ROS_DOMAIN_ID": "87", "OMP_NUM_THREADS": "1"}
+    return {**env, "ROS_DOMAIN_ID": str(module_domain), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
