@@ -13,8 +13,8 @@ SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
-class GaitTiming:
-    """How long things take.
+class Gait:
+    """How a plan is walked.
 
     Attributes:
         step_s: from one touch-down to the next [s].
@@ -22,17 +22,29 @@ class GaitTiming:
         stand_s: standing before the first and after the last step [s].
         foot_spacing_m: distance between the feet's centre lines.
         stride_m: length of a step on level ground.
+        com_height_m: centre of mass above the feet.
+        height_delay_s: how late the centre of mass rises; later bends the rear ankle less and works the knees more.
+        heel_off_rad: how far the trailing foot has rolled onto its toes when it lifts off.
+        toe_down_rad: most pitch of a swinging foot; a flat one over a step needs more ankle flexion than the G1 has.
+        clearance_m: of a swinging foot over the highest surface on its way.
+        approach_m: how far before the first edge the robot starts.
     """
 
     step_s: float = 0.8
     double_support_s: float = 0.2
     stand_s: float = 1.0
-    foot_spacing_m: float = 0.18
+    foot_spacing_m: float = 0.19
     stride_m: float = 0.25
+    com_height_m: float = 0.656
+    height_delay_s: float = 0.12
+    heel_off_rad: float = 0.48
+    toe_down_rad: float = 0.58
+    clearance_m: float = 0.06
+    approach_m: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0.0 < self.double_support_s < self.step_s or self.stride_m <= 0 or self.stand_s < 0:
-            raise VmError(f"gait {self}: expected 0 < double support < step time, a stride above 0, stand_s from 0")
+            raise VmError(f"{self}: expected 0 < double support < step time, a stride above 0, stand_s from 0")
 
 
 @dataclass(frozen=True)
@@ -69,36 +81,35 @@ def climb_line(scene: SceneAsset) -> tuple[np.ndarray, float, list[SceneBox]]:
     return start, float(np.arctan2(forward[1], forward[0])), steps
 
 
-def plan_climb(scene: SceneAsset, timing: GaitTiming, approach_m: float = 0.5) -> list[Stance]:
+def plan_climb(scene: SceneAsset, gait: Gait) -> list[Stance]:
     """Steps from standing on the ground up all steps to standing on the highest, in order of touch-down.
 
     Args:
         scene: boxes labelled step, on the ground.
-        timing: of the gait.
-        approach_m: how far before the first edge the robot starts.
+        gait: timing and widths.
     """
     edge, yaw, steps = climb_line(scene)
     forward = np.array([np.cos(yaw), np.sin(yaw)])
-    along = _places(scene, edge, forward, steps, timing, approach_m)
+    along = _places(scene, edge, forward, steps, gait)
     stances: list[Stance] = []
-    lift_off = [timing.stand_s + i * timing.step_s for i in range(len(along))]
+    lift_off = [gait.stand_s + i * gait.step_s for i in range(len(along))]
     for i, distance in enumerate(along[1:]):
-        stances.append(_stance(scene, edge, forward, yaw, timing, SIDES[i % 2], distance, lift_off[i]))
-    first = [_stance(scene, edge, forward, yaw, timing, side, along[0], 0.0) for side in SIDES]
+        stances.append(_stance(scene, edge, forward, yaw, gait, SIDES[i % 2], distance, lift_off[i]))
+    first = [_stance(scene, edge, forward, yaw, gait, side, along[0], 0.0) for side in SIDES]
     # the last step brings the other foot beside the first that reached the top
     side = SIDES[(len(along) - 1) % 2]
-    stances.append(_stance(scene, edge, forward, yaw, timing, side, along[-1], lift_off[-1]))
-    return _with_lift_offs([*first, *stances], timing)
+    stances.append(_stance(scene, edge, forward, yaw, gait, side, along[-1], lift_off[-1]))
+    return _with_lift_offs([*first, *stances], gait)
 
 
 def _places(
-    scene: SceneAsset, edge: np.ndarray, forward: np.ndarray, steps: list[SceneBox], timing: GaitTiming, approach: float
+    scene: SceneAsset, edge: np.ndarray, forward: np.ndarray, steps: list[SceneBox], gait: Gait
 ) -> list[float]:
     """Distances [m] from the first edge of the sole centres, one a step, the start first."""
     tread = [float((np.array(box.center_world[:2]) - edge) @ forward) for box in steps]
     last_on_ground = -0.14  # the toe, 0.12 m ahead of the ankle, stays clear of the riser
-    count = max(int(np.ceil((approach + last_on_ground) / timing.stride_m)), 1)
-    ground = list(np.linspace(-approach, last_on_ground, count + 1))
+    count = max(int(np.ceil((gait.approach_m + last_on_ground) / gait.stride_m)), 1)
+    ground = list(np.linspace(-gait.approach_m, last_on_ground, count + 1))
     return [*ground, *tread]
 
 
@@ -107,25 +118,25 @@ def _stance(
     edge: np.ndarray,
     forward: np.ndarray,
     yaw: float,
-    timing: GaitTiming,
+    gait: Gait,
     side: str,
     distance: float,
     lift_off_s: float,
 ) -> Stance:
     left = np.array([-forward[1], forward[0]])
-    xy = edge + forward * distance + left * timing.foot_spacing_m * (0.5 if side == "left" else -0.5)
+    xy = edge + forward * distance + left * gait.foot_spacing_m * (0.5 if side == "left" else -0.5)
     # the tread's height is taken on the line, for boxes reach no wider than the foot that touched them
     height = float(scene.height_at((edge + forward * distance)[None])[0])
-    touch_down = lift_off_s + timing.step_s - timing.double_support_s if lift_off_s > 0 else 0.0
+    touch_down = lift_off_s + gait.step_s - gait.double_support_s if lift_off_s > 0 else 0.0
     return Stance(side, np.array([*xy, height]), yaw, touch_down, np.inf)
 
 
-def _with_lift_offs(stances: list[Stance], timing: GaitTiming) -> list[Stance]:
+def _with_lift_offs(stances: list[Stance], gait: Gait) -> list[Stance]:
     done = []
-    swing = timing.step_s - timing.double_support_s
+    swing = gait.step_s - gait.double_support_s
     for i, stance in enumerate(stances):
         later = next((s for s in stances[i + 1 :] if s.side == stance.side and s.start_s > stance.start_s), None)
-        end = later.start_s - swing if later else stances[-1].start_s + timing.double_support_s + timing.stand_s
+        end = later.start_s - swing if later else stances[-1].start_s + gait.double_support_s + gait.stand_s
         done.append(Stance(stance.side, stance.position_world, stance.yaw, stance.start_s, end))
     return done
 

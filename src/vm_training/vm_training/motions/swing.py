@@ -3,60 +3,79 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_rotate
 from vm_core.scene_asset import SceneAsset
-from vm_training.motions.footsteps import SIDES, Stance
+from vm_training.motions.footsteps import SIDES, Gait, Stance
 
-CLEARANCE_M = 0.06  # over the highest surface between two stances
-TOE_DOWN_RAD = 0.6  # a flat swinging foot over a step would need more ankle flexion than the G1 has
+TOE_FROM_SOLE_CENTER = np.array([0.085, 0.0, 0.005])  # centre of the front sole spheres, about which a foot rolls
 RISE_END, FALL_START = 0.45, 0.65  # of the swing: up first, then down, so that the toe clears the riser
 
 
 @dataclass
 class FeetPath:
-    """Sole centres and headings of both feet over T frames.
+    """Sole centres and attitudes of both feet over T frames.
 
     Attributes:
-        position_world: side to (T, 3) [m].
+        position_world: side to (T, 3) sole centre [m].
         yaw: side to (T,) [rad].
-        planted: side to (T,) bool.
         pitch: side to (T,) [rad], positive with the toe down.
+        planted: side to (T,) bool; a planted foot with pitch stands on its toes.
+        stance_world: side to (T, 3) where the flat sole stands or, in the air, would be [m].
     """
 
     position_world: dict[str, np.ndarray]
     yaw: dict[str, np.ndarray]
-    planted: dict[str, np.ndarray]
     pitch: dict[str, np.ndarray]
+    planted: dict[str, np.ndarray]
+    stance_world: dict[str, np.ndarray]
 
 
-def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset) -> FeetPath:
+def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gait: Gait) -> FeetPath:
     """Both feet at the given times.
 
     Args:
         stances: in order of touch-down, as `plan_climb` gives them.
         times_s: (T,) rising.
         scene: whose surfaces swings must clear.
+        gait: clearance and pitch.
     """
-    path = FeetPath({}, {}, {}, {})
+    path = FeetPath({}, {}, {}, {}, {})
     for side in SIDES:
         own = [s for s in stances if s.side == side]
-        position = np.tile(own[0].position_world, (len(times_s), 1))
+        flat = np.tile(own[0].position_world, (len(times_s), 1))
         yaw = np.full(len(times_s), own[0].yaw)
         planted = np.ones(len(times_s), dtype=bool)
         pitch = np.zeros(len(times_s))
-        for before, after in zip(own, own[1:], strict=False):
+        for i, (before, after) in enumerate(pairwise(own)):
             swing = (times_s > before.end_s) & (times_s < after.start_s)
             part = np.clip((times_s - before.end_s) / (after.start_s - before.end_s), 0.0, 1.0)
             late = times_s >= before.end_s
-            position[late] = _carry(before.position_world, after.position_world, part[late], scene)
+            flat[late] = _carry(before.position_world, after.position_world, part[late], scene, gait.clearance_m)
             yaw[late] = before.yaw + (after.yaw - before.yaw) * quintic(part[late])
             planted &= ~swing
-            pitch += TOE_DOWN_RAD * np.sin(np.pi * part) ** 2
-        path.position_world[side], path.yaw[side], path.planted[side] = position, yaw, planted
-        path.pitch[side] = pitch
+            heel_off = 0.0 if i == 0 and before.start_s <= 0.0 else gait.heel_off_rad
+            pitch += _swing_pitch(times_s - before.end_s, part, heel_off, gait)
+        offset = _rolled_over_toes(pitch, yaw)
+        path.position_world[side], path.yaw[side], path.pitch[side] = flat + offset, yaw, pitch
+        path.planted[side], path.stance_world[side] = planted, flat
     return path
+
+
+def _swing_pitch(since_lift_off_s: np.ndarray, part: np.ndarray, heel_off: float, gait: Gait) -> np.ndarray:
+    """Rolls onto the toes over the double support, points the toe down in the air, lands flat."""
+    rolling = quintic(1.0 + since_lift_off_s / gait.double_support_s)
+    return heel_off * rolling * (1.0 - quintic(part / 0.7)) + gait.toe_down_rad * np.sin(np.pi * part) ** 2
+
+
+def _rolled_over_toes(pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """How the sole centre (T, 3) moves when the foot turns about its toes."""
+    tilt = quat_from_rotvec(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
+    to_toe = np.broadcast_to(TOE_FROM_SOLE_CENTER, (len(pitch), 3))
+    return quat_rotate(quat_from_yaw(yaw), to_toe - quat_rotate(tilt, to_toe))
 
 
 def quintic(t: np.ndarray) -> np.ndarray:
@@ -65,9 +84,9 @@ def quintic(t: np.ndarray) -> np.ndarray:
     return t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
 
 
-def _carry(start: np.ndarray, end: np.ndarray, part: np.ndarray, scene: SceneAsset) -> np.ndarray:
+def _carry(start: np.ndarray, end: np.ndarray, part: np.ndarray, scene: SceneAsset, clearance_m: float) -> np.ndarray:
     between = start[:2] + np.linspace(0, 1, 40)[:, None] * (end - start)[:2]
-    top = max(float(scene.height_at(between).max()), start[2], end[2]) + CLEARANCE_M
+    top = max(float(scene.height_at(between).max()), start[2], end[2]) + clearance_m
     rise = quintic(part / RISE_END)
     fall = quintic((part - FALL_START) / (1.0 - FALL_START))
     height = start[2] + (top - start[2]) * rise + (end[2] - top) * fall

@@ -17,6 +17,7 @@ from vm_training.motions.swing import FeetPath
 SOLE_CENTER = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
 FRICTION = 0.5
 FORCE_REGULARIZATION = 0.01
+TOUCHING_M = 0.004
 FIRST_FRAME_ITERATIONS, ITERATIONS = 80, 4
 
 
@@ -135,8 +136,13 @@ def _pyramid_edges(model: mujoco.MjModel, data: mujoco.MjData, sides: list[str])
     jacobian = np.zeros((3, model.nv))
     for side in sides:
         body = model.body(g1.FOOT_BODIES[side == "right"]).id
-        for i in range(len(g1.SOLE_POINTS)):
-            mujoco.mj_jac(model, data, jacobian, None, data.geom(f"{side}_sole{i}").xpos, body)
+        points = range(len(g1.SOLE_POINTS))
+        lowest = min(data.geom(f"{side}_sole{i}").xpos[2] for i in points)
+        for i in points:
+            point = data.geom(f"{side}_sole{i}").xpos
+            if point[2] > lowest + TOUCHING_M:
+                continue  # the heel of a foot that rolls over its toes
+            mujoco.mj_jac(model, data, jacobian, None, point, body)
             columns += [jacobian.T @ direction for direction in directions]
     return np.stack(columns, axis=-1) if columns else np.zeros((model.nv, 0))
 

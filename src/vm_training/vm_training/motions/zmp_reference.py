@@ -10,7 +10,6 @@ from vm_training.motions.swing import FeetPath
 
 SMOOTHING_FRAMES = 1.0
 HEIGHT_SMOOTHING_S = 0.12
-HEIGHT_DELAY_S = 0.1  # later makes the rear ankle bend less and the knees work more
 
 
 def zmp_reference(feet: FeetPath) -> np.ndarray:
@@ -31,12 +30,12 @@ def zmp_reference(feet: FeetPath) -> np.ndarray:
     weight[last:tail] = np.linspace(weight[last], 0.5, tail - last)
     weight[tail:] = 0.5
     weight = gaussian_filter1d(weight, SMOOTHING_FRAMES)[:, None]
-    return weight * feet.position_world["left"][:, :2] + (1.0 - weight) * feet.position_world["right"][:, :2]
+    return weight * feet.stance_world["left"][:, :2] + (1.0 - weight) * feet.stance_world["right"][:, :2]
 
 
-def support_height(stances: list[Stance], times_s: np.ndarray) -> np.ndarray:
+def support_height(stances: list[Stance], times_s: np.ndarray, delay_s: float) -> np.ndarray:
     """Height (T,) [m] that the centre of mass is carried over: the mean of the feet's stances, late and smooth."""
-    late = times_s - HEIGHT_DELAY_S
+    late = times_s - delay_s
     heights = []
     for side in ("left", "right"):
         own = [s for s in stances if s.side == side]

@@ -1,0 +1,74 @@
+"""Many robots at once on the CPU: `mujoco.rollout` behind the smallest interface that training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from mujoco.rollout import Rollout
+
+from vm_core.errors import VmError
+
+_STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
+
+
+class BatchPhysics:
+    """N independent simulations, advanced together by one control period.
+
+    Attributes:
+        num_envs: N.
+        substeps: physics steps in a control period.
+        qpos: (N, nq).  qvel: (N, nv).  Read-only views of the current state.
+    """
+
+    def __init__(self, models: Sequence[mujoco.MjModel], *, control_period_s: float = 0.02, threads: int = 2) -> None:
+        """Takes one model an environment; they may differ in parameters, not in structure.
+
+        Raises:
+            VmError: no model, or a control period that is not a multiple of the physics step.
+        """
+        if not models:
+            raise VmError("batched physics needs at least one model")
+        first = models[0]
+        self.substeps = round(control_period_s / first.opt.timestep)
+        if self.substeps < 1 or abs(self.substeps * first.opt.timestep - control_period_s) > 1e-9:
+            raise VmError(f"control period {control_period_s} s is not a multiple of the step {first.opt.timestep} s")
+        self.num_envs = len(models)
+        self._models = list(models)
+        self._data = [mujoco.MjData(first) for _ in range(threads)]
+        self._rollout = Rollout(nthread=threads)
+        self._state = np.zeros((self.num_envs, mujoco.mj_stateSize(first, _STATE)))
+        self._history = np.zeros((self.num_envs, self.substeps, self._state.shape[1]))
+        self._nq, self._nv, self._nu = first.nq, first.nv, first.nu
+
+    @property
+    def qpos(self) -> np.ndarray:
+        return self._state[:, 1 : 1 + self._nq]
+
+    @property
+    def qvel(self) -> np.ndarray:
+        return self._state[:, 1 + self._nq : 1 + self._nq + self._nv]
+
+    def reset(self, envs: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """Puts environments (E,) at qpos (E, nq) and qvel (E, nv)."""
+        self._state[envs] = 0.0
+        self._state[envs, 1 : 1 + self._nq] = qpos
+        self._state[envs, 1 + self._nq : 1 + self._nq + self._nv] = qvel
+
+    def step(self, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray) -> None:
+        """One control period of PD targets (N, nu) [rad].
+
+        Args:
+            target: what the controller asks for now.
+            previous: what it asked for before, still in force for the first `delay_substeps` (N,) physics steps.
+            delay_substeps: from computing to acting.
+        """
+        late = np.arange(self.substeps)[None, :, None] < delay_substeps[:, None, None]
+        control = np.where(late, previous[:, None], target[:, None])
+        self._rollout.rollout(self._models, self._data, self._state, control, state=self._history)
+        self._state[:] = self._history[:, -1]
+
+    def close(self) -> None:
+        """Ends the worker threads."""
+        self._rollout.close()

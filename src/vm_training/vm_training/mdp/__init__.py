@@ -1,0 +1,1 @@
+"""Environments: what is simulated, observed, varied and when it ends."""

@@ -1,0 +1,1 @@
+"""Controllers with the whole state that students learn from."""

@@ -1,0 +1,58 @@
+"""Time-varying linear-quadratic regulation of the local models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.teachers.local_models import LocalModels
+
+
+@dataclass(frozen=True)
+class TrackingCost:
+    """Weights on squared scaled errors (in units of ERROR_SCALE) and corrections (in units of CORRECTION_SCALE)."""
+
+    position: float = 1.0
+    rotation: float = 1.0
+    joint: float = 0.1
+    linear_velocity: float = 1.0
+    angular_velocity: float = 0.5
+    joint_velocity: float = 0.02
+    correction: float = 0.5
+
+    def state_weights(self) -> np.ndarray:
+        """(58,) diagonal of Q."""
+        parts = [(self.position, 3), (self.rotation, 3), (self.joint, NUM_JOINTS)]
+        parts += [(self.linear_velocity, 3), (self.angular_velocity, 3), (self.joint_velocity, NUM_JOINTS)]
+        return np.concatenate([np.full(size, weight) for weight, size in parts])
+
+
+def regulator_gains(models: LocalModels, group: np.ndarray, cost: TrackingCost, hold_steps: int = 200) -> np.ndarray:
+    """Gains (F, m, n + 1): u = -K[t] [x; 1] in scaled units, by the Riccati recursion backwards from a long hold.
+
+    Args:
+        models: one a group of frames.
+        group: (F,) model index of each frame.
+        cost: weights.
+        hold_steps: steps for which the last frame is held after the clip.
+    """
+    n, m = models.b.shape[1:]
+    weights = np.zeros((n + 1, n + 1))
+    weights[:n, :n] = np.diag(cost.state_weights())
+    effort = cost.correction * np.eye(m)
+    value, gains = weights.copy(), np.zeros((len(group), m, n + 1))
+    for step in range(len(group) + hold_steps - 1, -1, -1):
+        t = min(step, len(group) - 1)
+        k = group[t]
+        a = np.zeros((n + 1, n + 1))
+        a[:n, :n], a[:n, n], a[n, n] = models.a[k], models.d[k], 1.0
+        b = np.vstack([models.b[k], np.zeros((1, m))])
+        gain = np.linalg.solve(effort + b.T @ value @ b, b.T @ value @ a)
+        closed = a - b @ gain
+        value = weights + gain.T @ effort @ gain + closed.T @ value @ closed
+        value = 0.5 * (value + value.T)
+        value[n, n] = 0.0  # a constant changes no gain but would grow without end
+        gains[t] = gain
+    return gains

@@ -1,0 +1,132 @@
+"""A teacher for one clip from little simulation: fit local models to noisy rollouts, regulate them, repeat on policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from vm_training.mdp.clip_tracking import ERROR_SCALE, NUM_ERRORS, NUM_JOINTS, ClipTracking
+from vm_training.teachers.local_models import CORRECTION_SCALE, Samples, fit_local_models, frame_groups
+from vm_training.teachers.riccati import TrackingCost, regulator_gains
+
+MAX_CORRECTION_RAD = 0.4
+
+
+@dataclass(frozen=True)
+class LqrConfig:
+    """How the teacher is found.
+
+    Attributes:
+        rounds: of sampling, fitting and regulating.
+        steps_a_round: control steps of all robots together.
+        exploration_rad: standard deviation of the noise on targets while sampling.
+        longest_rollout: steps after which a robot starts anew at a random frame.
+        smoothing_frames: of the final gains over time; raw ones are too noisy for a network to imitate.
+        hold_s: standing after the clip's end that is sampled and asked for.
+    """
+
+    rounds: int = 6
+    steps_a_round: int = 40_000
+    exploration_rad: float = 0.05
+    longest_rollout: int = 100
+    smoothing_frames: float = 4.0
+    hold_s: float = 3.0
+    cost: TrackingCost = field(default_factory=TrackingCost)
+
+
+@dataclass(frozen=True)
+class LqrTeacher:
+    """Corrections from error states; gains (F, J, 59) in scaled units."""
+
+    gains: np.ndarray
+
+    def correction(self, frame: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """(E, J) [rad] for clip frames (E,) and error states (E, 58)."""
+        at = np.minimum(frame, len(self.gains) - 1)
+        state = np.hstack([error / ERROR_SCALE, np.ones((len(error), 1))])
+        u = -np.einsum("ejn,en->ej", self.gains[at], state) * CORRECTION_SCALE
+        return np.clip(u, -MAX_CORRECTION_RAD, MAX_CORRECTION_RAD)
+
+
+@dataclass(frozen=True)
+class TeacherRound:
+    """What a round has brought: control steps so far, share of robots that reach the end, their mean time [s]."""
+
+    steps: int
+    success: float
+    upright_s: float
+
+
+def train_lqr(
+    env: ClipTracking, config: LqrConfig, report: Callable[[TeacherRound], None] = lambda _: None
+) -> tuple[LqrTeacher, list[TeacherRound]]:
+    """The best teacher of all rounds, its gains smoothed, and the rounds' record."""
+    frames = env.clip.num_frames
+    group = frame_groups(frames, _moving(env))
+    samples, rounds = Samples(), []
+    teacher = LqrTeacher(np.zeros((frames, NUM_JOINTS, NUM_ERRORS + 1)))
+    best, best_score = teacher, -1.0
+    for _ in range(config.rounds):
+        collect(env, teacher, config, samples)
+        models = fit_local_models(samples, group, 1.0 / env.clip.fps)
+        teacher = LqrTeacher(_smooth(regulator_gains(models, group, config.cost), config.smoothing_frames))
+        success, upright = evaluate(env, teacher.correction, config.hold_s)
+        rounds.append(TeacherRound(len(samples), success, upright))
+        report(rounds[-1])
+        if success + 0.01 * upright > best_score:
+            best, best_score = teacher, success + 0.01 * upright
+    return best, rounds
+
+
+def collect(env: ClipTracking, teacher: LqrTeacher, config: LqrConfig, samples: Samples) -> None:
+    """Adds about `steps_a_round` transitions of noisy rollouts from random frames."""
+    count, hold = env.num_envs, int(config.hold_s * env.clip.fps)
+    everyone = np.arange(count)
+    last = env.clip.num_frames + hold // 3
+    env.reset(everyone, _random_frames(env, everyone))
+    age = np.zeros(count, dtype=int)
+    for _ in range(config.steps_a_round // count):
+        frame, before = env.frame.copy(), env.error_state()
+        noise = env.rng.normal(0.0, config.exploration_rad, (count, NUM_JOINTS))
+        u = np.clip(teacher.correction(frame, before) + noise, -MAX_CORRECTION_RAD, MAX_CORRECTION_RAD)
+        env.step(u)
+        after, lost = env.error_state(), env.lost()
+        fine = ~lost
+        samples.add(frame[fine], before[fine], u[fine], after[fine])
+        age += 1
+        over = np.flatnonzero(lost | (age > config.longest_rollout) | (env.frame > last))
+        if len(over):
+            env.reset(over, _random_frames(env, over))
+            age[over] = 0
+
+
+def evaluate(
+    env: ClipTracking, controller: Callable[[np.ndarray, np.ndarray], np.ndarray], hold_s: float
+) -> tuple[float, float]:
+    """Share of robots that follow the whole clip from its start and stand at its end, and the mean time they last [s]."""
+    everyone = np.arange(env.num_envs)
+    env.reset(everyone, np.zeros(env.num_envs, dtype=int))
+    steps = env.clip.num_frames + int(hold_s * env.clip.fps)
+    alive, lasted = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)
+    for _ in range(steps):
+        env.step(controller(env.frame, env.error_state()))
+        alive &= ~env.lost()
+        lasted += alive
+        if not alive.any():
+            break
+    return float(alive.mean()), float(lasted.mean() / env.clip.fps)
+
+
+def _moving(env: ClipTracking) -> np.ndarray:
+    return np.abs(env.reference_qvel).max(axis=1) > 0.02
+
+
+def _random_frames(env: ClipTracking, envs: np.ndarray) -> np.ndarray:
+    return env.rng.integers(0, env.clip.num_frames, len(envs))
+
+
+def _smooth(gains: np.ndarray, frames: float) -> np.ndarray:
+    return gaussian_filter1d(gains, frames, axis=0, mode="nearest") if frames > 0 else gains
