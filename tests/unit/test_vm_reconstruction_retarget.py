@@ -6,6 +6,7 @@ import pytest
 from vm_core import g1
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.human_motion import JOINT_NAMES, HumanMotion
+from vm_reconstruction.retarget.clearance import SceneSurfaces
 from vm_reconstruction.retarget.feet import foot_path, runs, sole_corners_world
 from vm_reconstruction.retarget.scaling import ROBOT_HIP_TO_SOLE_M, hip_to_sole, robot_scale, scale_scene
 from vm_reconstruction.retarget.stage import retarget
@@ -89,3 +90,49 @@ def test_clip_keeps_limits_and_stance(scale):
     assert metrics["stance_skate_p95_m_s"] < 0.05 and metrics["penetration_max_m"] < 0.02
     assert np.ptp(clip.joint_pos, axis=0).max() > 0.1  # it moves: a solver that leaves joints at zero must not pass
     assert result.scene.scale == pytest.approx(robot_scale(motion) if scale == "robot" else 1.0)
+
+
+def test_limbs_stay_out_of_a_box_that_the_person_reaches_into():
+    joints, contact = standing()
+    t = np.clip(np.arange(60) / 30, 0, 1)[:, None]
+    for side in ("left", "right"):  # arms reach forward to where the box is, the knees bend toward it
+        joints[:, JOINT_NAMES.index(f"{side}_elbow")] += t * [0.25, 0, 0.05]
+        joints[:, JOINT_NAMES.index(f"{side}_wrist")] += t * [0.45, 0, 0.05]
+        joints[:, JOINT_NAMES.index(f"{side}_knee")] += t * [0.15, 0, 0]
+    scene = SceneAsset(boxes=(SceneBox((0.6, 0, 0.5), (0.35, 0.5, 0.5), label="step"),))
+    metrics = retarget(motion_of(joints, contact), scene, "human").metrics
+    assert metrics["penetration_max_m"] < 0.02 and metrics["joint_limit_violations"] == 0
+    assert metrics["stance_skate_p95_m_s"] < 0.05
+
+
+def test_toes_that_point_down_do_not_turn_the_foot_around():
+    joints, contact = standing()
+    contact[:, 0] = 0.0
+    pitch = np.linspace(0.0, 1.9, 60)  # past straight down
+    ankle = joints[:, JOINT_NAMES.index("left_ankle")] + [0, 0, 0.4]
+    for name, (x, z) in {"heel": (-0.06, -0.08), "toe": (0.18, -0.08)}.items():
+        c, s = np.cos(pitch), np.sin(pitch)
+        turned = np.stack([c * x + s * z, np.zeros(60), -s * x + c * z], axis=-1)
+        joints[:, JOINT_NAMES.index(f"left_{name}")] = ankle + turned
+    path = foot_path(motion_of(joints, contact), "left", 1.0, SceneAsset())
+    cosine = np.abs(np.sum(path.quat_wxyz[1:] * path.quat_wxyz[:-1], axis=-1))
+    assert np.degrees(2 * np.arccos(np.clip(cosine, 0, 1))).max() < 4.0
+
+
+def test_a_short_lift_between_two_stances_does_not_jump():
+    joints, contact = standing()
+    joints[31:, LEFT_FOOT] += [0.0, 0.06, 0.0]
+    joints[29:31, LEFT_FOOT] += [[[0.0, 0.02, 0.02]], [[0.0, 0.04, 0.02]]]
+    contact[28:32, 0] = 0.0
+    path = foot_path(motion_of(joints, contact), "left", 1.0, SceneAsset())
+    assert np.abs(np.diff(path.pos_world[:, 1])).max() < 0.03
+
+
+def test_distances_to_surfaces():
+    scene = SceneAsset(boxes=(SceneBox((1.0, 0, 0.25), (0.5, 1.0, 0.25), yaw=np.pi / 2),))  # 2 m along x
+    points = np.array([[1.0, 0, 0.6], [1.0, 0, 0.45], [1.9, 0, 0.1], [2.3, 0, 0.9], [1.0, 0, 0.02]])
+    distance, normal = SceneSurfaces(scene).distances(points)
+    np.testing.assert_allclose(distance[:, 0], points[:, 2])
+    np.testing.assert_allclose(distance[:, 1], [0.1, -0.05, -0.1, 0.5, -0.48], atol=1e-9)
+    expected = [[0, 0, 1], [0, 0, 1], [1, 0, 0], [0.6, 0, 0.8], [0, 0, 1]]
+    np.testing.assert_allclose(normal[:, 1], expected, atol=1e-9)

@@ -18,16 +18,21 @@ CONTACT_THRESHOLD = 0.5
 MIN_STANCE_S = 0.1
 BLEND_S = 0.12  # over which a swinging foot leaves and reaches its planted pose
 CLEARANCE_M = 0.004
+STEEP_LEVEL = (0.35, 0.7)  # horizontal share of a sole's direction, below which its yaw is not taken from it
 LIFT_SPREAD_S = 0.14  # over which a swinging foot rises ahead of an edge
 
 
 @dataclass
 class FootPath:
-    """Target of one ankle-roll link: position (T, 3) [m], orientation (T, 4) wxyz, planted (T,) bool."""
+    """Target of one ankle-roll link: position (T, 3) [m], orientation (T, 4) wxyz, planted (T,) bool.
+
+    firmness (T,): 1 while planted, falling to 0 in the swing: how much the target matters.
+    """
 
     pos_world: np.ndarray
     quat_wxyz: np.ndarray
     planted: np.ndarray
+    firmness: np.ndarray
 
 
 def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -> FootPath:
@@ -41,7 +46,9 @@ def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -
     """
     heel, toe = scale * motion.joint(f"{side}_heel"), scale * motion.joint(f"{side}_toe")
     center = 0.5 * (heel + toe)
-    yaw, pitch = _sole_angles(toe - heel)
+    foot_quat = motion.joint_quat_wxyz_world[:, motion.joint_names.index(f"{side}_ankle")]
+    left = quat_rotate(foot_quat, np.broadcast_to([0.0, 1.0, 0.0], heel.shape))
+    yaw, pitch = _sole_angles(toe - heel, left)
     planted = _long_runs(
         motion.contact[:, motion.contact_names.index(f"{side}_foot")] > CONTACT_THRESHOLD, MIN_STANCE_S * motion.fps
     )
@@ -49,12 +56,23 @@ def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -
     quat = _quat(yaw, pitch)
     pos = center - quat_rotate(quat, np.broadcast_to(SOLE_CENTER, center.shape))
     pos[:, 2] += _lift(pos, quat, planted, scene, motion.fps)
-    return FootPath(pos, quat, planted)
+    firmness = _smooth(1.0 - _steps_away(planted) / (BLEND_S * motion.fps))
+    return FootPath(pos, quat, planted, firmness)
 
 
-def _sole_angles(forward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    yaw = np.unwrap(np.arctan2(forward[:, 1], forward[:, 0]))
-    return yaw, np.arctan2(-forward[:, 2], np.linalg.norm(forward[:, :2], axis=-1))
+def _sole_angles(forward: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Yaw and pitch (T,) [rad] of soles that point forward (T, 3); a steep sole's yaw comes from its left (T, 3).
+
+    A foot whose toes point straight down has no heading of its own; its pitch may pass 90 degrees.
+    """
+    forward = forward / np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
+    level = np.linalg.norm(forward[:, :2], axis=-1, keepdims=True)
+    weight = _smooth((level - STEEP_LEVEL[0]) / (STEEP_LEVEL[1] - STEEP_LEVEL[0]))
+    across = np.column_stack([left[:, 1], -left[:, 0]])
+    heading = weight * forward[:, :2] / np.maximum(level, 1e-9) + (1.0 - weight) * across
+    yaw = np.unwrap(np.arctan2(heading[:, 1], heading[:, 0]))
+    ahead = forward[:, 0] * np.cos(yaw) + forward[:, 1] * np.sin(yaw)
+    return yaw, np.unwrap(np.arctan2(-forward[:, 2], ahead))
 
 
 def _quat(yaw: np.ndarray, pitch: np.ndarray) -> np.ndarray:
@@ -95,16 +113,19 @@ def _plant(
 
 
 def _faded(shift: np.ndarray, held: np.ndarray, blend: float) -> np.ndarray:
-    """Shifts at held frames, decaying to zero within `blend` frames on both sides, averaged where both reach."""
+    """Shifts at held frames, decaying to zero within two times `blend` frames on both sides."""
     if not held.any():
         return shift
     frames = np.arange(len(shift))
     at = np.flatnonzero(held)
     after = at[np.clip(np.searchsorted(at, frames), 0, len(at) - 1)]
     before = at[np.clip(np.searchsorted(at, frames, side="right") - 1, 0, len(at) - 1)]
-    weights = [_smooth(1.0 - np.abs(frames - near) / max(blend * 2, 1.0))[:, None] for near in (before, after)]
-    total = np.maximum(weights[0] + weights[1], 1.0)
-    return np.where(held[:, None], shift, (weights[0] * shift[before] + weights[1] * shift[after]) / total)
+    away = [np.abs(frames - near).astype(float) for near in (before, after)]
+    # in a gap shorter than both fades the one passes into the other: beside a stance only that stance counts
+    share = _smooth(away[1] / np.maximum(away[0] + away[1], 1.0))
+    weights = [_smooth(1.0 - steps / max(blend * 2, 1.0)) for steps in away]
+    faded = (share * weights[0])[:, None] * shift[before] + ((1.0 - share) * weights[1])[:, None] * shift[after]
+    return np.where(held[:, None], shift, faded)
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:
@@ -120,8 +141,12 @@ def _lift(pos: np.ndarray, quat: np.ndarray, planted: np.ndarray, scene: SceneAs
     width = max(int(LIFT_SPREAD_S * fps), 1)
     smooth = gaussian_filter1d(maximum_filter1d(needed, 2 * width + 1), width / 2)
     # a planted foot is not lifted, so the lift grows from nothing over the first frames of the swing
-    steps_away = np.asarray(distance_transform_edt(~planted)) if planted.any() else np.full(len(pos), np.inf)
-    return np.where(planted, 0.0, np.maximum(smooth * _smooth(steps_away / (2 * width)), needed))
+    return np.where(planted, 0.0, np.maximum(smooth * _smooth(_steps_away(planted) / (2 * width)), needed))
+
+
+def _steps_away(planted: np.ndarray) -> np.ndarray:
+    """Frames (T,) to the nearest planted one."""
+    return np.asarray(distance_transform_edt(~planted)) if planted.any() else np.full(len(planted), np.inf)
 
 
 def sole_corners_world(ankle_pos: np.ndarray, ankle_quat: np.ndarray) -> np.ndarray:

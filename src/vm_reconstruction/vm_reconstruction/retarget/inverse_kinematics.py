@@ -7,26 +7,35 @@ from collections.abc import Callable
 import mink
 import mujoco
 import numpy as np
+from mink.tasks.task import BaseTask
 
 from vm_core import g1
+from vm_core.frames import heading_quat
+from vm_core.scene_asset import SceneAsset
+from vm_reconstruction.retarget.clearance import BodySpheres, ClearanceLimit, ClearanceTask
 from vm_reconstruction.retarget.targets import BodyTargets
 from vm_sim.g1_model import joint_addresses, stand_qpos
 
 FIRST_FRAME_ITERATIONS = 60
 ITERATIONS = 2
-_STEP_S = 1.0  # each iteration may move by a whole Gauss–Newton step
+FOOT_COST = np.array([30.0, 5.0])  # of the position [1/m] and the orientation [1/rad] of a planted foot
+SWING_COST = np.array([15.0, 1.5])  # of a swinging one: it turns with the leg rather than the robot with it
+CALM_COST = 0.05  # on joint steps: arms near their singularities neither jump nor shake
+PELVIS_CALM_COST = (2.0, 1.0)  # on its steps: what a limb meets moves the limb, not the whole robot
 _POINT_COST = {"knee": 0.3, "elbow": 0.6, "wrist": 0.6}
 
 
 class ClipSolver:
     """Solves frame after frame; one object a clip."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    def __init__(self, model: mujoco.MjModel, scene: SceneAsset) -> None:
         self._model = model
+        spheres = BodySpheres(model, scene)
+        self._clearance = ClearanceTask(spheres)
         self._configuration = mink.Configuration(model)
         self._configuration.update(stand_qpos(model))
         self._feet = {
-            side: mink.FrameTask(body, "body", position_cost=30.0, orientation_cost=5.0, lm_damping=1e-3)
+            side: mink.FrameTask(body, "body", *FOOT_COST, lm_damping=1e-3)
             for side, body in zip(("left", "right"), g1.FOOT_BODIES, strict=True)
         }
         self._pelvis = mink.FrameTask(g1.PELVIS_BODY, "body", position_cost=4.0, orientation_cost=2.0, lm_damping=1e-3)
@@ -34,27 +43,45 @@ class ClipSolver:
         self._points: dict[str, mink.FrameTask] = {}
         self._posture = mink.PostureTask(model, cost=0.03)
         self._posture.set_target(stand_qpos(model))
-        self._limits = [mink.ConfigurationLimit(model)]
+        self._limits = [mink.ConfigurationLimit(model), ClearanceLimit(spheres)]
+        self._speed = mink.VelocityLimit(model, dict(zip(g1.MOTOR_NAMES, g1.VELOCITY_LIMIT, strict=True)))
+        self._pelvis_calm = mink.FrameTask(
+            g1.PELVIS_BODY, "body", position_cost=PELVIS_CALM_COST[0], orientation_cost=PELVIS_CALM_COST[1]
+        )
+        self._calm = mink.DampingTask(model, cost=CALM_COST)
         self._joints, _ = joint_addresses(model, g1.MOTOR_NAMES)
 
-    def solve(self, targets: BodyTargets, on_frame: Callable[[], object] = lambda: None) -> np.ndarray:
-        """qpos (T, nq) for all frames."""
+    def solve(self, targets: BodyTargets, fps: float, on_frame: Callable[[], object] = lambda: None) -> np.ndarray:
+        """qpos (T, nq) for all frames at fps; no joint turns faster between two frames than its motor can."""
         frames = len(targets.pelvis_pos)
+        step_s = 1.0 / (fps * ITERATIONS)
         solved = np.zeros((frames, self._model.nq))
         for frame in range(frames):
             tasks = self._set_targets(targets, frame)
+            if frame == 0:
+                self._begin(targets)
+            limits = self._limits if frame == 0 else [*self._limits, self._speed]
             for _ in range(FIRST_FRAME_ITERATIONS if frame == 0 else ITERATIONS):
-                velocity = mink.solve_ik(
-                    self._configuration, tasks, _STEP_S, solver="daqp", damping=1e-4, limits=self._limits
-                )
-                self._configuration.integrate_inplace(velocity, _STEP_S)
+                self._pelvis_calm.set_target_from_configuration(self._configuration)
+                velocity = mink.solve_ik(self._configuration, tasks, step_s, solver="daqp", damping=1e-4, limits=limits)
+                self._configuration.integrate_inplace(velocity, step_s)
             solved[frame] = self._configuration.q
             on_frame()
         solved[:, self._joints] = np.clip(solved[:, self._joints], g1.JOINT_LOWER, g1.JOINT_UPPER)
         return solved
 
-    def _set_targets(self, targets: BodyTargets, frame: int) -> list[mink.Task]:
+    def _begin(self, targets: BodyTargets) -> None:
+        """The stand at the first pelvis target: from another heading the solver would turn the robot the wrong way."""
+        qpos = stand_qpos(self._model)
+        qpos[:3], qpos[3:7] = targets.pelvis_pos[0], heading_quat(targets.pelvis_quat[0])
+        self._configuration.update(qpos)
+
+    def _set_targets(self, targets: BodyTargets, frame: int) -> list[BaseTask]:
         for side, path in targets.feet.items():
+            firm = path.firmness[frame]
+            position_cost, orientation_cost = firm * FOOT_COST + (1.0 - firm) * SWING_COST
+            self._feet[side].set_position_cost(position_cost)
+            self._feet[side].set_orientation_cost(orientation_cost)
             self._feet[side].set_target(_pose(path.pos_world[frame], path.quat_wxyz[frame]))
         self._pelvis.set_target(_pose(targets.pelvis_pos[frame], targets.pelvis_quat[frame]))
         self._torso.set_target(_pose(targets.pelvis_pos[frame], targets.torso_quat[frame]))
@@ -63,7 +90,16 @@ class ClipSolver:
                 cost = next(c for part, c in _POINT_COST.items() if part in body)
                 self._points[body] = mink.FrameTask(body, "body", position_cost=cost, orientation_cost=0.0)
             self._points[body].set_target(_pose(path[frame], np.array([1.0, 0, 0, 0])))
-        return [*self._feet.values(), self._pelvis, self._torso, *self._points.values(), self._posture]
+        return [
+            *self._feet.values(),
+            self._pelvis,
+            self._torso,
+            *self._points.values(),
+            self._posture,
+            self._calm,
+            self._pelvis_calm,
+            self._clearance,
+        ]
 
 
 def _pose(pos: np.ndarray, quat_wxyz: np.ndarray) -> mink.SE3:

@@ -16,10 +16,10 @@ from vm_core.atomic_files import atomic_path
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
-from vm_reconstruction.retarget.feet import sole_corners_world
 from vm_reconstruction.retarget.inverse_kinematics import ClipSolver
+from vm_reconstruction.retarget.metrics import clip_metrics
 from vm_reconstruction.retarget.scaling import robot_scale, scale_scene
-from vm_reconstruction.retarget.targets import BodyTargets, body_targets
+from vm_reconstruction.retarget.targets import body_targets
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.render import RenderConfig, render_video
 
@@ -67,7 +67,7 @@ def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot") -> Re
     model = load_g1_spec().compile()
     began = time.perf_counter()
     with tqdm(total=motion.num_frames, desc="retarget", unit="frame", leave=False) as bar:
-        qpos = ClipSolver(model).solve(targets, bar.update)
+        qpos = ClipSolver(model, robot_scene).solve(targets, motion.fps, bar.update)
     seconds = time.perf_counter() - began
     clip = _clip(model, qpos, motion)
     metrics = clip_metrics(clip, robot_scene, targets)
@@ -95,29 +95,3 @@ def _clip(model: mujoco.MjModel, qpos: np.ndarray, motion: HumanMotion) -> Motio
         contact=motion.contact,
         source="retargeted from a person's motion",
     )
-
-
-def clip_metrics(clip: MotionClip, scene: SceneAsset, targets: BodyTargets) -> dict[str, float]:
-    """Skate of planted feet [m/s], penetration of the soles [m], foot error [m], share of joints at a limit."""
-    speeds, depths, errors = [], [], []
-    for side, body in zip(("left", "right"), g1.FOOT_BODIES, strict=True):
-        index = clip.body_names.index(body)
-        pos, quat = clip.body_pos_world[:, index], clip.body_quat_wxyz[:, index]
-        corners = sole_corners_world(pos, quat)
-        inside = targets.feet[side].planted
-        inside = inside & np.roll(inside, 1) & np.roll(inside, -1)
-        center = corners.mean(axis=1)
-        speeds.append(np.linalg.norm(np.gradient(center[:, :2], 1 / clip.fps, axis=0), axis=-1)[inside])
-        surface = scene.height_at(corners.reshape(-1, 3)[:, :2]).reshape(corners.shape[:2])
-        depths.append((surface - corners[..., 2]).max(axis=-1))
-        errors.append(np.linalg.norm(pos - targets.feet[side].pos_world, axis=-1))
-    speed = np.concatenate(speeds) if any(map(len, speeds)) else np.zeros(1)
-    at_limit = (clip.joint_pos <= g1.JOINT_LOWER + 1e-6) | (clip.joint_pos >= g1.JOINT_UPPER - 1e-6)
-    return {
-        "stance_skate_mean_m_s": float(speed.mean()),
-        "stance_skate_p95_m_s": float(np.percentile(speed, 95)),
-        "penetration_max_m": float(max(np.max(d) for d in depths)),
-        "penetration_p99_m": float(np.percentile(np.maximum(np.concatenate(depths), 0), 99)),
-        "foot_error_mean_m": float(np.mean(np.concatenate(errors))),
-        "joints_at_limit_share": float(at_limit.mean()),
-    }
