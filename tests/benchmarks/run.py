@@ -22,6 +22,8 @@ from vm_core import command_line
 from vm_core.errors import VmError
 
 FOLDER = Path(__file__).parent
+# What one name measures beside the benchmark of that name, in this order; the whole loop comes last, it takes longest.
+GROUPS = {"loop": ("heightmap", "retarget", "reconstruct", "loop")}
 KEYS = ("figure", "value", "unit", "goal", "better")
 
 
@@ -30,7 +32,7 @@ class Bench:
     """Runs benchmarks.
 
     Attributes:
-        only: name of one benchmark; empty: all.
+        only: name of one benchmark, with those that GROUPS puts beside it; empty: all.
         seed: of everything random.
     """
 
@@ -49,7 +51,7 @@ def machine() -> str:
 
 
 def find_benchmarks(only: str) -> dict[str, Path]:
-    """The benchmark files by name.
+    """The benchmark files by name, in the order in which they run.
 
     Raises:
         VmError: no benchmark of that name.
@@ -57,11 +59,13 @@ def find_benchmarks(only: str) -> dict[str, Path]:
     found = {path.stem.removeprefix("bench_"): path for path in sorted(FOLDER.glob("bench_*.py"))}
     if only and only not in found:
         raise VmError(f"no benchmark {only!r}; there are {', '.join(found)}")
-    return {only: found[only]} if only else found
+    return {name: found[name] for name in GROUPS.get(only, (only,))} if only else found
 
 
 def load(name: str, path: Path) -> ModuleType:
     """Imports a benchmark by its path."""
+    if str(FOLDER) not in sys.path:
+        sys.path.insert(0, str(FOLDER))  # for what benchmarks share
     spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
