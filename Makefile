@@ -5,7 +5,7 @@ ONLY ?= loop
 OUT ?= out/demo
 VENV := .venv
 RUN := $(VENV)/bin/vm-ros-env
-PYTHON3 ?= $(firstword $(shell command -v python3.11 python3 python))
+PYTHON3 ?= python3.11 python3.12 python3.10 python3
 # one thread a numeric library: two make everything slower on two cores
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
@@ -20,8 +20,12 @@ help:
 	@echo "make setup                            virtual environments, ROS 2 from wheels, message packages"
 	@echo "make clean                            remove builds and results (environments stay; CLEAN_ALL=1: those too)"
 
-setup:
-	@$(PYTHON3) requirements/install.py
+setup:  # by the first of these interpreters that runs and is supported
+	@for python in $(PYTHON3); do \
+	  $$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1 \
+	    && exec $$python requirements/install.py; done; \
+	echo "setup: no Python 3.10 to 3.12 among: $(PYTHON3); install one (apt-get install python3 python3-venv)" \
+	  "or name it: make setup PYTHON3=/path/to/python3.11" >&2; exit 1
 
 demo: setup
 	@$(RUN) vm-demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)" --height $(HEIGHT))
@@ -39,5 +43,5 @@ bench: setup
 	@$(RUN) python tests/benchmarks/run.py --only $(ONLY)
 
 clean:
-	rm -rf build install log out runs .pytest_cache .ruff_cache .hypothesis .setup/message_packages.done
+	rm -rf build install log out runs .pytest_cache .ruff_cache .hypothesis
 	$(if $(CLEAN_ALL),rm -rf .venv .venv-mediapipe .setup)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vm_core.command_line import run
-from vm_core.ros_environment import has_full_ros, message_install
+from vm_core.ros_environment import find_package, has_full_ros, message_install
 
 _DISTRIBUTIONS = ("numpy", "mujoco", "mink", "torch", "onnxruntime", "numba", "opencv-python-headless", "ros-rclpy")
 _SETUP = "run `make setup`"
@@ -88,10 +88,11 @@ def _g1_model() -> Finding:
 def _ros() -> list[Finding]:
     flavour = f"full ROS 2 {os.environ['ROS_DISTRO']}" if has_full_ros() else "Kilted from wheels"
     install = message_install()
-    built = has_full_ros() or (install / "share" / "vm_msgs").is_dir()
+    prefixes = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
+    found = find_package("vm_msgs", [install, *prefixes])
     return [
         Finding("ROS 2", True, flavour),
-        Finding("message packages", built, str(install) if built else "not built", _SETUP),
+        Finding("message packages", found is not None, str(found or "not built"), _SETUP),
     ]
 
 

@@ -1,10 +1,15 @@
-"""The variables under which ROS 2 from wheels runs, and `vm-ros-env COMMAND` that sets them."""
+"""The variables under which ROS 2 runs, and `vm-ros-env COMMAND` that sets them.
+
+ROS 2 comes from wheels in our virtual environment, or from a sourced full installation, whose variables are kept: then
+only the message packages that it lacked lie over it.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import sysconfig
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vm_core.command_line import run
@@ -14,8 +19,28 @@ INSTALL_VARIABLE = "VM_ROS_INSTALL"
 
 
 def has_full_ros() -> bool:
-    """Whether a full ROS 2 installation is sourced; then its own environment is left as it is."""
-    return os.environ.get("ROS_DISTRO") is not None and Path("/opt/ros").is_dir()
+    """Whether a full ROS 2 installation is sourced in this process's environment."""
+    return bool(full_ros_prefixes(os.environ, (Path(sys.prefix), message_install())))
+
+
+def full_ros_prefixes(environ: Mapping[str, str], own: Sequence[Path]) -> list[Path]:
+    """The install prefixes of a sourced full ROS 2; empty where none is.
+
+    Args:
+        environ: variables of a process; a sourced ROS 2 names itself in ROS_DISTRO and its folders in AMENT_PREFIX_PATH.
+        own: prefixes of this project (its virtual environment and `install/`), which do not count.
+    """
+    if not environ.get("ROS_DISTRO"):
+        return []
+    parts = [Path(part) for part in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
+    prefixes = [prefix for prefix in parts if prefix not in own]
+    return prefixes if find_package("rclpy", prefixes) else []
+
+
+def find_package(name: str, prefixes: Sequence[Path]) -> Path | None:
+    """The first install prefix whose ament index lists a ROS package."""
+    index = Path("share", "ament_index", "resource_index", "packages")
+    return next((prefix for prefix in prefixes if (prefix / index / name).is_file()), None)
 
 
 def message_install() -> Path:
@@ -34,20 +59,25 @@ def ros_environment(base: dict[str, str] | None = None) -> dict[str, str]:
         VmError: the message packages are not built.
     """
     env = dict(os.environ if base is None else base)
-    if has_full_ros():
-        return env
     venv, install = Path(sys.prefix), message_install()
+    full = bool(full_ros_prefixes(env, (venv, install)))
     if not install.is_dir():
+        if full:
+            return env
         raise VmError(f"{install}: message packages are not built; run `make setup`")
     site = Path(sysconfig.get_paths()["purelib"])
-    libraries = [install / "lib", venv / "lib", *sorted(site.glob("ros_*.libs"))]
-    messages = install / "lib" / site.parent.name / "site-packages"
-    env["AMENT_PREFIX_PATH"] = _joined([install, venv], env.get("AMENT_PREFIX_PATH"))
-    env["PYTHONPATH"] = _joined([messages], env.get("PYTHONPATH"))
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    messages = [install / "lib" / python / "site-packages"]
+    if full:  # Debian's Python installs there
+        messages.append(install / "local" / "lib" / python / "dist-packages")
+    libraries = [install / "lib", *([] if full else [venv / "lib", *sorted(site.glob("ros_*.libs"))])]
+    env["AMENT_PREFIX_PATH"] = _joined([install, *([] if full else [venv])], env.get("AMENT_PREFIX_PATH"))
+    env["PYTHONPATH"] = _joined(messages, env.get("PYTHONPATH"))
     env["LD_LIBRARY_PATH"] = _joined(libraries, env.get("LD_LIBRARY_PATH"))
     env["PATH"] = _joined([venv / "bin"], env.get("PATH"))
-    env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"  # the wheels' own start-up hook would re-execute python
-    env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    if not full:
+        env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"  # the wheels' own start-up hook would re-execute python
+        env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     return env
 
 
@@ -62,7 +92,7 @@ def main() -> None:
 
     def replace() -> None:
         if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-            print("usage: vm-ros-env COMMAND [ARGUMENT …]   runs a command with ROS 2 from wheels")
+            print("usage: vm-ros-env COMMAND [ARGUMENT …]   runs a command in the ROS 2 environment")
             return
         env = ros_environment()
         try:
