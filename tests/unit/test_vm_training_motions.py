@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vm_core.errors import VmError
+from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_rotate
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_sim.g1_model import stand_qpos
 from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
-from vm_training.motions.footsteps import GaitTiming, climb_line, plan_climb
-from vm_training.motions.swing import feet_path
+from vm_training.motions.footsteps import Gait, climb_line, plan_climb
+from vm_training.motions.swing import TOE_FROM_SOLE_CENTER, feet_path
 from vm_training.motions.whole_body import reference_model, with_dynamics
 from vm_training.motions.zmp_reference import support_height, zmp_reference
 
@@ -34,15 +35,15 @@ def test_line_leads_up(yaw):
 
 
 def test_plan_ends_with_both_feet_on_top():
-    timing = GaitTiming()
-    stances = plan_climb(stairs(0.4), timing)
+    gait = Gait()
+    stances = plan_climb(stairs(0.4), gait)
     assert {s.side for s in stances[:2]} == {"left", "right"}
     assert [s.position_world[2] for s in stances[-2:]] == pytest.approx([0.33, 0.33])
     assert {s.side for s in stances[-2:]} == {"left", "right"}
     for side in ("left", "right"):
         own = [s for s in stances if s.side == side]
         for before, after in zip(own, own[1:], strict=False):
-            assert after.start_s - before.end_s == pytest.approx(timing.step_s - timing.double_support_s)
+            assert after.start_s - before.end_s == pytest.approx(gait.step_s - gait.double_support_s)
     for time in np.linspace(0, stances[-1].end_s, 200):
         assert any(s.start_s <= time <= s.end_s for s in stances)  # some foot always stands
 
@@ -63,30 +64,34 @@ def test_com_has_the_zmp_that_was_asked_for(seed):
 
 
 def test_swings_clear_the_steps_and_stances_hold():
-    scene, timing = stairs(0.0), GaitTiming()
-    stances = plan_climb(scene, timing)
+    scene, gait = stairs(0.4), Gait()
+    stances = plan_climb(scene, gait)
     times = np.arange(0.0, stances[-1].end_s, 0.02)
-    feet = feet_path(stances, times, scene)
+    feet = feet_path(stances, times, scene, gait)
     for side in ("left", "right"):
-        position, planted = feet.position_world[side], feet.planted[side]
-        surface = np.array([scene.height_at(p[None, :2])[0] for p in position])
-        assert (position[:, 2] - surface).min() > -1e-6
-        both = planted[1:] & planted[:-1]
-        assert np.abs(np.diff(position, axis=0))[both].max() < 1e-9
-        assert np.abs(np.diff(position, axis=0)).max() < 0.05  # 2.5 m/s
+        attitude = quat_multiply(
+            quat_from_yaw(feet.yaw[side]), quat_from_rotvec(feet.pitch[side][:, None] * np.array([0.0, 1.0, 0.0]))
+        )
+        toe = feet.position_world[side] + quat_rotate(attitude, np.tile(TOE_FROM_SOLE_CENTER, (len(times), 1)))
+        surface = np.array([scene.height_at(p[None, :2])[0] for p in toe])
+        assert (toe[:, 2] - surface).min() > -1e-6
+        both = feet.planted[side][1:] & feet.planted[side][:-1]
+        assert np.abs(np.diff(toe, axis=0))[both].max() < 1e-9  # a foot on the ground may roll, its toes stay
+        assert np.abs(np.diff(feet.position_world[side], axis=0)).max() < 0.05  # 2.5 m/s
+        assert feet.pitch[side].max() > gait.heel_off_rad
     assert np.all(feet.planted["left"] | feet.planted["right"])
 
 
 def test_zmp_lies_on_the_standing_foot():
     scene = stairs(0.0)
-    stances = plan_climb(scene, GaitTiming())
+    stances = plan_climb(scene, Gait())
     times = np.arange(0.0, stances[-1].end_s, 0.02)
-    feet = feet_path(stances, times, scene)
+    feet = feet_path(stances, times, scene, Gait())
     zmp = zmp_reference(feet)
     single = ~feet.planted["left"]
     inner = single & np.roll(single, 5) & np.roll(single, -5)
     np.testing.assert_allclose(zmp[inner], feet.position_world["right"][inner][:, :2], atol=1e-3)
-    height = support_height(stances, times)
+    height = support_height(stances, times, 0.12)
     assert height[0] == pytest.approx(0.0, abs=1e-3) and height[-1] == pytest.approx(0.33, abs=1e-3)
     assert np.abs(np.diff(height)).max() < 0.02
 

@@ -27,7 +27,7 @@ def full_ros_prefixes(environ: Mapping[str, str], own: Sequence[Path]) -> list[P
     """The install prefixes of a sourced full ROS 2; empty where none is.
 
     Args:
-        environ: variables of a process; a sourced ROS 2 names itself in ROS_DISTRO and its folders in AMENT_PREFIX_PATH.
+        environ: variables of a process; a sourced ROS 2 sets ROS_DISTRO and AMENT_PREFIX_PATH.
         own: prefixes of this project (its virtual environment and `install/`), which do not count.
     """
     if not environ.get("ROS_DISTRO"):

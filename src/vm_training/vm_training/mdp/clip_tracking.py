@@ -99,7 +99,7 @@ class ClipTracking:
         self.last_target[envs] = self.reference_target[frames]
 
     def error_state(self) -> np.ndarray:
-        """(N, 58): pelvis position [m] and rotation vector [rad], joints [rad], then their velocities, minus the clip's.
+        """(N, 58) minus the clip: pelvis position [m] and rotation vector [rad], joints [rad], then their velocities.
 
         Rotation and angular velocity in the pelvis frame, the rest in the world, as MuJoCo's velocities are.
         """

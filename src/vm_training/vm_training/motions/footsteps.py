@@ -102,9 +102,7 @@ def plan_climb(scene: SceneAsset, gait: Gait) -> list[Stance]:
     return _with_lift_offs([*first, *stances], gait)
 
 
-def _places(
-    scene: SceneAsset, edge: np.ndarray, forward: np.ndarray, steps: list[SceneBox], gait: Gait
-) -> list[float]:
+def _places(scene: SceneAsset, edge: np.ndarray, forward: np.ndarray, steps: list[SceneBox], gait: Gait) -> list[float]:
     """Distances [m] from the first edge of the sole centres, one a step, the start first."""
     tread = [float((np.array(box.center_world[:2]) - edge) @ forward) for box in steps]
     last_on_ground = -0.14  # the toe, 0.12 m ahead of the ankle, stays clear of the riser

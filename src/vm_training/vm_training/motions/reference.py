@@ -1,4 +1,4 @@
-"""From a scene to a motion that its ground forces can produce: footsteps, zero moment point, whole body, corrections."""
+"""From a scene to a motion that ground forces can produce: footsteps, zero moment point, whole body, corrections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_training.motions.center_of_mass import com_from_zmp
 from vm_training.motions.footsteps import Gait, plan_climb

@@ -152,4 +152,4 @@ def _at_limit(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[str, ...]:
     joints = qpos[:, addresses]
     ranges = np.array([model.joint(name).range for name in g1.POLICY_JOINT_NAMES])
     near = (joints < ranges[:, 0] + 1e-3) | (joints > ranges[:, 1] - 1e-3)
-    return tuple(name for name, hit in zip(g1.POLICY_JOINT_NAMES, near.any(axis=0), strict=True) if hit)
+    return tuple(name for name, hit in zip(g1.POLICY_JOINT_NAMES, np.any(near, axis=0).tolist(), strict=True) if hit)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vm_training.mdp.clip_tracking import ERROR_SCALE, NUM_JOINTS, NUM_SPEEDS
+from vm_training.mdp.clip_tracking import ERROR_SCALE, NUM_SPEEDS
 
 CORRECTION_SCALE = 0.1  # rad
 TRUST = 2.5  # root mean square of the scaled error beyond which a sample counts less
@@ -19,13 +19,11 @@ class LocalModels:
 
     Attributes:
         a: (T, n, n).  b: (T, n, m).  d: (T, n).
-        error: (T,) root mean square of one-step residuals, weighted.
     """
 
     a: np.ndarray
     b: np.ndarray
     d: np.ndarray
-    error: np.ndarray
 
 
 @dataclass
@@ -76,7 +74,7 @@ def fit_local_models(samples: Samples, group: np.ndarray, dt_s: float, ridge: fl
     prior = integrator_prior(dt_s)
     n, m, count = x.shape[1], u.shape[1], int(group[-1]) + 1
     gram, cross = _moments(x, u, x_next - x @ prior.T.astype(np.float32), order, ends)
-    models = LocalModels(np.zeros((count, n, n)), np.zeros((count, n, m)), np.zeros((count, n)), np.zeros(count))
+    models = LocalModels(np.zeros((count, n, n)), np.zeros((count, n, m)), np.zeros((count, n)))
     for t in range(count):
         near = [k for k in (t - 1, t + 1) if 0 <= k < count]
         g = gram[t] + NEIGHBOR_WEIGHT * sum(gram[k] for k in near)
@@ -111,6 +109,3 @@ def frame_groups(num_frames: int, moving: np.ndarray) -> np.ndarray:
     starts = np.concatenate([[False], moving[1:] | moving[:-1]])
     assert len(moving) == num_frames
     return np.cumsum(starts)
-
-
-NUM_CORRECTIONS = NUM_JOINTS

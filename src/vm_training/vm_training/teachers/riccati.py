@@ -15,17 +15,20 @@ class TrackingCost:
     """Weights on squared scaled errors (in units of ERROR_SCALE) and corrections (in units of CORRECTION_SCALE)."""
 
     position: float = 1.0
+    height: float = 1.0
     rotation: float = 1.0
-    joint: float = 0.1
+    joint: float = 0.5
     linear_velocity: float = 1.0
+    vertical_velocity: float = 1.0
     angular_velocity: float = 0.5
     joint_velocity: float = 0.02
     correction: float = 0.5
 
     def state_weights(self) -> np.ndarray:
         """(58,) diagonal of Q."""
-        parts = [(self.position, 3), (self.rotation, 3), (self.joint, NUM_JOINTS)]
-        parts += [(self.linear_velocity, 3), (self.angular_velocity, 3), (self.joint_velocity, NUM_JOINTS)]
+        positions = [(self.position, 2), (self.height, 1), (self.rotation, 3), (self.joint, NUM_JOINTS)]
+        velocities = [(self.linear_velocity, 2), (self.vertical_velocity, 1), (self.angular_velocity, 3)]
+        parts = [*positions, *velocities, (self.joint_velocity, NUM_JOINTS)]
         return np.concatenate([np.full(size, weight) for weight, size in parts])
 
 

@@ -1,4 +1,4 @@
-"""A teacher for one clip from little simulation: fit local models to noisy rollouts, regulate them, repeat on policy."""
+"""A teacher for one clip from little simulation: fit local models to noisy rollouts, regulate, repeat on policy."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def collect(env: ClipTracking, teacher: LqrTeacher, config: LqrConfig, samples: 
 def evaluate(
     env: ClipTracking, controller: Callable[[np.ndarray, np.ndarray], np.ndarray], hold_s: float
 ) -> tuple[float, float]:
-    """Share of robots that follow the whole clip from its start and stand at its end, and the mean time they last [s]."""
+    """Share of robots that follow the whole clip and stand at its end, and the mean time they last [s]."""
     everyone = np.arange(env.num_envs)
     env.reset(everyone, np.zeros(env.num_envs, dtype=int))
     steps = env.clip.num_frames + int(hold_s * env.clip.fps)

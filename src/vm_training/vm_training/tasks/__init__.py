@@ -1,0 +1,1 @@
+"""What can be trained, each from its inputs to a policy file."""

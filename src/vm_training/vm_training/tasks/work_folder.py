@@ -1,0 +1,83 @@
+"""Where a training keeps what it has done, so that a second start goes on instead of starting over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
+
+CONFIG_FILE = "config.json"
+
+
+class WorkFolder:
+    """A folder of stage results that belong to one resolved configuration.
+
+    Attributes:
+        path: of the folder.
+        commit: git commit of the sources, or "unknown".
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.commit = _git_commit()
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def begin(self, resolved: dict[str, Any]) -> None:
+        """Keeps earlier results if they came from the same configuration, else clears them.
+
+        Raises:
+            VmError: the folder holds something that no training wrote.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(resolved, indent=1, default=str)
+        config = self / CONFIG_FILE
+        foreign = [p.name for p in self.path.iterdir()] if not config.is_file() else []
+        if foreign:
+            raise VmError(
+                f"{self.path}: holds {', '.join(sorted(foreign)[:3])}; expected an empty or an earlier folder"
+            )
+        if config.is_file() and config.read_text() != text:
+            print(f"{self.path}: other settings or another scene than before; starting over")
+            for old in self.path.glob("*.npz"):
+                old.unlink()
+            for old in self.path.glob("*.json"):
+                old.unlink()
+        with atomic_path(config) as temporary:
+            temporary.write_text(text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        with atomic_path(self / name) as temporary:
+            temporary.write_text(json.dumps(value, indent=1))
+
+    def read_json(self, name: str) -> Any:
+        return json.loads((self / name).read_text())
+
+    def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        with atomic_path(self / name) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self / name, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+
+
+def _git_commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"
