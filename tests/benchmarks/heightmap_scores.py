@@ -1,0 +1,104 @@
+"""Plays recordings through the mapper and compares its grids with the terrain, cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from heightmap_recording import Recording
+from heightmap_walks import RATE_HZ, STAND_S
+
+from vm_core import unitree_cdr
+from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
+from vm_heightmap.mapper import HeightMapper, MapperConfig
+
+EDGE_M = 0.05
+EDGE_RISE_M = 0.03
+SETTLED_S = STAND_S + 4.0
+HONEST_M, HONEST_SIGMA = 0.03, 3.0
+
+
+@dataclass
+class Cells:
+    """Columns over all cells of all grids compared, one grid a scan."""
+
+    error_m: list[np.ndarray] = field(default_factory=list)
+    std_m: list[np.ndarray] = field(default_factory=list)
+    edge: list[np.ndarray] = field(default_factory=list)
+    edge_distance_m: list[np.ndarray] = field(default_factory=list)
+    source: list[np.ndarray] = field(default_factory=list)
+    age_s: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, other: Cells) -> None:
+        for name, columns in vars(self).items():
+            columns.extend(getattr(other, name))
+
+    def column(self, name: str) -> np.ndarray:
+        return np.concatenate(getattr(self, name))
+
+
+def compare(cells: Cells, sample, torso_height_estimated: float, torso_true: np.ndarray, scene) -> None:
+    """Adds a grid's cells: the policy's value is torso height minus terrain height, so that is what is compared."""
+    xy = cell_points_world(HeightGridSpec(), torso_true[:3], torso_true[3:])[:, :2]
+    value = torso_height_estimated - sample.height
+    truth = torso_true[2] - scene.height_at(xy)
+    distance = _distance_to_edge(scene, xy)
+    cells.error_m.append(truth - value)  # positive: the map is too high
+    cells.std_m.append(np.sqrt(sample.variance))
+    cells.edge_distance_m.append(distance)
+    cells.edge.append(distance <= EDGE_M)
+    cells.source.append(sample.source)
+    cells.age_s.append(sample.age_s)
+
+
+def _distance_to_edge(scene, xy: np.ndarray) -> np.ndarray:
+    """Distance (N,) [m] to the nearest place where the terrain's height jumps, up to 0.2 m in steps of 1 cm."""
+    here, found = scene.height_at(xy), np.full(len(xy), 0.2)
+    turns = np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)
+    ring = np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    for radius in np.arange(0.2, 0.0, -0.01):
+        around = np.stack([scene.height_at(xy + radius * d) for d in ring])
+        found[np.any(np.abs(around - here) > EDGE_RISE_M, axis=0)] = radius
+    return found
+
+
+def low_state_bytes(joint_pos: np.ndarray, joint_vel: np.ndarray) -> bytes:
+    record = unitree_cdr.new_low_state()
+    unitree_cdr.set_motors(record, "q", joint_pos)
+    unitree_cdr.set_motors(record, "dq", joint_vel)
+    return record.tobytes()
+
+
+def with_true_pose(recording: Recording, config: MapperConfig | None = None) -> tuple[Cells, HeightMapper]:
+    """The map alone: poses are true, points are not."""
+    mapper, cells = HeightMapper(config), Cells()
+    for k in range(0, len(recording.true_pelvis), RATE_HZ // 100):
+        time_s = k / RATE_HZ
+        mapper.on_low_state(low_state_bytes(recording.joint_pos[k], recording.joint_vel[k]))
+        pelvis = recording.true_pelvis[k]
+        mapper.on_odometry(time_s, pelvis[:3], pelvis[3:], time_s)
+        if k and k % (RATE_HZ // 10) == 0:
+            mapper.on_scan(recording.scans[k // (RATE_HZ // 10) - 1], time_s)
+            found = mapper.grid(time_s)
+            if time_s >= SETTLED_S and found is not None:
+                compare(cells, found[0], float(found[1].pos[2]), recording.true_torso[k], recording.walk.scene)
+    return cells, mapper
+
+
+def summary(cells: Cells) -> dict[str, float]:
+    """Shares and mean absolute errors [cm]."""
+    error, edge, source = cells.column("error_m"), cells.column("edge"), cells.column("source")
+    known = source != CellSource.UNKNOWN
+    std = cells.column("std_m")
+    off = np.abs(error)
+    honest = (off <= HONEST_M) | (off <= HONEST_SIGMA * std)
+    plain = known & ~edge
+    return {
+        "known": float(known.mean()),
+        "away_mae_cm": 100 * float(off[plain].mean()),
+        "away_p95_cm": 100 * float(np.percentile(off[plain], 95)),
+        "edge_mae_cm": 100 * float(off[known & edge].mean()) if np.any(known & edge) else float("nan"),
+        "bias_cm": 100 * float(error[plain].mean()),
+        "honest": float(honest[known].mean()),
+        "std_away_cm": 100 * float(np.sqrt(np.mean(std[plain] ** 2))),
+    }
