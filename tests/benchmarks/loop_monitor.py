@@ -1,7 +1,8 @@
 """Listens beside the running nodes and writes what it saw: latency of commands, period, state of the policy.
 
 Latency is the time from the arrival of a robot state here to the arrival here of the command that was computed from
-that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport.
+that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport. Commands count while the
+policy stands up or runs; before and after there is nothing to be late for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from vm_msgs.msg import PolicyStatus
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
+ACTIVE = (PolicyStatus.STANDING, PolicyStatus.RUNNING)
 
 
 class Monitor(Node):
@@ -33,29 +35,30 @@ class Monitor(Node):
         super().__init__("loop_monitor")
         newest = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.arrival: dict[int, float] = {}
-        self.latency_ms: list[float] = []
-        self.command_s: list[float] = []
-        self.states: list[int] = []
+        self.commands: list[tuple[float, float, bool]] = []  # time [s], latency [ms] or NaN, whether it counts
+        self.state, self.ran = PolicyStatus.IDLE, False
         self.create_subscription(LowState, "/lowstate", self.on_state, newest, raw=True)
         self.create_subscription(LowCmd, "/lowcmd", self.on_command, newest, raw=True)
-        self.create_subscription(PolicyStatus, "/policy_status", lambda msg: self.states.append(msg.state), 10)
+        self.create_subscription(PolicyStatus, "/policy_status", self.on_status, 10)
+
+    def on_status(self, message: PolicyStatus) -> None:
+        self.state = message.state
+        self.ran |= message.state == PolicyStatus.RUNNING
 
     def on_state(self, data: bytes) -> None:
         self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = time.monotonic()
 
     def on_command(self, data: bytes) -> None:
         now = time.monotonic()
-        self.command_s.append(now)
-        came = self.arrival.get(int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little"))
-        if came is not None:
-            self.latency_ms.append(1000.0 * (now - came))
+        came = self.arrival.get(int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little"), np.nan)
+        self.commands.append((now, 1000.0 * (now - came), self.state in ACTIVE))
 
     def result(self) -> dict:
-        return {
-            "latency_ms": self.latency_ms,
-            "period_ms": (1000.0 * np.diff(self.command_s)).tolist(),
-            "ran": 2 in self.states,
-        }
+        commands = np.array(self.commands).reshape(-1, 3)
+        active = commands[:, 2] > 0.0
+        latency_ms = commands[active & np.isfinite(commands[:, 1]), 1]
+        period_ms = 1000.0 * np.diff(commands[:, 0])[active[1:] & active[:-1]]
+        return {"latency_ms": latency_ms.tolist(), "period_ms": period_ms.tolist(), "ran": self.ran}
 
 
 def main(out: Path) -> None:

@@ -18,6 +18,8 @@ from vm_policy_node.safety import Answer, Measurement, Needs, SafetyLimits, Stat
 from vm_policy_node.start_pose import StartPoseMove, hand_over, pitch_rad
 
 MOTOR_ENABLED = 1
+OPERATOR = "operator"
+"""The cause of a stop that a person asked for."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class Controller:
                 self._begin_running()
             return answer
         if name == "damp":
-            return self.machine.damp(now_s, "operator")
+            return self.machine.damp(now_s, OPERATOR)
         return self.machine.release(now_s)
 
     # -- once a period -----------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_policy_node import ros_conversions
-from vm_policy_node.controller import Controller, ControllerConfig
+from vm_policy_node.controller import OPERATOR, Controller, ControllerConfig
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.root_command import CommandConfig
 from vm_policy_node.safety import SafetyLimits, State
@@ -178,7 +178,7 @@ class PolicyNode(Node):
         if (machine.state, machine.cause) != self._told:
             self._told = (machine.state, machine.cause)
             text = f"{machine.state.name}{': ' if machine.cause else ''}{machine.cause}"
-            if machine.state == State.DAMPING:  # rclpy forbids one call site to change its severity
+            if machine.state == State.DAMPING and machine.cause != OPERATOR:  # one severity a call site, rclpy wants
                 self.get_logger().error(text)
             else:
                 self.get_logger().info(text)

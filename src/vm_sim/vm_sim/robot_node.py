@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +36,13 @@ from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim.imu import LIDAR_IMU, STANDARD_GRAVITY
 from vm_sim.lidar import Mid360
-from vm_sim.robot import SimulatedG1, build_model
+from vm_sim.robot import STEP_S, SimulatedG1, build_model
 from vm_sim.robot_log import LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
 from vm_sim.start_pose import start_qpos
 
 _IMU_PERIOD_S, _ODOMETRY_PERIOD_S = 0.005, 0.01
+_STOP_BUTTON, _SIGN_OFF_S = "B", 0.1
 _MOST_BEHIND_S = 0.05  # later than this, the simulation gives up catching up and runs slower than real time
 
 
@@ -146,6 +147,15 @@ class RobotNode(Node):
             self._publish_due(due, stamp_ns)
             self._wall_s = time.perf_counter() - start
         self._scans.stop()
+        if self._is_over() and robot.state_of_command == "commanded":
+            self._sign_off()
+
+    def _sign_off(self) -> None:
+        """The person with the remote stops the robot before the simulation ends, so that no state goes stale."""
+        self.robot.remote = replace(self.robot.remote, pressed=frozenset({_STOP_BUTTON}))
+        for _ in range(round(_SIGN_OFF_S / STEP_S)):
+            self._low_state.publish(self.robot.low_state().tobytes())
+            time.sleep(STEP_S)
 
     def _step(self) -> None:
         data, self._command = self._command, None
@@ -228,7 +238,7 @@ class RobotNode(Node):
         return {
             "simulated_s": round(self.robot.time_s, 3),
             "wall_s": round(self._wall_s, 3),
-            "real_time_factor": round(self.robot.time_s / self._wall_s, 4) if self._wall_s else 1.0,
+            "real_time_factor": round(self.robot.time_s / self._wall_s, 3) if self._wall_s else 1.0,
             "step_late_ms_p50": round(float(np.percentile(late, 50)), 3),
             "step_late_ms_p99": round(float(np.percentile(late, 99)), 3),
             **self._counts,
