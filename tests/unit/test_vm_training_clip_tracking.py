@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vm_core import g1
+from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate
 from vm_sim.g1_model import load_g1_spec
 from vm_training.mdp import clip_tracking
@@ -158,3 +160,12 @@ def test_the_model_must_have_the_policy_s_joints():
     assert swapped.actuators[0].name == g1.POLICY_JOINT_NAMES[0]
     swapped.delete(swapped.actuators[0])
     assert not check_model_order(swapped.compile()) and len(names) == 23
+
+
+def test_a_clip_in_another_order_is_refused():
+    """Joints are picked by place from here on, so another order would be another motion."""
+    clip = cases.standing_clip()
+    with pytest.raises(VmError, match="23 joints in their order"):
+        cases.tracking(replace(clip, joint_names=clip.joint_names[::-1]), envs=1)
+    with pytest.raises(VmError, match="without targets"):
+        cases.tracking(replace(clip, joint_target=None), envs=1)

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from vm_core import g1
+from vm_core.errors import VmError
 from vm_core.frames import quat_conjugate, quat_from_rotvec, quat_multiply, rotvec_from_quat
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
@@ -69,8 +70,13 @@ class ClipTracking:
         self.model = model
         varied = [vary_model(model, self.ranges, self.rng) for _ in range(self.num_envs)]
         self.physics = BatchPhysics(varied, control_period_s=1.0 / self.clip.fps, threads=self.threads)
+        assert check_model_order(model)
         clip = self.clip
-        assert clip.joint_target is not None
+        if clip.joint_names != g1.POLICY_JOINT_NAMES or clip.joint_target is None:
+            raise VmError(
+                f"clip of {len(clip.joint_names)} joints {'without' if clip.joint_target is None else 'with'} targets; "
+                "tracking needs joint_target and the policy's 23 joints in their order"
+            )
         self.reference_qpos = np.hstack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
         self.reference_qvel = np.hstack([clip.root_lin_vel_world, clip.root_ang_vel_body, clip.joint_vel])
         self.reference_target = clip.joint_target
