@@ -6,7 +6,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["demo/*.mp4", "demo/*.npz", "report/*.html"]},
+    package_data={PACKAGE: ["demo/*.mp4", "demo/*.npz", "datasets/synthetic/*.npz", "report/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -32,6 +32,7 @@ setup(
         "console_scripts": [
             "vm-reconstruct = vm_reconstruction.command:main",
             "vm-evaluate-reconstruction = vm_reconstruction.evaluate:main",
+            "vm-make-dataset = vm_reconstruction.datasets.make_dataset:main",
             "vm-make-demo-video = vm_reconstruction.demo.make_demo_video:main",
         ]
     },

@@ -7,6 +7,7 @@ Run: `python -m vm_reconstruction.demo.body_from_anny` (needs `pip install anny=
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,42 +47,54 @@ def _joints(bone_heads: dict[str, np.ndarray], keypoints: dict[str, np.ndarray])
     return joints
 
 
-def main() -> None:
-    """Builds the body in its rest pose, 1 m tall, sole at z = 0, x forward, y left."""
-    import anny  # heavy and optional: only this command needs it
-
-    model = anny.Anny()
-    rest = model(phenotype_kwargs=PHENOTYPE)
-    regressor = anny.KeypointsRegressor.coco(model)
+def rest_body(model: Any, regressor: Any, phenotype: dict[str, float]) -> dict[str, Any]:
+    """One phenotype in its rest pose, 1 m tall, sole at z = 0, x forward, y left: vertices (V, 3) and joints (J, 3)."""
+    rest = model(phenotype_kwargs=phenotype)
     keypoints = regressor({"vertices": rest["rest_vertices"]})[0].detach().numpy()
     vertices = rest["rest_vertices"][0].detach().numpy()
     heads = rest["rest_bone_poses"][0, :, :3, 3].detach().numpy()
     joints = _joints(
         dict(zip(model.bone_labels, heads, strict=True)), dict(zip(regressor.labels, keypoints, strict=True))
     )
-
-    segments = sorted({segment_name(bone) for bone in model.bone_labels})
-    of_bone = np.array([segments.index(segment_name(bone)) for bone in model.bone_labels])
-    weights = np.zeros((len(vertices), len(segments)))
-    indices = of_bone[model.vertex_bone_indices.numpy()]
-    np.add.at(weights, (np.arange(len(vertices))[:, None], indices), model.vertex_bone_weights.numpy())
-    order = np.argsort(-weights, axis=1)[:, :WEIGHTS_PER_VERTEX]
-    kept = np.take_along_axis(weights, order, axis=1)
-
     floor, height = vertices[:, 2].min(), np.ptp(vertices[:, 2])
 
     def upright(points: np.ndarray) -> np.ndarray:  # Anny: x left, y backward, z up
         shifted = points - np.array([0.0, 0.0, floor])
         return (np.stack([-shifted[..., 1], shifted[..., 0], shifted[..., 2]], axis=-1) / height).astype(np.float32)
 
+    return {
+        "vertices": upright(vertices),
+        "joint_names": np.array(list(joints)),
+        "joint_pos": upright(np.array(list(joints.values()))),
+    }
+
+
+def skin_of(model: Any) -> dict[str, Any]:
+    """What all phenotypes share: faces, segments, and each vertex' strongest weights."""
+    segments = sorted({segment_name(bone) for bone in model.bone_labels})
+    of_bone = np.array([segments.index(segment_name(bone)) for bone in model.bone_labels])
+    indices = of_bone[model.vertex_bone_indices.numpy()]
+    weights = np.zeros((len(indices), len(segments)))
+    np.add.at(weights, (np.arange(len(indices))[:, None], indices), model.vertex_bone_weights.numpy())
+    order = np.argsort(-weights, axis=1)[:, :WEIGHTS_PER_VERTEX]
+    kept = np.take_along_axis(weights, order, axis=1)
+    return {
+        "faces": model.get_triangular_faces().numpy().astype(np.uint16),
+        "segments": np.array(segments),
+        "segment_index": order.astype(np.uint8),
+        "segment_weight": (kept / kept.sum(axis=1, keepdims=True)).astype(np.float16),
+    }
+
+
+def main() -> None:
+    """Builds the demo's body."""
+    import anny  # heavy and optional: only this command needs it
+
+    model = anny.Anny()
+    body = rest_body(model, anny.KeypointsRegressor.coco(model), PHENOTYPE)
     with atomic_path(BODY_FILE) as path:
-        np.savez_compressed(
-            path, vertices=upright(vertices), faces=model.get_triangular_faces().numpy().astype(np.uint16),
-            segments=np.array(segments), segment_index=order.astype(np.uint8),
-            segment_weight=(kept / kept.sum(axis=1, keepdims=True)).astype(np.float16),
-            joint_names=np.array(list(joints)), joint_pos=upright(np.array(list(joints.values()))),
-        )  # fmt: skip
-    print(f"{BODY_FILE}: {len(vertices)} vertices, {BODY_FILE.stat().st_size // 1024} kB")
+        np.savez_compressed(path, **body, **skin_of(model))
+    print(f"{BODY_FILE}: {len(body['vertices'])} vertices, {BODY_FILE.stat().st_size // 1024} kB")
 
 
 if __name__ == "__main__":

@@ -29,14 +29,15 @@ def intrinsics() -> np.ndarray:
     return np.array([[focal, 0.0, WIDTH / 2], [0.0, focal, HEIGHT / 2], [0.0, 0.0, 1.0]])
 
 
-def _wander(rng: np.random.Generator, frames: int, fps: float, size: float) -> np.ndarray:
+def wander(rng: np.random.Generator, frames: int, fps: float, size: float) -> np.ndarray:
     """Smooth random walk around zero (T, 3) with the given standard deviation."""
     noise = rng.standard_normal((frames + 200, 3))
     slow = gaussian_filter1d(noise, 0.55 * fps, axis=0) * 8 + gaussian_filter1d(noise, 0.12 * fps, axis=0)
     return size * (slow / slow.std(axis=0))[100:-100]
 
 
-def _look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) of a level camera (x right, y down, z forward) at position (3,) that sees target (3,) [m]."""
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
@@ -50,9 +51,9 @@ def hand_held(pelvis_world: np.ndarray, fps: float, seed: int) -> CameraPath:
     follow = gaussian_filter1d(pelvis_world, 0.5 * fps, axis=0, mode="nearest")
     center = pelvis_world.mean(axis=0) * [1, 1, 0] + [-0.05, 0.0, 1.00]
     target = center + PAN_SHARE * (follow - follow.mean(axis=0))
-    shake, sway = _wander(rng, frames, fps, SHAKE_RAD), _wander(rng, frames, fps, SWAY_M)
+    shake, sway = wander(rng, frames, fps, SHAKE_RAD), wander(rng, frames, fps, SWAY_M)
     poses = np.tile(np.eye(4), (frames, 1, 1))
     for k in range(frames):
         poses[k, :3, 3] = POSITION_WORLD + sway[k]
-        poses[k, :3, :3] = _look_at(POSITION_WORLD, target[k]) @ Rotation.from_rotvec(shake[k]).as_matrix()
+        poses[k, :3, :3] = look_at(POSITION_WORLD, target[k]) @ Rotation.from_rotvec(shake[k]).as_matrix()
     return CameraPath(intrinsics(), poses)

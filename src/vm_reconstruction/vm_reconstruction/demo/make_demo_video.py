@@ -61,12 +61,13 @@ def person_scene(body: PosedBody, motion: PersonMotion, frame: int) -> Scene:
     return pack([Mesh(vertices, body.faces, body.colors, uv, white, vertex_normals(vertices, body.faces))])
 
 
-def write_video(path: Path, pictures: list[np.ndarray], fps: int) -> None:
-    """H.264 with the focal length where phones write it."""
+def write_video(path: Path, pictures: list[np.ndarray], fps: int, focal_35mm: float = FOCAL_35MM_EQUIVALENT) -> None:
+    """H.264 with the focal length (35 mm equivalent) where phones write it; pictures (H, W, 3) uint8 RGB."""
     with av.open(str(path), "w", options={"movflags": "use_metadata_tags+faststart"}) as container:
-        container.metadata["com.apple.quicktime.camera.focal_length.35mm_equivalent"] = str(FOCAL_35MM_EQUIVALENT)
+        container.metadata["com.apple.quicktime.camera.focal_length.35mm_equivalent"] = str(focal_35mm)
         stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "21", "preset": "slow"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

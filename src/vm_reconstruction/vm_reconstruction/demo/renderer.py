@@ -111,6 +111,7 @@ def render(
     T_world_camera: np.ndarray,
     size: tuple[int, int],
     samples: int = 2,
+    shadow_center: np.ndarray = SHADOW_CENTER_WORLD,
 ) -> np.ndarray:
     """One picture.
 
@@ -121,13 +122,14 @@ def render(
         T_world_camera: (4, 4).
         size: width, height [px].
         samples: edge of the square of samples a pixel.
+        shadow_center: (3,) shadows fall within a few metres around this place [m, world].
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     width, height = size[0] * samples, size[1] * samples
     scaled = np.diag([samples, samples, 1.0]) @ matrix
-    view = _light_view(SHADOW_CENTER_WORLD)
+    view = _light_view(shadow_center)
     shadow = shadow_map(casters, view)
     depth, image = np.zeros((height, width)), np.zeros((height, width, 3))
     for scene in scenes:
