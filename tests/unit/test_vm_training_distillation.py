@@ -63,7 +63,7 @@ def test_actions_are_clipped_then_scaled():
     found = act(student, np.zeros((3, OBSERVATION_SIZE), dtype=np.float32))
     np.testing.assert_allclose(found, MAX_CORRECTION_RAD)
     assert found.dtype == np.float64 and found.shape == (3, 23)
-    assert ACTION_CLIP * CORRECTION_SCALE == pytest.approx(MAX_CORRECTION_RAD)
+    assert pytest.approx(MAX_CORRECTION_RAD) == ACTION_CLIP * CORRECTION_SCALE
 
 
 def test_learning_lowers_the_loss_and_imitates_a_linear_teacher():
