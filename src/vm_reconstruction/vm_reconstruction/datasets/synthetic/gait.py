@@ -17,7 +17,7 @@ SEAT_DEPTH_SHARE = 0.09 / 1.75  # of the height: hip centres above the seat
 
 @dataclass(frozen=True)
 class FootTrack:
-    """One foot over T frames: ground (T, 3) under the ankle [m]; yaw, slope, pitch (T,) [rad]; lift (T,) [m]; contact."""
+    """One foot over T frames: ground (T, 3) under the ankle [m]; yaw, slope, pitch (T,) [rad]; lift (T,) [m]."""
 
     ground: np.ndarray
     yaw: np.ndarray
