@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import vm_policy_node
 from vm_core import frames, g1, unitree_cdr
 from vm_core.motion_clip import MotionClip
 from vm_core.remote import RemoteState, encode_remote
@@ -156,3 +157,10 @@ def test_the_node_does_what_the_student_did(policy_file):
         np.testing.assert_allclose(commanded[wrists], 0.0)  # where training welds them
     sizes = np.abs(np.array(corrections))
     assert np.mean(sizes == MAX_CORRECTION_RAD) > 0.01 and np.median(sizes) < 0.9 * MAX_CORRECTION_RAD
+
+
+def test_committed_policies_load_and_keep_no_trace_of_where_they_were_made():
+    found = sorted((Path(vm_policy_node.__file__).parent / "policies").glob("*.onnx"))
+    for path in found:
+        assert OnnxPolicy.load(path).contract.golden is not None
+        assert b'File "' not in path.read_bytes(), f"{path.name} holds stack traces; export it again"

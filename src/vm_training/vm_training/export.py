@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -74,10 +75,21 @@ def export_policy(student: Student, clip: MotionClip, contract: PolicyContract, 
 def _to_onnx(student: Student) -> onnx.ModelProto:
     student.eval()
     example = torch.zeros(1, OBSERVATION_SIZE)
+    # the exporter's own deprecations, and operators of packages that no policy needs: nothing that a user could act on
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations, nothing that a user could act on
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             student, (example,), input_names=["observation"], output_names=["action"], dynamo=True, verbose=False
         )
     assert program is not None
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drops what the exporter writes of where it ran: stack traces with this machine's paths at every node."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
