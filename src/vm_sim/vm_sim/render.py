@@ -25,6 +25,7 @@ from vm_sim.terrain import GROUND_GEOM, add_scene
 
 _FOLLOW_S = 0.6  # time constant of the camera behind the robot
 _VISUAL_GROUPS = (0, 1, 2)
+_EXTENT_M, _NEAR_M = 2.0, 0.4  # size of what is looked at; nearer than this, nothing is drawn
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,10 @@ def _dress(spec: mujoco.MjSpec) -> None:
     spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.headlight.specular = [0.05, 0.05, 0.05]
     spec.visual.quality.shadowsize = 1024
-    spec.visual.map.znear = 0.02
+    # The near plane also bounds the lamp's shadow map: too near, and depth near the ground is so coarse that shadows
+    # come off the feet and the robot seems to float.
+    spec.stat.extent = _EXTENT_M
+    spec.visual.map.znear = _NEAR_M / _EXTENT_M
 
 
 def _camera(config: RenderConfig) -> mujoco.MjvCamera:
