@@ -137,8 +137,9 @@ def _student(
     if (folder / "student.npz").is_file():
         saved = folder.read_arrays("student.npz")
         lessons = Lessons(saved.pop("lessons_observation"), saved.pop("lessons_action"))
+        done = int(saved.pop("rounds"))
         student.load_state_dict({key: torch.from_numpy(value) for key, value in saved.items()})
-        rounds = [DistillationRound(**entry) for entry in folder.read_json("student.json")]
+        rounds = [DistillationRound(**entry) for entry in folder.read_json("student.json")[:done]]
     with Progress("student", config.distillation.rounds, len(rounds)) as bar:
         for index in range(len(rounds), config.distillation.rounds):
             rounds.append(_student_round(index, student, lessons, teacher, clip, scene, config))
@@ -147,7 +148,8 @@ def _student(
             folder.write_json("student.json", [asdict(r) for r in rounds])
             weights = {key: value.numpy() for key, value in student.state_dict().items()}
             told = {"lessons_observation": lessons.observation, "lessons_action": lessons.action}
-            folder.write_arrays("student.npz", weights | told)
+            # how many rounds these weights have had; the record above may be one ahead after a kill
+            folder.write_arrays("student.npz", weights | told | {"rounds": np.array(len(rounds))})
     return student
 
 

@@ -36,20 +36,22 @@ class WorkFolder:
         Raises:
             VmError: the folder holds something that no training wrote.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise VmError(f"{self.path}: a file; expected a folder for what a resumed run needs")
         self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(resolved, indent=1, default=str)
         config = self / CONFIG_FILE
-        foreign = [p.name for p in self.path.iterdir()] if not config.is_file() else []
-        if foreign:
+        # names with a dot are what a killed write leaves behind
+        foreign = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
+        if foreign and not config.is_file():
             raise VmError(
                 f"{self.path}: holds {', '.join(sorted(foreign)[:3])}; expected an empty or an earlier folder"
             )
         if config.is_file() and config.read_text() != text:
             print(f"{self.path}: other settings or another scene than before; starting over")
-            for old in self.path.glob("*.npz"):
-                old.unlink()
-            for old in self.path.glob("*.json"):
-                old.unlink()
+            for old in [*self.path.glob("*.npz"), *self.path.glob("*.json")]:
+                if old != config:  # replaced below, last: without it the folder would be a stranger's
+                    old.unlink()
         with atomic_path(config) as temporary:
             temporary.write_text(text)
 
