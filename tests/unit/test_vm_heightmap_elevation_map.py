@@ -113,13 +113,15 @@ def test_standing_still_loses_nothing() -> None:
     elevation.seed(np.array([[0.0, 0.1, 0.0], [0.0, -0.1, 0.0]]), 0.0)
     ring = floor_points(-1.9, 1.9)
     ring = ring[np.hypot(ring[:, 0], ring[:, 1]) > 1.0]
-    ring[:, 2] = np.random.default_rng(0).normal(0.0, 0.015, len(ring))
+    rng = np.random.default_rng(0)
+    ring[:, 2] = rng.normal(0.0, 0.012, len(ring))
     origins = np.tile([0.0, 0.0, 1.2], (len(ring), 1))
     elevation.add_points(ring, origins, 0.0)
     before = np.count_nonzero(elevation.source)
     for k in range(30):
+        ring[:, 2] = rng.normal(0.0, 0.012, len(ring))
         elevation.add_points(ring, origins, 10.0 * (k + 1))
-    assert np.count_nonzero(elevation.source) == before
+    assert np.count_nonzero(elevation.source) >= before
 
 
 def test_seed_is_marked_takes_the_nearest_foot_and_gives_way() -> None:
@@ -161,3 +163,24 @@ def test_narrow_gaps_are_filled_from_the_lower_side(gap_cells: int, source: Cell
 def test_bad_geometry_is_refused() -> None:
     with pytest.raises(VmError, match="4–2000 cells"):
         MapConfig(size_m=4.0, resolution_m=3.0)
+
+
+def test_riser_points_in_front_of_a_riser_are_no_tread() -> None:
+    """Range noise puts half of a riser's points before it; rays that pass there below them tell the truth."""
+    rng = np.random.default_rng(0)
+    elevation = ElevationMap()
+    elevation.move_to(np.zeros(2))
+    origin = np.array([-1.0, 0.0, 1.2])
+    for k in range(20):
+        riser = np.column_stack([np.zeros(300), rng.uniform(-0.1, 0.1, 300), rng.uniform(0.0, 0.15, 300)])
+        treads = np.column_stack([rng.uniform(-0.3, 0.3, 200), rng.uniform(-0.1, 0.1, 200), np.zeros(200)])
+        treads[treads[:, 0] > 0.0, 2] = 0.15
+        points = np.concatenate([riser, treads])
+        ray = points - origin
+        points += ray / np.linalg.norm(ray, axis=1)[:, None] * rng.normal(0.0, 0.015, (len(points), 1))
+        elevation.add_points(points, np.tile(origin, (len(points), 1)), 0.1 * k)
+    x, y = elevation.cell_centers()
+    before = (x > -0.06) & (x < 0.0) & (np.abs(y) < 0.09)
+    behind = (x > 0.0) & (x < 0.06) & (np.abs(y) < 0.09)
+    assert np.mean(np.abs(elevation.height[before & (elevation.source > 0)]) < 0.05) > 0.8
+    assert np.mean(np.abs(elevation.height[behind & (elevation.source > 0)] - 0.15) < 0.05) > 0.8

@@ -9,11 +9,17 @@ import numpy as np
 
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_heightmap.elevation_map import ElevationMap
+from vm_heightmap.fusion import COLUMNS, HITS
 
-EDGE_M = 0.06
-"""Neighbouring cells that differ by more lie on two surfaces: the nearest cell counts, nothing is blended."""
-MAX_FILL_CELLS = 2
-_UNKNOWN, _SEEN, _FILLED = int(CellSource.UNKNOWN), int(CellSource.SEEN), int(CellSource.FILLED)
+EDGE_M = 0.04
+"""Cells that differ by more from the one under the query lie on another surface and are not blended in."""
+BLEND_M = 0.04
+"""Half-width of the tent that averages over cells; also how far away another surface makes a height uncertain."""
+MAX_FILL_M = 0.12
+"""Widest gap that is filled, from its lower side: what a tread's edge hides from the sensor. Wider ones stay holes."""
+LONELY_VARIANCE = 4e-4
+_UNKNOWN, _SEEN = int(CellSource.UNKNOWN), int(CellSource.SEEN)
+_FILLED, _SEEDED = int(CellSource.FILLED), int(CellSource.SEEDED)
 
 
 @dataclass(frozen=True)
@@ -40,65 +46,153 @@ def sample_grid(
 ) -> GridSample:
     """The grid around a torso pose (3,), (4,) in the map's frame at the time now_s, in the map's clock."""
     points = cell_points_world(spec, np.asarray(torso_pos, dtype=float), np.asarray(torso_quat_wxyz, dtype=float))
-    n = spec.num_cells
-    height, variance, seen_s = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    n, config = spec.num_cells, elevation.config
+    out = np.full((n, 3), np.nan)
     source = np.zeros(n, dtype=np.uint8)
-    layers = (elevation.height, elevation.variance, elevation.time_s, elevation.source)
-    _sample(points, elevation.corner, elevation.config.resolution_m, layers, height, variance, seen_s, source)
-    return GridSample(height, variance, source, now_s - seen_s, points)
+    noise = (config.drift_variance_per_s, config.max_drift_variance, config.min_variance)
+    layers = (elevation.surface, elevation.source, elevation.cells)
+    sample_points(points, elevation.place, layers, now_s - elevation.start_s, noise, out, source)
+    return GridSample(out[:, 0], out[:, 1], source, out[:, 2], points)
 
 
 @numba.njit(cache=True)
-def _sample(points, corner, resolution, layers, height, variance, seen_s, source):
+def sample_points(points, place, layers, now, noise, out, source):
+    """Writes height, variance and age (N, 3) and source (N,) at points (N, ≥2) into `out` and `source`."""
+    corner, per_m = place
+    # an integer half-width in cells makes the tent reproduce slopes exactly
+    reach = max(int(np.round(BLEND_M * per_m)), 1)
+    most = int(MAX_FILL_M * per_m + 1e-6)
     for i in range(len(points)):
-        x, y = points[i, 0] / resolution - 0.5, points[i, 1] / resolution - 0.5
-        nearest = _cell(int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), corner, layers)
-        if nearest[3] == _UNKNOWN:
+        # in cells from the window's lower corner; whole numbers are cell centres
+        x, y = points[i, 0] * per_m - 0.5 - corner[0], points[i, 1] * per_m - 0.5 - corner[1]
+        ix, iy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+        middle = _middle(ix, iy, corner, per_m, most, layers)
+        if middle[3] == _UNKNOWN:
             continue
-        ix, iy = int(np.floor(x)), int(np.floor(y))
-        total, sum_z, sum_v = 0.0, 0.0, 0.0
-        for jx in range(2):
-            for jy in range(2):
-                cell = _cell(ix + jx, iy + jy, corner, layers)
-                weight = (x - ix if jx else ix + 1 - x) * (y - iy if jy else iy + 1 - y)
-                if cell[3] != _UNKNOWN and abs(cell[0] - nearest[0]) <= EDGE_M:
-                    total, sum_z, sum_v = total + weight, sum_z + weight * cell[0], sum_v + weight * cell[1]
-        height[i], variance[i] = sum_z / total, sum_v / total
-        seen_s[i], source[i] = nearest[2], nearest[3]
+        if middle[3] == _SEEN and _beside_unknown(ix, iy, corner, layers[1]):
+            middle = _over_an_edge(ix, iy, middle, corner, most, layers)
+        height, variance = _blend(x, y, middle, reach, corner, layers)
+        age = now - middle[2]
+        drift = min(noise[0] * max(age, 0.0), noise[1]) + noise[2]
+        out[i, 0], out[i, 1], out[i, 2] = height, variance + drift, age
+        source[i] = middle[3]
 
 
 @numba.njit(cache=True)
-def _cell(ix, iy, corner, layers):
-    """Height, variance, time and source of a cell, filled where it lies in a narrow gap."""
-    height, variance, newest, source = layers
-    n = height.shape[0]
-    if _known(ix, iy, corner, source):
-        kx, ky = ix % n, iy % n
-        return height[kx, ky], variance[kx, ky], newest[kx, ky], int(source[kx, ky])
+def _blend(x, y, middle, reach, corner, layers):
+    """Tent-weighted height of the cells on the middle's surface, and the variance, nearby edges included."""
+    surface, source, _ = layers
+    n = source.shape[0]
+    low_x, low_y = int(np.floor(x)) - reach + 1, int(np.floor(y)) - reach + 1
+    total, sum_z, sum_v, other, rise = 0.0, 0.0, 0.0, 0.0, 0.0
+    for jx in range(max(low_x, 0), min(low_x + 2 * reach, n)):
+        weight_x = 1.0 - abs(x - jx) / reach
+        kx = jx + corner[2] - (n if jx + corner[2] >= n else 0)
+        for jy in range(max(low_y, 0), min(low_y + 2 * reach, n)):
+            ky = jy + corner[3] - (n if jy + corner[3] >= n else 0)
+            kind = source[kx, ky]
+            if kind == _UNKNOWN or (kind == _SEEDED and middle[3] != _SEEDED):
+                continue
+            weight = weight_x * (1.0 - abs(y - jy) / reach)
+            off = surface[kx, ky, 0] - middle[0]
+            if abs(off) <= EDGE_M:
+                total += weight
+                sum_z += weight * off
+                sum_v += weight * weight * surface[kx, ky, 1]
+            else:
+                other += weight
+                rise = max(rise, abs(off))
+    if total <= 0.0:
+        return middle[0], middle[1] + rise * rise
+    edge = other / (total + other) * rise * rise
+    # a seed's cells are all wrong together; a filled or lonely cell is as uncertain as it says
+    own = middle[1] if middle[3] != _SEEN or middle[1] > LONELY_VARIANCE else 0.1 * middle[1]
+    return middle[0] + sum_z / total, max(sum_v / (total * total), own) + edge
+
+
+@numba.njit(cache=True)
+def _middle(ix, iy, corner, per_m, most, layers):
+    """Height, variance, time and source of the cell under the query, from its neighbours if it is unknown itself."""
+    surface, source, _ = layers
+    kx, ky = _index(ix, iy, corner, source)
+    if kx < 0:
+        return np.nan, np.nan, np.nan, _UNKNOWN
+    if source[kx, ky] != _UNKNOWN:
+        return _cell(kx, ky, surface, int(source[kx, ky]))
     best = (np.nan, np.nan, np.nan, _UNKNOWN)
     for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        a, b = _reach(ix, iy, dx, dy, corner, source), _reach(ix, iy, -dx, -dy, corner, source)
-        if a == 0 or b == 0 or a + b - 1 > MAX_FILL_CELLS:
+        a, ax, ay = _reach(ix, iy, dx, dy, corner, source, most)
+        b, bx, by = _reach(ix, iy, -dx, -dy, corner, source, most)
+        if a == 0 or b == 0 or a + b - 1 > (most if dx * dy == 0 else 0.7 * most):
             continue
-        ax, ay, bx, by = (ix + a * dx) % n, (iy + a * dy) % n, (ix - b * dx) % n, (iy - b * dy) % n
-        low, rise = min(height[ax, ay], height[bx, by]), abs(height[ax, ay] - height[bx, by])
+        low, rise = min(surface[ax, ay, 0], surface[bx, by, 0]), abs(surface[ax, ay, 0] - surface[bx, by, 0])
         if best[3] == _UNKNOWN or low < best[0]:
-            spread = max(variance[ax, ay], variance[bx, by]) + rise * rise / 12.0
-            best = (low, spread, min(newest[ax, ay], newest[bx, by]), _FILLED)
+            spread = max(surface[ax, ay, 1], surface[bx, by, 1]) + rise * rise / 12.0
+            # a small cell that no ray has met between seen ones on one surface is as good as seen
+            between = a + b <= BLEND_M * per_m + 1e-6 and rise <= EDGE_M
+            kind = min(int(source[ax, ay]), int(source[bx, by])) if between else _FILLED
+            best = (float(low), float(spread), float(min(surface[ax, ay, 2], surface[bx, by, 2])), kind)
     return best
 
 
-@numba.njit(cache=True)
-def _reach(ix, iy, dx, dy, corner, source):
-    for k in range(1, MAX_FILL_CELLS + 1):
-        if _known(ix + k * dx, iy + k * dy, corner, source):
-            return k
-    return 0
+@numba.njit(cache=True, inline="always")
+def _cell(kx, ky, surface, kind):
+    return float(surface[kx, ky, 0]), float(surface[kx, ky, 1]), float(surface[kx, ky, 2]), kind
 
 
 @numba.njit(cache=True)
-def _known(ix, iy, corner, source):
+def _beside_unknown(ix, iy, corner, source):
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        kx, ky = _index(ix + dx, iy + dy, corner, source)
+        if kx < 0 or source[kx, ky] == _UNKNOWN:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _over_an_edge(ix, iy, middle, corner, most, layers):
+    """The cell itself, or what lies below it if it holds only what noise has put over a descending edge.
+
+    Such an edge hides a strip behind it; a cell of the strip beside the edge has few points, all on the upper level.
+    """
+    surface, source, cells = layers
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        k, lx, ly = _reach(ix, iy, dx, dy, corner, source, most)
+        ux, uy = _index(ix - dx, iy - dy, corner, source)
+        if k < 2 or ux < 0 or source[ux, uy] == _UNKNOWN:
+            continue
+        rise = middle[0] - surface[lx, ly, 0]
+        if rise <= EDGE_M or abs(surface[ux, uy, 0] - middle[0]) > EDGE_M:
+            continue
+        spread = 0.25 * rise * rise
+        kx, ky = _index(ix, iy, corner, source)
+        if _hits(cells[kx, ky]) < 0.5 * _hits(cells[ux, uy]):
+            low = _cell(lx, ly, surface, _FILLED)
+            return low[0], low[1] + spread, low[2], low[3]
+        return middle[0], middle[1] + spread, middle[2], middle[3]
+    return middle
+
+
+@numba.njit(cache=True)
+def _hits(cell):
+    return max(cell[HITS], cell[COLUMNS + HITS], cell[2 * COLUMNS + HITS])
+
+
+@numba.njit(cache=True)
+def _reach(ix, iy, dx, dy, corner, source, most):
+    """Steps to the next known cell along (dx, dy), 0 if there is none within `most`, and its place in the layers."""
+    for k in range(1, most + 1):
+        kx, ky = _index(ix + k * dx, iy + k * dy, corner, source)
+        if kx >= 0 and source[kx, ky] != _UNKNOWN:
+            return k, kx, ky
+    return 0, -1, -1
+
+
+@numba.njit(cache=True, inline="always")
+def _index(ix, iy, corner, source):
+    """Place in the layers of the cell (ix, iy) counted from the window's corner; -1 outside."""
     n = source.shape[0]
-    if ix < corner[0] or iy < corner[1] or ix >= corner[0] + n or iy >= corner[1] + n:
-        return False
-    return source[ix % n, iy % n] != _UNKNOWN
+    if ix < 0 or iy < 0 or ix >= n or iy >= n:
+        return -1, -1
+    kx, ky = ix + corner[2], iy + corner[3]
+    return kx - n if kx >= n else kx, ky - n if ky >= n else ky

@@ -38,7 +38,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "grid_size_y": (11, "cells to the side"),
     "grid_resolution_m": (0.1, "distance between the grid's cells [m]"),
     "map_size_m": (4.0, "side of the rolling map [m]"),
-    "map_resolution_m": (0.04, "side of a map cell [m]"),
+    "map_resolution_m": (MapConfig.resolution_m, "side of a map cell [m]"),
     "lidar_tilt_rad": (g1.LIDAR_TILT_RAD, "nose-down tilt of the LiDAR, which hangs upside down [rad]"),
     "body_radius_m": (FilterConfig.body_radius_m, "radius of the cylinder that holds the robot's own body [m]"),
     "ceiling_m": (FilterConfig.ceiling_m, "points this high above the torso origin are ignored [m]"),
