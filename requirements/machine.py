@@ -5,36 +5,44 @@ Standard library alone, like install.py: both run before anything is installed (
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from programs import SetupError
 
 from vm_core.ros_environment import find_package
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # the CPU builds; the package index itself has only CUDA's
-APT_PACKAGES = (
-    "libegl1",
-    "libgl1",
-    "libegl-mesa0",
-    "libosmesa6",
-    "libgl1-mesa-dri",
-    "libglfw3",
-    "libusb-1.0-0",
-    "g++",
-)
-LIBRARIES = ("libEGL.so.1", "libOSMesa.so.8", "libusb-1.0.so.0")
-_NO_NETWORK = re.compile(
-    r"NewConnectionError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|name resolution"
-    r"|ProxyError|Network is unreachable|from versions: none|Could not resolve|Failed to fetch"
-)
-_NO_BUILD = re.compile(r"No matching distribution found for (\S+)")
+APT_PACKAGES = {  # what is looked for → the Debian and Ubuntu packages that bring it
+    "libEGL.so.1": ("libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
+    "libGL.so.1": ("libgl1",),
+    "libOSMesa.so.8": ("libosmesa6",),
+    "g++": ("g++",),
+    "Python.h": ("python{version}-dev",),
+    "ensurepip": ("python{version}-venv",),
+}
+LIBRARIES = tuple(name for name in APT_PACKAGES if name.startswith("lib"))
+_LOOK_AT_PYTHON = """
+import importlib.util, pathlib, sysconfig
+print("Python.h" if (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").is_file() else "")
+print("ensurepip" if importlib.util.find_spec("ensurepip") else "")
+"""
+_ANSWER_S = 20.0
 
 
-class SetupError(Exception):
-    """One line that says what to do."""
+@dataclass(frozen=True)
+class Machine:
+    """What was found here: the interpreter for the environments, the build of torch, a sourced full ROS 2."""
+
+    python: str
+    python_version: str  # "3.11"
+    torch_build: str  # "cpu" or "cuda"
+    torch_reason: str
+    ros_prefixes: tuple[Path, ...]  # empty: ROS 2 comes from wheels
 
 
 def check_python(version: Sequence[int]) -> None:
@@ -47,18 +55,25 @@ def check_python(version: Sequence[int]) -> None:
         )
 
 
-def torch_build(environ: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> str:
-    """The build of torch for this machine: `$VM_TORCH` if set, "cuda" where NVIDIA's driver answers, else "cpu"."""
+def torch_choice(environ: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> tuple[str, str]:
+    """The build of torch and why: `$VM_TORCH` if set, "cuda" where NVIDIA's driver answers, else "cpu"."""
     given = environ.get("VM_TORCH")
     if given not in (None, "", "cpu", "cuda"):
         raise SetupError(f"VM_TORCH={given}; expected cpu or cuda")
-    return given or ("cuda" if _nvidia_gpu(which("nvidia-smi")) else "cpu")
+    if given:
+        return given, "VM_TORCH says so"
+    if _nvidia_gpu(which("nvidia-smi")):
+        return "cuda", "nvidia-smi lists a GPU"
+    return "cpu", "no NVIDIA GPU answers"
 
 
 def _nvidia_gpu(program: str | None) -> bool:
     if program is None:
         return False
-    listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=False, timeout=_ANSWER_S)
+    except (OSError, subprocess.TimeoutExpired):  # a driver that hangs is as good as none
+        return False
     return listed.returncode == 0 and "GPU 0" in listed.stdout
 
 
@@ -71,37 +86,28 @@ def torch_attempts(pin: str, build: str) -> list[list[str]]:
     return [[pin]] if build == "cuda" else [cpu, [*cpu, "--index-url", TORCH_CPU_INDEX]]
 
 
-def missing_libraries(ldconfig: str, has_compiler: bool) -> list[str]:
-    """What of the needed system libraries and the C++ compiler `ldconfig -p` and PATH do not show."""
-    return [name for name in LIBRARIES if name not in ldconfig] + ([] if has_compiler else ["g++"])
+def missing_parts(ldconfig: str, has_compiler: bool, of_python: Iterable[str]) -> list[str]:
+    """What the machine lacks of APT_PACKAGES' keys.
+
+    Args:
+        ldconfig: what `ldconfig -p` prints.
+        has_compiler: whether g++ is on the PATH.
+        of_python: what `python_parts` found.
+    """
+    there = {name for name in LIBRARIES if name in ldconfig} | ({"g++"} if has_compiler else set()) | set(of_python)
+    return [name for name in APT_PACKAGES if name not in there]
 
 
-def apt_line(python: Sequence[int]) -> str:
-    """The one line that installs all system packages."""
-    return f"apt-get install -y {' '.join(APT_PACKAGES)} python{python[0]}.{python[1]}-venv"
+def python_parts(python: str) -> list[str]:
+    """Which of "Python.h" (to build the message packages) and "ensurepip" (for venv) an interpreter has."""
+    asked = subprocess.run([python, "-c", _LOOK_AT_PYTHON], capture_output=True, text=True, check=False)
+    return asked.stdout.split()
 
 
-def check_disk(free_gb: float, needed_gb: float, folder: Path) -> None:
-    """Raises SetupError when the steps that are still to do do not fit."""
-    if free_gb < needed_gb:
-        raise SetupError(
-            f"{free_gb:.1f} GB free on the disk of {folder}, the set-up still needs {needed_gb:.1f} GB; "
-            "make room and run it again"
-        )
-
-
-def cause_of(output: str) -> str:
-    """Why a program failed and what to do, from what it printed; its last line where nothing is recognized."""
-    if "No space left on device" in output or "Errno 28" in output:
-        return "the disk is full: make room (also where TMPDIR points) and run it again"
-    if "externally-managed" in output or "ensurepip" in output:
-        return "Python has no venv module: apt-get install python3-venv, then run it again"
-    if _NO_NETWORK.search(output):
-        return "the package index does not answer: check network, proxy and `pip config list`, then run it again"
-    if unbuilt := _NO_BUILD.search(output):
-        return f"the package index has no {unbuilt[1]} for this Python and processor: use Python 3.11 on x86-64"
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "it printed nothing"
+def apt_line(missing: Iterable[str], python_version: str) -> str:
+    """The one line that installs what is missing; `python_version` is "3.X"."""
+    packages = [package.format(version=python_version) for name in missing for package in APT_PACKAGES[name]]
+    return f"apt-get install -y --no-install-recommends {' '.join(packages)}"
 
 
 def packages_to_build(folders: Iterable[Path], prefixes: Sequence[Path]) -> list[Path]:
