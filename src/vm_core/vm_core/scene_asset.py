@@ -129,14 +129,16 @@ class SceneAsset:
         try:
             header = json.loads((folder / "scene.json").read_text())
             kind, version = header["format"], header["format_version"]
-        except (ValueError, KeyError, TypeError):
-            raise VmError(f"{folder}/scene.json: not a readable scene header") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise VmError(f"{folder}/scene.json: not a scene header; expected JSON of format {FORMAT!r}") from None
         if kind != FORMAT or version != FORMAT_VERSION:
             raise VmError(f"{folder}: format {kind!r} version {version!r}; this reads {FORMAT!r} {FORMAT_VERSION}")
         try:
             return _from_header(header)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise VmError(f"{folder}/scene.json: damaged entry ({error!r})") from None
+        except VmError as error:
+            raise VmError(f"{folder}/scene.json: {error}") from None
 
     def bounds_xy(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper corner (2,) [m] of the boxes with a margin."""

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from vm_core import command_line
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_core.motion_clip import read_npz
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 
@@ -174,11 +175,11 @@ def _ground_error(scene: SceneAsset, alignment: Alignment, true_pos: np.ndarray,
 def load_truth(path: Path) -> tuple[HumanMotion, list[SceneBox]]:
     """A truth file of vm-make-demo-video: the motion and the boxes (none where the file has none)."""
     motion = HumanMotion.load(path)
-    with np.load(path, allow_pickle=False) as data:
-        listed = json.loads(str(data["boxes"][()])) if "boxes" in data.files else []
+    content = read_npz(path, str(path))
     try:
+        listed = json.loads(str(content["boxes"][()])) if "boxes" in content else []
         return motion, [SceneBox(**box) for box in listed]
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise VmError(f"{path}: its boxes are not scene boxes ({error})") from None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_core.motion_clip import read_npz
 
 FORMAT = "vm_human_motion"
 FORMAT_VERSION = 1
@@ -143,9 +144,12 @@ class HumanMotion:
     def load(cls, path: Path | str) -> HumanMotion:
         """Reads a file written by `save`; raises VmError with the cause when it is anything else."""
         try:
-            with np.load(Path(path), allow_pickle=False) as data:
-                header = json.loads(str(data["header"][()]))
-                arrays = {name: data[name] for name in _ARRAYS}
+            content = read_npz(path, str(path))
+        except VmError as error:
+            raise VmError(f"not a human motion by vm-reconstruct: {error}") from None
+        try:
+            header = json.loads(str(content["header"][()]))
+            arrays = {name: content[name] for name in _ARRAYS}
             if header["format"] != FORMAT or header["version"] != FORMAT_VERSION:
                 raise ValueError(f"format {header['format']} version {header['version']}")
             return cls(
@@ -160,8 +164,8 @@ class HumanMotion:
         except VmError:
             raise
         except Exception as error:
-            # Any broken file ends here: zip, JSON and numpy each raise their own kinds.
-            raise VmError(f"{path} is not a human motion ({error}); expected an .npz by vm-reconstruct") from error
+            # Any broken header ends here: JSON and numpy raise many kinds.
+            raise VmError(f"not a human motion by vm-reconstruct: {path} ({error!r})") from None
 
 
 _ARRAYS = ("joint_pos_world", "joint_quat_wxyz_world", "contact", "confidence")

@@ -171,17 +171,23 @@ def run(config: ReconstructionConfig, frontend: PoseFrontend | None = None) -> P
     if config.out.exists() and not config.out.is_dir():
         raise VmError(f"{config.out} is a file; expected a folder for the results")
     config.out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(config.out / "config.json") as temporary:
-        temporary.write_text(json.dumps(config_as_dict(config), indent=1))
     manifest = Manifest.load(config.out / "manifest.json")
     video_hash = content_hash(config.video)
     todo = stages(config, frontend or mediapipe_pose.MediapipePose())[: STAGE_NAMES.index(config.until) + 1]
     with tqdm(total=len(todo), desc="stages", unit="stage", file=sys.stderr, dynamic_ncols=True) as bar:
         for stage in todo:
             bar.set_postfix_str(stage.name)
+            if stage is todo[-1]:
+                _save_config(config)
             _run_stage(stage, manifest, config.out, video_hash)
             bar.update()
     return config.out
+
+
+def _save_config(config: ReconstructionConfig) -> None:
+    """Only when all but the last stage are done: a video that is refused must not rename the results that lie there."""
+    with atomic_path(config.out / "config.json") as temporary:
+        temporary.write_text(json.dumps(config_as_dict(config), indent=1))
 
 
 def _run_stage(stage: Stage, manifest: Manifest, out: Path, video_hash: str) -> None:

@@ -51,12 +51,14 @@ def _main() -> int:
     options = tyro.cli(Demo, prog="vm-demo")
     own = options.video is None
     video = DEMO_VIDEO if options.video is None else options.video
+    policy = options.policy or (DEMO_POLICY if own and DEMO_POLICY.is_file() else None)
+    if policy is not None:
+        OnnxPolicy.load(policy)  # before minutes of work
     folder = options.out / "reconstruction"
     _run("vm-reconstruct", str(video), "--height", str(options.height), "--out", str(folder))
     lines = [f"report:  {folder / 'report.html'}", f"overlay: {folder / 'overlay.mp4'}"]
     if own:
         lines.append(_error_line(folder))
-    policy = options.policy or (DEMO_POLICY if own and DEMO_POLICY.is_file() else None)
     if policy is None:
         lines.append(f"robot:   {folder / 'robot.mp4'} (the clip; to act it out, train a policy and give --policy)")
         print("\n".join(lines))

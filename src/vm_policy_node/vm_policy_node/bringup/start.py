@@ -11,6 +11,7 @@ import tyro
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.nodes import System, node_list
 from vm_policy_node.bringup.processes import run_nodes
@@ -68,10 +69,10 @@ def start_sim(options: Sim) -> int:
         VmError: a policy, scene or clip that cannot be used.
     """
     policy = OnnxPolicy.load(options.policy)
-    if options.scene is not None and not (options.scene / "scene.json").is_file():
-        raise VmError(f"{options.scene}: no scene.json; expected a scene folder as vm-reconstruct writes it")
-    if options.start is not None and not options.start.is_file():
-        raise VmError(f"{options.start}: no such clip")
+    if options.scene is not None:
+        SceneAsset.load(options.scene)
+    if options.start is not None:
+        MotionClip.load(options.start)
     if options.duration_s < 0.0:
         raise VmError(f"duration {options.duration_s} s; expected 0 (no end) or more")
     with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:

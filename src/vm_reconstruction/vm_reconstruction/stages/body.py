@@ -79,7 +79,10 @@ def _first_guess(
     xy, shape = _gather(landmarks, landmarks.xy_px), _gather(landmarks, landmarks.world_m)
     seen = weight.mean(axis=1) > 0.3
     if seen.sum() < 5:
-        raise VmError(f"the person is seen well in {int(seen.sum())} frames; expected at least 5")
+        raise VmError(
+            f"the person is seen well in {int(seen.sum())} of {len(seen)} frames of {source.path}; "
+            "expected at least 5 frames with the whole body"
+        )
     shape = _turned_to_ray(shape, xy, camera.K)
     lengths = body_problem.model_lengths(height_m)
     shape *= np.median(lengths / body_problem.measured_lengths(shape[seen], weight[seen]))

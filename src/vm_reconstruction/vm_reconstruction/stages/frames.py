@@ -12,6 +12,7 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_reconstruction.progress import warn
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_SIDE_PX = 960  # the working image; MediaPipe looks at 256 px, background features gain nothing beyond this
@@ -110,12 +111,15 @@ def _probe(video: Path) -> tuple[float, int, int, int]:
     rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
     if not capture.isOpened():
         raise VmError(f"{video} is not a video that can be read; expected mp4, mov, mkv, avi or a folder of images")
+    announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     count, shape = 0, (0, 0)
     for frame in _video_frames(video):  # the container's own count is wrong for cut or variable-rate files
         count, shape = count + 1, frame.shape[:2]
     if count == 0:
         raise VmError(f"{video} has zero frames that can be decoded; expected at least one")
+    if count < 0.9 * announced:
+        warn(f"{video} announces {announced:.0f} frames, {count} can be decoded; it may be cut off or damaged")
     if not 1.0 <= rate <= 1000.0:
         raise VmError(f"{video} says {rate} frames a second; expected 1 to 1000 (give --fps)")
     return rate, count, shape[1], shape[0]
@@ -150,7 +154,7 @@ def _image_paths(folder: Path) -> list[Path]:
 def _read_image(path: Path) -> np.ndarray:
     image = cv2.imread(str(path))
     if image is None:
-        raise VmError(f"{path} is not an image that can be read")
+        raise VmError(f"{path} is not an image that can be read; expected {', '.join(IMAGE_SUFFIXES)}")
     return image
 
 

@@ -13,6 +13,7 @@ from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
 MIN_FOUND_SHARE = 0.3
+MOST_OUTSIDE_SHARE = 0.7
 SECOND_PERSON_SAMPLES = 8
 SECOND_PERSON_VISIBILITY = 0.75
 _BODY = ("shoulder", "hip", "knee", "ankle")
@@ -22,13 +23,13 @@ def run(out: Path, frontend: PoseFrontend, progress: FrameProgress) -> PoseLandm
     """Finds the person and writes stages/landmarks.npz.
 
     Raises:
-        VmError: nobody in view, or a second person beside the first.
+        VmError: nobody in view, somebody who is mostly cut off, or a second person beside the first.
     """
     source = FrameSource.load(out / "stages" / "frames.json")
     found = frontend.landmarks(read_frames(source), source.width, source.height, False, progress.step)
     _check_somebody(found, source)
+    _check_inside(found, source)
     _check_alone(found, source, frontend)
-    _warn_half_outside(found, source)
     found.save(out / "stages" / "landmarks.npz")
     return found
 
@@ -52,10 +53,15 @@ def _check_somebody(landmarks: PoseLandmarks, source: FrameSource) -> None:
         )
 
 
-def _warn_half_outside(landmarks: PoseLandmarks, source: FrameSource) -> None:
+def _check_inside(landmarks: PoseLandmarks, source: FrameSource) -> None:
     columns = _body_columns(landmarks)
     outside = (~inside(landmarks, source)[:, columns]).mean(axis=1) > 0.25
-    share = float((outside & landmarks.found).mean())
+    share = float(outside[landmarks.found].mean())
+    if share > MOST_OUTSIDE_SHARE:
+        raise VmError(
+            f"the person is half outside the image in {share:.0%} of the frames of {source.path}; "
+            "expected shoulders to ankles inside it in most frames"
+        )
     if share > 0.1:
         warn(f"the person is partly outside the image in {share:.0%} of the frames; the pose is less sure there")
 
