@@ -160,7 +160,7 @@ class MotionClip:
                 joint_target=arrays.get("joint_target"),
                 **{key: arrays[key] for key in _ARRAYS},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise VmError(f"{name}: clip header is damaged ({error!r})") from None
         except VmError as error:
             raise VmError(f"{name}: {error}") from None
@@ -190,7 +190,7 @@ def _header(arrays: dict[str, np.ndarray], name: str) -> dict:
     try:
         header = json.loads(arrays["header"].tobytes().decode())
         kind, version = header["format"], header["format_version"]
-    except (KeyError, ValueError, TypeError, UnicodeDecodeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise VmError(f"{name}: no readable clip header; expected format {FORMAT!r}") from None
     if kind != FORMAT or version != FORMAT_VERSION:
         raise VmError(f"{name}: format {kind!r} version {version!r}; this reads {FORMAT!r} version {FORMAT_VERSION}")

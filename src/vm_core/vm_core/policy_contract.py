@@ -133,7 +133,7 @@ class PolicyContract:
         try:
             raw = json.loads(text)
             version, robot = raw["format_version"], raw["robot"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise VmError("policy contract is not readable JSON with format_version and robot") from None
         if version != FORMAT_VERSION:
             raise VmError(f"policy contract has version {version!r}; this reads version {FORMAT_VERSION}")
@@ -141,7 +141,7 @@ class PolicyContract:
             raise VmError(f"policy is for robot {robot!r}; this is {ROBOT!r}")
         try:
             return _from_raw(raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise VmError(f"policy contract is damaged: {error!r}") from None
 
 

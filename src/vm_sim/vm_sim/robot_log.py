@@ -31,7 +31,7 @@ class RobotLog:
     qpos: np.ndarray
 
     def __post_init__(self) -> None:
-        frames = len(self.time_s)
+        frames = np.size(self.time_s)
         if not frames or np.shape(self.time_s) != (frames,) or np.shape(self.qpos) != (frames, NUM_QPOS):
             shapes = np.shape(self.time_s), np.shape(self.qpos)
             raise VmError(f"robot log with arrays of shape {shapes}; expected (T,) and (T, {NUM_QPOS}), T > 0")
@@ -56,12 +56,15 @@ class RobotLog:
         try:
             header = json.loads(arrays["header"].tobytes())
             kind, version = header["format"], header["format_version"]
-            log = arrays["time_s"], arrays["qpos"]
-        except (KeyError, ValueError, TypeError):
+            time_s, qpos = (arrays[name].astype(np.float64, casting="same_kind") for name in ("time_s", "qpos"))
+        except (KeyError, ValueError, TypeError, RecursionError):
             raise VmError(f"{path}: no robot log; it holds {', '.join(arrays) or 'nothing'}") from None
         if (kind, version) != (FORMAT, FORMAT_VERSION):
             raise VmError(f"{path}: format {kind!r} version {version!r}; this reads {FORMAT!r} {FORMAT_VERSION}")
-        return RobotLog(*log)
+        try:
+            return RobotLog(time_s, qpos)
+        except VmError as error:
+            raise VmError(f"{path}: {error}") from None
 
 
 class LogRecorder:

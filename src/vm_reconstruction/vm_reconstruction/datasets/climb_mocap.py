@@ -51,8 +51,8 @@ def read_motion(path: Path, scene: SceneAsset) -> HumanMotion:
     """The person's joints, soles and contacts; contacts need a surface of the scene under a still heel or toe."""
     try:
         skeleton = np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError) as error:
-        raise VmError(f"{path} is no array of joint positions ({error})") from None
+    except Exception as error:  # numpy raises whatever its header's parser meets
+        raise VmError(f"{path} is no array of joint positions ({type(error).__name__})") from None
     if skeleton.ndim != 3 or skeleton.shape[1:] != (NUM_JOINTS, 3) or not len(skeleton):
         raise VmError(f"{path} has shape {skeleton.shape}; expected (T, {NUM_JOINTS}, 3)")
     joints = np.zeros((len(skeleton), len(JOINT_NAMES), 3))
@@ -109,9 +109,11 @@ def read_boxes(path: Path) -> SceneAsset:
         mesh = trimesh.load(path, force="mesh", process=False)
         assert isinstance(mesh, trimesh.Trimesh)
         parts = mesh.split(only_watertight=False)
+        boxes = tuple(_box(np.unique(part.vertices.round(6), axis=0), path) for part in parts)
+    except VmError:
+        raise
     except Exception as error:  # trimesh raises whatever its parser meets
-        raise VmError(f"{path} is no readable mesh ({error})") from None
-    boxes = tuple(_box(np.unique(part.vertices.round(6), axis=0), path) for part in parts)
+        raise VmError(f"{path} is no readable mesh of boxes ({type(error).__name__})") from None
     if not boxes:
         raise VmError(f"{path} holds no boxes")
     return SceneAsset(boxes=boxes, source=f"boxes of {path.parent.name}")

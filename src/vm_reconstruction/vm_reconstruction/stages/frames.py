@@ -129,7 +129,10 @@ def _video_frames(path: Path) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(str(path))  # turns frames upright by the file's rotation tag
     try:
         while True:
-            good, frame = capture.read()
+            try:
+                good, frame = capture.read()
+            except cv2.error as error:
+                raise VmError(f"{path} cannot be decoded ({error.err}); it may be damaged") from None
             if not good:
                 return
             yield frame
@@ -152,7 +155,10 @@ def _image_paths(folder: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))
+    try:
+        image = cv2.imread(str(path))
+    except cv2.error:  # a damaged header may announce more pixels than can be
+        image = None
     if image is None:
         raise VmError(f"{path} is not an image that can be read; expected {', '.join(IMAGE_SUFFIXES)}")
     return image
