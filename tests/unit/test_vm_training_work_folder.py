@@ -114,3 +114,27 @@ def test_user_errors_are_one_line(monkeypatch, capsys, tmp_path):
         shown = capsys.readouterr().err.strip()
         assert shown.startswith("error: ") and text in shown and "\n" not in shown
     assert not (tmp_path / "p.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "num-envs 0",
+        "threads 0",
+        "seed -1",
+        "teacher.rounds 0",
+        "distillation.rounds 0",
+        "teacher.steps-a-round 100",
+        "gait.double-support-s 0.9",
+    ],
+)
+def test_impossible_settings_are_refused_before_any_work(monkeypatch, capsys, tmp_path, setting):
+    """128 robots cannot share 100 steps; nothing is planned or written first."""
+    SceneAsset().save(tmp_path / "scene")
+    option, value = setting.split()
+    out = tmp_path / "p.onnx"
+    call = ("demo_steps", "--scene", tmp_path / "scene", "--out", out, f"--config.{option}", value)
+    assert run_train(monkeypatch, *call) == 2
+    shown = capsys.readouterr().err.strip()
+    assert shown.startswith("error: ") and "expected" in shown and "\n" not in shown
+    assert [p.name for p in tmp_path.iterdir()] == ["scene"]

@@ -68,6 +68,15 @@ class ClimbConfig:
     threads: int = 2
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        rounds = min(self.teacher.rounds, self.distillation.rounds)
+        steps = min(self.teacher.steps_a_round, self.distillation.steps_a_round)
+        if min(self.num_envs, self.threads, rounds) < 1 or steps < self.num_envs or self.seed < 0:
+            raise VmError(
+                f"{self.num_envs} robots, {self.threads} threads, {rounds} rounds of {steps} steps, seed {self.seed}; "
+                "expected at least 1, 1, 1, a step for each robot, and 0"
+            )
+
 
 def train_climb(scene: SceneAsset, config: ClimbConfig, folder: WorkFolder, out: Path, name: str) -> list[Check]:
     """All stages that are not done yet; writes the policy file and returns its checks.
