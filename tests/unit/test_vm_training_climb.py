@@ -28,7 +28,7 @@ CONFIG = climb.ClimbConfig(gait=cases.GAIT, distillation=DISTILLATION, num_envs=
 def small(monkeypatch):
     """The shared reference, a given teacher, few checks; only the test of the file itself exports one."""
     silent = LqrTeacher(np.full((cases.climb_clip().num_frames, 23, 59), 0.001))
-    monkeypatch.setattr(climb, "plan_reference", lambda scene, gait: cases.planned())
+    monkeypatch.setattr(climb, "plan_reference", lambda *_: cases.planned())
     monkeypatch.setattr(climb, "train_lqr", lambda *_: (silent, [TeacherRound(1, 0.9, 5.0)]))
     monkeypatch.setattr(climb, "evaluate_student", lambda *_, **__: [])
     monkeypatch.setattr(climb, "export_policy", lambda *_: None)

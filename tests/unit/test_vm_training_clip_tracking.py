@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parent))
 cases = importlib.import_module("vm_training_cases")
 
 ENV = cases.tracking()
+LAST_FRAME = ENV.clip.num_frames - 1
 EVERYONE = np.arange(3)
 SLICES = {
     "position": slice(0, 3),
@@ -39,7 +40,7 @@ def at_frames(*frames: int) -> np.ndarray:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 200), min_size=3, max_size=3))
+@given(st.lists(st.integers(0, LAST_FRAME), min_size=3, max_size=3))
 def test_a_reset_without_noise_is_on_the_clip(frames):
     error = at_frames(*frames)
     assert error.shape == (3, clip_tracking.NUM_ERRORS)
@@ -50,7 +51,7 @@ def test_a_reset_without_noise_is_on_the_clip(frames):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 200))
+@given(st.integers(0, 10_000), st.integers(0, LAST_FRAME))
 def test_errors_appear_where_they_belong(seed, frame):
     """Each block of the error state is what was added, with its sign, and nothing else moves."""
     rng = np.random.default_rng(seed)

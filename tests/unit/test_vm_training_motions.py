@@ -10,7 +10,8 @@ from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_sim.g1_model import stand_qpos
 from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
-from vm_training.motions.footsteps import Gait, climb_line, plan_climb
+from vm_training.motions.footsteps import EDGE_MARGIN_M, Gait, foot_places, plan_steps
+from vm_training.motions.route import Route, climb_line, climb_route, level_stretches
 from vm_training.motions.swing import TOE_FROM_SOLE_CENTER, feet_path
 from vm_training.motions.whole_body import reference_model, with_dynamics
 from vm_training.motions.zmp_reference import support_height, zmp_reference
@@ -36,7 +37,8 @@ def test_line_leads_up(yaw):
 
 def test_plan_ends_with_both_feet_on_top():
     gait = Gait()
-    stances = plan_climb(stairs(0.4), gait)
+    scene = stairs(0.4)
+    stances = plan_steps(scene, climb_route(scene, 0.5), gait)
     assert {s.side for s in stances[:2]} == {"left", "right"}
     assert [s.position_world[2] for s in stances[-2:]] == pytest.approx([0.33, 0.33])
     assert {s.side for s in stances[-2:]} == {"left", "right"}
@@ -63,9 +65,57 @@ def test_com_has_the_zmp_that_was_asked_for(seed):
     assert np.abs(com).max() <= np.abs(zmp).max() + 1e-9  # the centre of mass stays within its support
 
 
+@given(st.floats(-1.5, 1.5), st.floats(-3.1, 3.1), st.floats(0.1, 4.0))
+def test_points_of_an_arc(curvature, yaw, length):
+    route = Route((0.3, -0.2), yaw, length, curvature)
+    along = np.linspace(0.0, length, 400)
+    points, step = route.xy_at(along), length / 399
+    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    np.testing.assert_allclose(lengths, step, rtol=1e-3)
+    np.testing.assert_allclose(points[0], route.start_xy)
+    headings = np.arctan2(*np.diff(points, axis=0).T[::-1])
+    turned = np.angle(np.exp(1j * (headings - 0.5 * (route.yaw_at(along[1:]) + route.yaw_at(along[:-1])))))
+    assert np.abs(turned).max() < 1e-6
+
+
+@given(st.lists(st.floats(0.25, 1.5), min_size=1, max_size=6), st.floats(0.15, 0.4))
+def test_feet_keep_clear_of_edges(lengths, stride):
+    borders = np.concatenate([[0.0], np.cumsum(lengths)])
+    places = np.array(foot_places(list(zip(borders, borders[1:], strict=False)), stride))
+    assert places[0] == 0.0 and places[-1] == pytest.approx(borders[-1])
+    assert np.all(np.diff(places) > 0.0) and np.diff(places).max() < stride + 2 * EDGE_MARGIN_M
+    clear = (
+        np.abs(places[1:-1, None] - borders[1:-1]).min(axis=1) if len(borders) > 2 and len(places) > 2 else np.ones(1)
+    )
+    assert clear.min() >= 0.125 - 1e-9  # the middle of the shortest tread
+
+
+def test_stretches_lie_between_edges():
+    scene = stairs(0.0)
+    stretches = level_stretches(scene, climb_route(scene, 0.5))
+    assert len(stretches) == 4
+    np.testing.assert_allclose([b for _, b in stretches], [0.5, 0.8, 1.1, 1.25], atol=0.001)
+
+
+def test_feet_roll_onto_their_toes_before_the_other_stands_lower():
+    down = SceneAsset(boxes=(SceneBox((-1.0, 0.0, 0.05), (1.0, 0.6, 0.05), label="kerb"),))
+    gait = Gait(drop_roll_s=0.2)
+    stances = plan_steps(down, Route((-0.6, 0.0), 0.0, 1.2), gait)
+    times = np.arange(0.0, stances[-1].end_s, 0.02)
+    feet = feet_path(stances, times, down, gait)
+    lower = next(s for s in stances if s.position_world[2] < 0.05)
+    upper = next(s for s in stances if s.side != lower.side and s.start_s < lower.start_s <= s.end_s)
+    landing = np.searchsorted(times, lower.start_s)
+    assert feet.planted[upper.side][landing] and feet.pitch[upper.side][landing] > 0.05
+    forward = feet.pressure_world[upper.side][landing] - upper.position_world
+    assert forward[0] > 0.05 and abs(forward[1]) < 1e-9
+    height = support_height(stances, times, gait)
+    assert height[landing] < 0.09  # it sinks before
+
+
 def test_swings_clear_the_steps_and_stances_hold():
     scene, gait = stairs(0.4), Gait()
-    stances = plan_climb(scene, gait)
+    stances = plan_steps(scene, climb_route(scene, 0.5), gait)
     times = np.arange(0.0, stances[-1].end_s, 0.02)
     feet = feet_path(stances, times, scene, gait)
     for side in ("left", "right"):
@@ -84,14 +134,14 @@ def test_swings_clear_the_steps_and_stances_hold():
 
 def test_zmp_lies_on_the_standing_foot():
     scene = stairs(0.0)
-    stances = plan_climb(scene, Gait())
+    stances = plan_steps(scene, climb_route(scene, 0.5), Gait())
     times = np.arange(0.0, stances[-1].end_s, 0.02)
     feet = feet_path(stances, times, scene, Gait())
     zmp = zmp_reference(feet)
     single = ~feet.planted["left"]
     inner = single & np.roll(single, 5) & np.roll(single, -5)
     np.testing.assert_allclose(zmp[inner], feet.position_world["right"][inner][:, :2], atol=1e-3)
-    height = support_height(stances, times, 0.12)
+    height = support_height(stances, times, Gait())
     assert height[0] == pytest.approx(0.0, abs=1e-3) and height[-1] == pytest.approx(0.33, abs=1e-3)
     assert np.abs(np.diff(height)).max() < 0.02
 

@@ -13,10 +13,12 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.clip import KP, reference_clip
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import Reference, plan_reference
+from vm_training.motions.route import climb_route
 from vm_training.motions.whole_body import reference_model, with_dynamics
 
 JOINTS = len(g1.POLICY_JOINT_NAMES)
-GAIT = Gait(stand_s=0.5, approach_m=0.3)
+GAIT = Gait(stand_s=0.5)
+APPROACH_M = 0.3
 YAW = 0.4
 EXACT = StartNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -34,7 +36,7 @@ def stairs(yaw: float = YAW, rise: float = 0.1, steps: int = 2) -> SceneAsset:
 @cache
 def planned() -> Reference:
     """A climb of two steps, 5 s."""
-    return plan_reference(stairs(), GAIT)
+    return plan_reference(stairs(), climb_route(stairs(), APPROACH_M), GAIT)
 
 
 @cache

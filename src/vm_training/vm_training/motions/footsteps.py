@@ -1,4 +1,4 @@
-"""Where and when the feet stand: a plan over a scene's surfaces along a straight line."""
+"""Where and when the feet stand: a plan over a scene's surfaces along a route."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_core.scene_asset import SceneAsset
+from vm_training.motions.route import Route, level_stretches
 
 SIDES = ("left", "right")
+EDGE_MARGIN_M = 0.14  # from a sole's centre to an edge: toe and heel stay clear of it
+_SHORT_M = 0.12  # less room than this between the margins takes one foot, in the middle
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,27 @@ class Gait:
         stride_m: length of a step on level ground.
         com_height_m: centre of mass above the feet.
         height_delay_s: how late the centre of mass rises; later bends the rear ankle less and works the knees more.
+        drop_lead_s: how early it sinks before the foot stands below.
+        drop_roll_s: how early, before that, the foot above begins to roll onto its toes.
+        lean_rad: of pelvis and torso, forward; moves the pelvis back over bent ankles.
         heel_off_rad: how far the trailing foot has rolled onto its toes when it lifts off.
         toe_down_rad: most pitch of a swinging foot; a flat one over a step needs more ankle flexion than the G1 has.
         clearance_m: of a swinging foot over the highest surface on its way.
-        approach_m: how far before the first edge the robot starts.
     """
 
-    step_s: float = 0.8
-    double_support_s: float = 0.2
+    step_s: float = 0.65
+    double_support_s: float = 0.12
     stand_s: float = 1.0
     foot_spacing_m: float = 0.19
     stride_m: float = 0.25
     com_height_m: float = 0.656
     height_delay_s: float = 0.12
+    drop_lead_s: float = 0.12
+    drop_roll_s: float = 0.2
+    lean_rad: float = 0.0
     heel_off_rad: float = 0.48
     toe_down_rad: float = 0.58
     clearance_m: float = 0.06
-    approach_m: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0.0 < self.double_support_s < self.step_s or self.stride_m <= 0 or self.stand_s < 0:
@@ -58,74 +65,46 @@ class Stance:
     end_s: float
 
 
-def climb_line(scene: SceneAsset) -> tuple[np.ndarray, float, list[SceneBox]]:
-    """The line up a scene's steps: a point below the lowest, the heading [rad], the steps from low to high.
+def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
+    """Steps from standing at a route's start to standing at its end, in order of touch-down.
 
-    Raises:
-        VmError: the scene has no steps, or they do not rise along one direction.
-    """
-    steps = sorted((box for box in scene.boxes if box.label.startswith("step")), key=lambda box: box.top)
-    if len(steps) < 2:
-        raise VmError(f"scene has {len(steps)} boxes labelled step; climbing needs at least 2")
-    centers = np.array([box.center_world[:2] for box in steps])
-    # Treads that a person touched with one foot each lie left and right of the line, so the boxes' own yaw tells its
-    # direction better than their centres; the centres tell which way is up.
-    axis = np.array([np.cos(steps[0].yaw), np.sin(steps[0].yaw)])
-    side = np.array([-axis[1], axis[0]])
-    forward = max((axis, -axis, side, -side), key=lambda d: float(np.diff(centers @ d).min()))
-    if np.diff(centers @ forward).min() <= 0.05:
-        raise VmError("the scene's steps do not rise along one direction")
-    middle = centers.mean(axis=0)
-    along = (centers - middle) @ forward
-    start = middle + forward * (along[0] - _half_depth(steps[0], forward))
-    return start, float(np.arctan2(forward[1], forward[0])), steps
-
-
-def plan_climb(scene: SceneAsset, gait: Gait) -> list[Stance]:
-    """Steps from standing on the ground up all steps to standing on the highest, in order of touch-down.
+    A foot never stands across an edge: it keeps clear of both ends of a level stretch, or takes the middle of a tread.
 
     Args:
-        scene: boxes labelled step, on the ground.
+        scene: what is walked on.
+        route: way over it.
         gait: timing and widths.
     """
-    edge, yaw, steps = climb_line(scene)
-    forward = np.array([np.cos(yaw), np.sin(yaw)])
-    along = _places(scene, edge, forward, steps, gait)
-    stances: list[Stance] = []
+    along = foot_places(level_stretches(scene, route), gait.stride_m)
     lift_off = [gait.stand_s + i * gait.step_s for i in range(len(along))]
-    for i, distance in enumerate(along[1:]):
-        stances.append(_stance(scene, edge, forward, yaw, gait, SIDES[i % 2], distance, lift_off[i]))
-    first = [_stance(scene, edge, forward, yaw, gait, side, along[0], 0.0) for side in SIDES]
-    # the last step brings the other foot beside the first that reached the top
-    side = SIDES[(len(along) - 1) % 2]
-    stances.append(_stance(scene, edge, forward, yaw, gait, side, along[-1], lift_off[-1]))
-    return _with_lift_offs([*first, *stances], gait)
+    first = [_stance(scene, route, gait, side, along[0], 0.0) for side in SIDES]
+    # the last step brings the other foot beside the first that came to the end
+    places = [*along[1:], along[-1]]
+    steps = [_stance(scene, route, gait, SIDES[i % 2], place, lift_off[i]) for i, place in enumerate(places)]
+    return _with_lift_offs([*first, *steps], gait)
 
 
-def _places(scene: SceneAsset, edge: np.ndarray, forward: np.ndarray, steps: list[SceneBox], gait: Gait) -> list[float]:
-    """Distances [m] from the first edge of the sole centres, one a step, the start first."""
-    tread = [float((np.array(box.center_world[:2]) - edge) @ forward) for box in steps]
-    last_on_ground = -0.14  # the toe, 0.12 m ahead of the ankle, stays clear of the riser
-    count = max(int(np.ceil((gait.approach_m + last_on_ground) / gait.stride_m)), 1)
-    ground = list(np.linspace(-gait.approach_m, last_on_ground, count + 1))
-    return [*ground, *tread]
+def foot_places(stretches: list[tuple[float, float]], stride_m: float) -> list[float]:
+    """Distances [m] along the route at which one foot after the other stands, both ends of the route among them."""
+    places: list[float] = []
+    for i, (start, end) in enumerate(stretches):
+        is_first, is_last = i == 0, i == len(stretches) - 1
+        low = start if is_first else start + EDGE_MARGIN_M
+        high = end if is_last else end - EDGE_MARGIN_M
+        if high - low < _SHORT_M:
+            places.append(start if is_first else end if is_last else 0.5 * (start + end))
+        else:
+            places += np.linspace(low, high, int(np.ceil((high - low) / stride_m - 1e-9)) + 1).tolist()
+    return places
 
 
-def _stance(
-    scene: SceneAsset,
-    edge: np.ndarray,
-    forward: np.ndarray,
-    yaw: float,
-    gait: Gait,
-    side: str,
-    distance: float,
-    lift_off_s: float,
-) -> Stance:
-    left = np.array([-forward[1], forward[0]])
-    xy = edge + forward * distance + left * gait.foot_spacing_m * (0.5 if side == "left" else -0.5)
-    # the tread's height is taken on the line, for boxes reach no wider than the foot that touched them
-    height = float(scene.height_at((edge + forward * distance)[None])[0])
+def _stance(scene: SceneAsset, route: Route, gait: Gait, side: str, distance: float, lift_off_s: float) -> Stance:
+    middle, yaw = route.xy_at(distance), float(route.yaw_at(distance))
+    sideways = gait.foot_spacing_m * (0.5 if side == "left" else -0.5)
+    # the surface's height is taken on the route, for boxes reach no wider than the foot that touched them
+    height = float(scene.height_at(middle[None])[0])
     touch_down = lift_off_s + gait.step_s - gait.double_support_s if lift_off_s > 0 else 0.0
+    xy = middle + sideways * np.array([-np.sin(yaw), np.cos(yaw)])
     return Stance(side, np.array([*xy, height]), yaw, touch_down, np.inf)
 
 
@@ -137,8 +116,3 @@ def _with_lift_offs(stances: list[Stance], gait: Gait) -> list[Stance]:
         end = later.start_s - swing if later else stances[-1].start_s + gait.double_support_s + gait.stand_s
         done.append(Stance(stance.side, stance.position_world, stance.yaw, stance.start_s, end))
     return done
-
-
-def _half_depth(box: SceneBox, forward: np.ndarray) -> float:
-    axis = np.array([np.cos(box.yaw), np.sin(box.yaw)])
-    return float(box.half_size[0] if abs(axis @ forward) > 0.7 else box.half_size[1])

@@ -10,6 +10,7 @@ import numpy as np
 from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_rotate
 from vm_core.scene_asset import SceneAsset
 from vm_training.motions.footsteps import SIDES, Gait, Stance
+from vm_training.motions.route import EDGE_M
 
 TOE_FROM_SOLE_CENTER = np.array([0.085, 0.0, 0.005])  # centre of the front sole spheres, about which a foot rolls
 RISE_END, FALL_START = 0.45, 0.65  # of the swing: up first, then down, so that the toe clears the riser
@@ -24,14 +25,14 @@ class FeetPath:
         yaw: side to (T,) [rad].
         pitch: side to (T,) [rad], positive with the toe down.
         planted: side to (T,) bool; a planted foot with pitch stands on its toes.
-        stance_world: side to (T, 3) where the flat sole stands or, in the air, would be [m].
+        pressure_world: side to (T, 3) where the foot bears on the ground or, in the air, would [m].
     """
 
     position_world: dict[str, np.ndarray]
     yaw: dict[str, np.ndarray]
     pitch: dict[str, np.ndarray]
     planted: dict[str, np.ndarray]
-    stance_world: dict[str, np.ndarray]
+    pressure_world: dict[str, np.ndarray]
 
 
 def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gait: Gait) -> FeetPath:
@@ -49,7 +50,7 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
         flat = np.tile(own[0].position_world, (len(times_s), 1))
         yaw = np.full(len(times_s), own[0].yaw)
         planted = np.ones(len(times_s), dtype=bool)
-        pitch = np.zeros(len(times_s))
+        pitch, on_toes = np.zeros(len(times_s)), np.zeros(len(times_s))
         for i, (before, after) in enumerate(pairwise(own)):
             swing = (times_s > before.end_s) & (times_s < after.start_s)
             part = np.clip((times_s - before.end_s) / (after.start_s - before.end_s), 0.0, 1.0)
@@ -58,16 +59,35 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
             yaw[late] = before.yaw + (after.yaw - before.yaw) * quintic(part[late])
             planted &= ~swing
             heel_off = 0.0 if i == 0 and before.start_s <= 0.0 else gait.heel_off_rad
-            pitch += _swing_pitch(times_s - before.end_s, part, heel_off, gait)
+            early_s = gait.drop_roll_s if _steps_down_from(before, stances) else 0.0
+            pitch += _swing_pitch(times_s - before.end_s, part, heel_off, early_s, gait)
+            if early_s:
+                on_toes += _bears_on_toes(times_s - before.end_s, part, early_s, gait)
         offset = _rolled_over_toes(pitch, yaw)
         path.position_world[side], path.yaw[side], path.pitch[side] = flat + offset, yaw, pitch
-        path.planted[side], path.stance_world[side] = planted, flat
+        ahead = np.stack([np.cos(yaw), np.sin(yaw), np.zeros(len(yaw))], axis=1)
+        path.planted[side] = planted
+        path.pressure_world[side] = flat + (on_toes * TOE_FROM_SOLE_CENTER[0])[:, None] * ahead
     return path
 
 
-def _swing_pitch(since_lift_off_s: np.ndarray, part: np.ndarray, heel_off: float, gait: Gait) -> np.ndarray:
-    """Rolls onto the toes over the double support, points the toe down in the air, lands flat."""
-    rolling = quintic(1.0 + since_lift_off_s / gait.double_support_s)
+def _steps_down_from(stance: Stance, stances: list[Stance]) -> bool:
+    """Whether the other foot comes to stand lower while this one stands."""
+    landed = [s for s in stances if s.side != stance.side and stance.start_s < s.start_s <= stance.end_s]
+    return any(s.position_world[2] < stance.position_world[2] - EDGE_M for s in landed)
+
+
+def _bears_on_toes(since_lift_off_s: np.ndarray, part: np.ndarray, early_s: float, gait: Gait) -> np.ndarray:
+    """Share of the way from the sole's centre to the toes (T,): there before the heel rises, back in the air."""
+    roll_start_s = -(gait.double_support_s + early_s)
+    return quintic(1.0 + (since_lift_off_s - roll_start_s) / gait.double_support_s) * (1.0 - quintic(part))
+
+
+def _swing_pitch(
+    since_lift_off_s: np.ndarray, part: np.ndarray, heel_off: float, early_s: float, gait: Gait
+) -> np.ndarray:
+    """Rolls onto the toes over the double support or earlier, points the toe down in the air, lands flat."""
+    rolling = quintic(1.0 + since_lift_off_s / (gait.double_support_s + early_s))
     return heel_off * rolling * (1.0 - quintic(part / 0.7)) + gait.toe_down_rad * np.sin(np.pi * part) ** 2
 
 

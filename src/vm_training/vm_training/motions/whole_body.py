@@ -49,12 +49,12 @@ def reference_model() -> mujoco.MjModel:
 
 
 def solve_kinematics(
-    model: mujoco.MjModel, feet: FeetPath, com_world: np.ndarray, heading: float
+    model: mujoco.MjModel, feet: FeetPath, com_world: np.ndarray, heading: np.ndarray, lean_rad: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Configurations (T, nq) and sole errors (T,) [m] for planned feet and centre of mass (T, 3)."""
+    """Configurations (T, nq) and sole errors (T,) [m] for planned feet, centre of mass (T, 3), heading (T,) [rad]."""
     configuration = mink.Configuration(model)
     start = stand_qpos(model)
-    start[:2], start[3:7] = com_world[0, :2], quat_from_yaw(np.array(heading))
+    start[:2], start[3:7] = com_world[0, :2], quat_from_yaw(heading[0])
     configuration.update(start)
     foot_tasks = {
         side: mink.FrameTask(body, "body", position_cost=100.0, orientation_cost=30.0)
@@ -65,10 +65,8 @@ def solve_kinematics(
     torso = mink.FrameTask(g1.TORSO_BODY, "body", position_cost=0.0, orientation_cost=10.0)
     posture = mink.PostureTask(model, cost=_posture_cost(model))
     posture.set_target(start)
-    upright = mink.SE3(np.concatenate([quat_from_yaw(np.array(heading)), np.zeros(3)]))
-    pelvis.set_target(upright)
-    torso.set_target(upright)
     limits = [mink.ConfigurationLimit(model)]
+    lean = quat_from_rotvec(np.array([0.0, lean_rad, 0.0]))
     tasks = [*foot_tasks.values(), com_task, pelvis, torso, posture]
     qpos, error = np.zeros((len(com_world), model.nq)), np.zeros(len(com_world))
     for frame in range(len(com_world)):
@@ -78,6 +76,9 @@ def solve_kinematics(
             ankle = feet.position_world[side][frame] - quat_rotate(quat, SOLE_CENTER)
             task.set_target(mink.SE3(np.concatenate([quat, ankle])))
         com_task.set_target(com_world[frame])
+        upright = mink.SE3(np.concatenate([quat_multiply(quat_from_yaw(heading[frame]), lean), np.zeros(3)]))
+        pelvis.set_target(upright)
+        torso.set_target(upright)
         for _ in range(ITERATIONS if frame else FIRST_FRAME_ITERATIONS):
             velocity = mink.solve_ik(configuration, tasks, 1.0, solver="daqp", damping=1e-5, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)

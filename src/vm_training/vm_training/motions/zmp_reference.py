@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from vm_training.motions.footsteps import Stance
+from vm_training.motions.footsteps import SIDES, Gait, Stance
 from vm_training.motions.swing import FeetPath
 
 SMOOTHING_FRAMES = 1.0
@@ -13,7 +15,7 @@ HEIGHT_SMOOTHING_S = 0.12
 
 
 def zmp_reference(feet: FeetPath) -> np.ndarray:
-    """(T, 2) [m]: the standing foot's centre; between two, a straight line over the double support."""
+    """(T, 2) [m]: where the standing foot bears; between two, a straight line over the double support."""
     left, right = feet.planted["left"], feet.planted["right"]
     weight = np.where(left & right, np.nan, np.where(left, 1.0, 0.0))
     known = np.flatnonzero(~np.isnan(weight))
@@ -30,16 +32,22 @@ def zmp_reference(feet: FeetPath) -> np.ndarray:
     weight[last:tail] = np.linspace(weight[last], 0.5, tail - last)
     weight[tail:] = 0.5
     weight = gaussian_filter1d(weight, SMOOTHING_FRAMES)[:, None]
-    return weight * feet.stance_world["left"][:, :2] + (1.0 - weight) * feet.stance_world["right"][:, :2]
+    return weight * feet.pressure_world["left"][:, :2] + (1.0 - weight) * feet.pressure_world["right"][:, :2]
 
 
-def support_height(stances: list[Stance], times_s: np.ndarray, delay_s: float) -> np.ndarray:
-    """Height (T,) [m] that the centre of mass is carried over: the mean of the feet's stances, late and smooth."""
-    late = times_s - delay_s
+def support_height(stances: list[Stance], times_s: np.ndarray, gait: Gait) -> np.ndarray:
+    """Height (T,) [m] that the centre of mass is carried over: the mean of the feet's stances, smooth.
+
+    It rises after a foot stands higher and sinks before a foot stands lower, so that no leg is stretched too far.
+    """
     heights = []
-    for side in ("left", "right"):
+    for side in SIDES:
         own = [s for s in stances if s.side == side]
-        index = np.clip(np.searchsorted([s.start_s for s in own], late, side="right") - 1, 0, None)
-        heights.append(np.array([s.position_world[2] for s in own])[index])
+        height = np.full(len(times_s), own[0].position_world[2])
+        for before, after in pairwise(own):
+            rise = after.position_world[2] - before.position_world[2]
+            change_s = after.start_s + (gait.height_delay_s if rise >= 0.0 else -gait.drop_lead_s)
+            height = np.where(times_s >= change_s, after.position_world[2], height)
+        heights.append(height)
     dt = times_s[1] - times_s[0]
     return gaussian_filter1d(np.mean(heights, axis=0), HEIGHT_SMOOTHING_S / dt, mode="nearest")

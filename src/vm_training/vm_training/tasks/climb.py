@@ -23,6 +23,7 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.clip import reference_clip
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import plan_reference
+from vm_training.motions.route import climb_route
 from vm_training.progress import Progress
 from vm_training.student import Student
 from vm_training.tasks.distillation import (
@@ -48,6 +49,7 @@ class ClimbConfig:
 
     Attributes:
         gait: of the reference.
+        approach_m: how far before the lowest step the robot starts.
         teacher: sampled LQR.
         distillation: DAgger.
         teacher_ranges: how robots and places differ while the teacher is found.
@@ -59,6 +61,7 @@ class ClimbConfig:
     """
 
     gait: Gait = field(default_factory=Gait)
+    approach_m: float = 0.5
     teacher: LqrConfig = field(default_factory=LqrConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     teacher_ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.004))
@@ -102,7 +105,7 @@ def train_climb(scene: SceneAsset, config: ClimbConfig, folder: WorkFolder, out:
 def _reference(scene: SceneAsset, config: ClimbConfig, folder: WorkFolder) -> MotionClip:
     path = folder / "clip.npz"
     if not path.is_file():
-        reference = plan_reference(scene, config.gait)
+        reference = plan_reference(scene, climb_route(scene, config.approach_m), config.gait)
         motion = reference.motion
         foot, residual = float(motion.foot_error.max()), float(np.sqrt(np.mean(motion.root_residual**2)))
         zmp = float(reference.zmp_error_m.max())
