@@ -34,7 +34,7 @@ from vm_training.motions.whole_body import reference_model, solve_kinematics
 from vm_training.motions.zmp_reference import support_height, zmp_reference
 
 RATE_HZ = 500
-STAND_S = 1.0
+STAND_S = 2.5  # of which the first second moves into the stance
 WALK_S = 9.0
 DOWN_ADVANCE, DOWN_LOW = 0.3, 0.10  # [s], [m]
 APPROACH_M = 1.6
@@ -132,12 +132,12 @@ def _velocity_policy() -> OnnxPolicy:
 
 def _walked(name: str, scene: SceneAsset, seed: int, command: tuple[float, float, float], grass_m: float = 0.0) -> Walk:
     robot = SimulatedG1(scene, seed=seed, start_noise=0.5, hang=False)
-    controller = Controller(_velocity_policy(), ControllerConfig(stand_duration_s=STAND_S))
+    controller = Controller(_velocity_policy(), ControllerConfig(stand_duration_s=1.0))
     qpos = []
     for k in range(round((STAND_S + WALK_S) * 50)):
         now = 0.02 * k
         controller.on_low_state(robot.low_state().tobytes(), now)
-        controller.command.on_cmd_vel(*(command if controller.machine.state == State.RUNNING else (0, 0, 0)), now)
+        controller.command.on_cmd_vel(*(command if now > STAND_S else (0.0, 0.0, 0.0)), now)
         low_cmd = controller.step(now)
         if low_cmd is None:
             controller.request("stand", now)
@@ -215,21 +215,29 @@ def _climbed(name: str, rise: float, tread: float, sign: float, seed: int, walls
     rng = np.random.default_rng(seed)
     count = 7
     scene = _stairs(rise, tread, sign, count, walls)
-    gait = Gait(step_s=float(rng.uniform(0.62, 0.72)), double_support_s=0.16, stride_m=0.3, clearance_m=0.05)
+    gait = Gait(
+        stand_s=STAND_S,
+        step_s=float(rng.uniform(0.62, 0.72)),
+        double_support_s=0.16,
+        stride_m=0.3,
+        clearance_m=0.05,
+        drop_lead_s=DOWN_ADVANCE,
+        drop_roll_s=0.0,
+    )
     stances = _stances(scene, gait, tread, count, 0.0 if sign > 0 else 0.03)
     dt = 0.02
     times = np.arange(0.0, stances[-1].end_s, dt)
     bob, wobble = (_take(part, times, rng) for part in _gait_of_physics())
     feet = feet_path(stances, times, scene, gait)
     # down: lowered over the standing leg before the other foot reaches for the lower step
-    support = support_height(stances, times, gait.height_delay_s if sign > 0 else -DOWN_ADVANCE)
+    support = support_height(stances, times, gait)
     height = np.full(len(times), gait.com_height_m)
     acceleration = np.gradient(np.gradient(support, dt), dt)
     com_xy = [com_from_zmp(zmp_reference(feet)[:, axis], height, acceleration, dt) for axis in (0, 1)]
     moving = np.clip((times - gait.stand_s) / 0.5, 0.0, 1.0)
     com = np.column_stack([*com_xy, support + gait.com_height_m - (0.01 if sign > 0 else DOWN_LOW) + moving * bob])
     model = reference_model()
-    qpos, foot_error = solve_kinematics(model, feet, com, 0.0)
+    qpos, foot_error = solve_kinematics(model, feet, com, np.zeros(len(times)))
     assert foot_error.max() < 0.03, f"{name}: feet off by {foot_error.max():.3f} m"
     full = np.tile(g1.DEFAULT_STAND_POSE, (len(times), 1))
     at, _ = joint_addresses(model, g1.POLICY_JOINT_NAMES)
