@@ -130,3 +130,26 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(VmError, match="not a multiple"):
         BatchPhysics([MODEL], control_period_s=0.001)  # shorter than a step
     assert BatchPhysics([robot(timestep_s=0.002)]).substeps == 10
+
+
+@pytest.mark.parametrize("breaks", [(0, np.nan), (1, 1e12)])
+def test_a_robot_that_diverges_shows_it_and_harms_nobody(breaks, capfd, tmp_path, monkeypatch):
+    """MuJoCo's own answer, the zero pose at the origin, would pass for a robot that stands."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings into the working folder too
+    crowd, alone = started(3, threads=1), started(3, threads=1)
+    which, value = breaks
+    (crowd.qpos if which == 0 else crowd.qvel)[1, 10] = value
+    target = np.tile(STAND[7:], (3, 1))
+    answer = target.copy()
+    for _ in range(5):
+        crowd.step(answer, answer, np.zeros(3))
+        answer[1] = np.nan  # what a controller makes of such a state
+        alone.step(target, target, np.zeros(3))
+        assert not np.isfinite(crowd.qpos[1]).all() or not np.isfinite(crowd.qvel[1]).all()
+    np.testing.assert_array_equal(crowd.qpos[[0, 2]], alone.qpos[[0, 2]])
+    assert capfd.readouterr().err.count("WARNING") <= 2  # not one a step
+    crowd.reset(np.array([1]), STAND[None], np.zeros((1, 29)))
+    alone.reset(np.array([1]), STAND[None], np.zeros((1, 29)))
+    for physics in (crowd, alone):
+        physics.step(target, target, np.zeros(3))
+    np.testing.assert_array_equal(crowd.qpos, alone.qpos)

@@ -170,3 +170,16 @@ def test_a_clip_in_another_order_is_refused():
         cases.tracking(replace(clip, joint_names=clip.joint_names[::-1]), envs=1)
     with pytest.raises(VmError, match="without targets"):
         cases.tracking(replace(clip, joint_target=None), envs=1)
+
+
+def test_a_robot_that_diverged_stays_lost_until_its_reset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # for MuJoCo's log
+    env = cases.tracking(cases.standing_clip(), envs=2)  # at the origin, where MuJoCo would put it back
+    env.reset(np.arange(2), np.zeros(2, dtype=int))
+    env.physics.qvel[1, 10] = 1e12
+    for _ in range(3):
+        env.step(np.zeros((2, 23)))
+        assert env.lost().tolist() == [False, True]
+    env.reset(np.array([1]), np.zeros(1, dtype=int))
+    env.step(np.zeros((2, 23)))
+    assert not env.lost().any()

@@ -19,7 +19,7 @@ class BatchPhysics:
     Attributes:
         num_envs: N.
         substeps: physics steps in a control period.
-        qpos: (N, nq).  qvel: (N, nv).  Read-only views of the current state.
+        qpos: (N, nq).  qvel: (N, nv).  Views of the current state; NaN for a robot that diverged, until its reset.
     """
 
     def __init__(self, models: Sequence[mujoco.MjModel], *, control_period_s: float = 0.02, threads: int = 2) -> None:
@@ -36,10 +36,14 @@ class BatchPhysics:
             raise VmError(f"control period {control_period_s} s is not a multiple of the step {first.opt.timestep} s")
         self.num_envs = len(models)
         self._models = list(models)
+        for model in self._models:  # a robot that diverged must show; MuJoCo would put it at the origin, upright
+            model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         self._data = [mujoco.MjData(first) for _ in range(threads)]
         self._rollout = Rollout(nthread=threads)
         self._state = np.zeros((self.num_envs, mujoco.mj_stateSize(first, _STATE)))
         self._history = np.zeros((self.num_envs, self.substeps, self._state.shape[1]))
+        self._rest = np.zeros(self._state.shape[1])
+        self._rest[1 : 1 + first.nq] = first.qpos0
         self._nq, self._nv, self._nu = first.nq, first.nv, first.nu
 
     @property
@@ -66,8 +70,16 @@ class BatchPhysics:
         """
         late = np.arange(self.substeps)[None, :, None] < delay_substeps[:, None, None]
         control = np.where(late, previous[:, None], target[:, None])
-        self._rollout.rollout(self._models, self._data, self._state, control, state=self._history)
+        broken = self._broken()  # not simulated: every step of theirs would be a warning
+        start = np.where(broken[:, None], self._rest, self._state)
+        control[broken] = 0.0
+        self._rollout.rollout(self._models, self._data, start, control, state=self._history)
         self._state[:] = self._history[:, -1]
+        self._state[broken | self._broken()] = np.nan
+
+    def _broken(self) -> np.ndarray:
+        """(N,) bool: states beyond what MuJoCo itself calls stable."""
+        return ~(np.abs(self._state) < mujoco.mjMAXVAL).all(axis=1)
 
     def close(self) -> None:
         """Ends the worker threads."""
