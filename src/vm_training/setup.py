@@ -10,7 +10,9 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    install_requires=["numpy", "scipy", "mujoco", "mink", "torch", "onnx", "tqdm", "tyro", "vm-core", "vm-sim"],
+    install_requires=[
+        *["numpy", "scipy", "mujoco", "mink", "torch", "onnx", "onnxscript", "tqdm", "tyro", "vm-core", "vm-sim"],
+    ],
     python_requires=">=3.10",
     license="Apache-2.0",
     entry_points={"console_scripts": ["vm-train = vm_training.train:main"]},

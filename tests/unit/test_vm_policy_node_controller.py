@@ -201,3 +201,13 @@ def test_a_policy_with_a_grid_waits_for_one_that_fits(tmp_path):
     assert controller.request("stand", 0.16).accepted
     drive(controller, 0.16, 0.7)
     assert controller.machine.cause.startswith("stale grid: 0.5")
+
+
+def test_heading_is_corrected_by_the_newest_state(controller):
+    """A turning robot's odometry belongs to the state that came with it, not to the one of the last step."""
+    drive(controller, 0.0, 0.1)
+    later = frames.quat_from_yaw(np.array(0.3))  # turned since the last step; the compass is off by 1 rad
+    controller.on_low_state(low_state(quat=later), 0.11)
+    controller.on_odometry(np.zeros(3), frames.quat_from_yaw(np.array(1.3)), np.zeros(3), 0.11)
+    controller.step(0.12)
+    assert float(frames.yaw_from_quat(controller._root_quat())) == pytest.approx(1.3, abs=1e-6)

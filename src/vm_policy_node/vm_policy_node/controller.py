@@ -150,8 +150,10 @@ class Controller:
         if not (np.isfinite(pos).all() and np.isfinite(quat_wxyz).all() and np.isfinite(lin_vel_world).all()):
             return  # goes stale by itself
         self._odometry = _Latest(_Odometry(pos, lin_vel_world), now_s)
-        if self.state is not None:
-            own = frames.heading_quat(self.state.quat_wxyz)
+        if isinstance(self._low_state.value, bytes):
+            # the newest state, not the one of the last step: a turning robot's heading would lag by up to a period
+            record = unitree_cdr.parse_low_state(self._low_state.value)
+            own = frames.heading_quat(record["imu"]["quaternion"].astype(float))
             self._yaw_correction = frames.quat_multiply(frames.heading_quat(quat_wxyz), frames.quat_conjugate(own))
 
     def on_grid(self, grid: Grid, now_s: float) -> None:
