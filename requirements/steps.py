@@ -91,6 +91,8 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            print("setup: another set-up is at work in this folder; waiting for it", flush=True)
+            print(
+                "setup: another set-up, or what a killed one left running, is at work here; waiting for it", flush=True
+            )
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

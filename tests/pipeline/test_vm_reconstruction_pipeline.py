@@ -24,8 +24,8 @@ SHARED = Path(os.environ.get("VM_SHARED_DATA", ROOT.parent / "shared" / "data"))
 class KnownPerson:
     """A pose model for tests: a standing person 4 m away, as a camera of the assumed focal length sees it."""
 
-    def __init__(self, share: float = 1.0, people: int = 1):
-        self.share, self.people, self.calls = share, people, 0
+    def __init__(self, share: float = 1.0, people: int = 1, lower_px: float = 0.0):
+        self.share, self.people, self.lower_px, self.calls = share, people, lower_px, 0
 
     def landmarks(self, frames, width, height, static, on_frame):
         self.calls += 1
@@ -36,7 +36,7 @@ class KnownPerson:
         focal = 0.5 * max(width, height) / np.tan(np.radians(31.0))
         world = np.tile(_standing(), (count, 1, 1))
         place = world + np.array([0.0, 0.0, 4.0])
-        xy = place[..., :2] / place[..., 2:] * focal + np.array([width / 2, height / 2])
+        xy = place[..., :2] / place[..., 2:] * focal + np.array([width / 2, height / 2 + self.lower_px])
         size = (width // 4, height // 4)
         masks = np.packbits(np.zeros((count, size[0] * size[1]), bool), axis=1)
         return PoseLandmarks(LANDMARK_NAMES, xy, world, np.ones((count, 33)) * found[:, None], found, masks, size)
@@ -118,6 +118,8 @@ def test_nobody_two_people_and_bad_files(video, tmp_path):
         pipeline.run(config(video, out), KnownPerson(share=0.1))
     with pytest.raises(VmError, match="two people"):
         pipeline.run(config(video, out), KnownPerson(people=2))
+    with pytest.raises(VmError, match="half outside the image in 100% .*expected shoulders to ankles inside"):
+        pipeline.run(config(video, out), KnownPerson(lower_px=100.0))
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(VmError, match="no images"):
@@ -137,6 +139,29 @@ def test_not_a_video_is_one_line_and_exit_code_2(content, tmp_path):
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith(f"error: {path} is not a video")
     assert "Traceback" not in result.stderr
+
+
+def test_a_refused_video_loses_nothing(video, tmp_path):
+    out, empty = tmp_path / "out", tmp_path / "empty"
+    pipeline.run(config(video, out), KnownPerson())
+    before = {path: content_hash(out / path) for path in ("config.json", "human.npz", "stages/scene")}
+    empty.mkdir()
+    for bad, frontend in ((empty, KnownPerson()), (video, KnownPerson(people=2))):
+        with pytest.raises(VmError):
+            pipeline.run(config(bad, out, fov_deg=70.0), frontend)
+    assert {path: content_hash(out / path) for path in before} == before
+    assert not list(out.rglob(".*"))
+
+
+def test_a_file_that_ends_early_is_told(tmp_path, capsys):
+    whole, cut = tmp_path / "whole.avi", tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (96, 64))
+    for _ in range(40):
+        writer.write(np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8))
+    writer.release()
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    pipeline.run(config(cut, tmp_path / "out", until="frames"), KnownPerson())
+    assert "announces 40 frames" in capsys.readouterr().err
 
 
 def test_focal_length_is_given_or_said_to_be_assumed(video, tmp_path):

@@ -1,6 +1,7 @@
 """The list of nodes, the starter of processes and the demo's verdict, without ROS."""
 
 import ast
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.bringup import processes
-from vm_policy_node.bringup.demo import top_line
+from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list
 from vm_policy_node.bringup.start import Sim, start_sim
 
@@ -100,6 +101,14 @@ def test_the_domain_is_the_users_or_free(monkeypatch):
 def test_bad_inputs_are_refused_before_anything_starts(tmp_path):
     with pytest.raises(VmError, match="no such policy file"):
         start_sim(Sim(policy=tmp_path / "none.onnx"))
+    scene, clip = tmp_path / "scene", tmp_path / "clip.npz"
+    SceneAsset().save(scene)
+    (scene / "terrain.npz").unlink()
+    clip.write_bytes(pickle.dumps([1]))
+    with pytest.raises(VmError, match="scene folder lacks terrain.npz"):
+        start_sim(Sim(policy=DEMO_POLICY, scene=scene))
+    with pytest.raises(VmError, match="expected .npz arrays without pickle"):
+        start_sim(Sim(policy=DEMO_POLICY, start=clip))
 
 
 STEPS = SceneAsset(boxes=(SceneBox((1.0, 0.0, 0.05), (0.5, 0.5, 0.05)), SceneBox((2.0, 0.0, 0.1), (0.5, 0.5, 0.1))))
