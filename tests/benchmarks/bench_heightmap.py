@@ -17,7 +17,8 @@ from heightmap_recording import record
 from heightmap_walks import all_walks
 
 from vm_core import g1, livox_cdr, unitree_cdr
-from vm_heightmap.mapper import HeightMapper, MapperConfig, compile_now
+from vm_heightmap.mapper import HeightMapper, MapperConfig
+from vm_heightmap.warm_up import compile_now
 from vm_sim.lidar import Mid360Pattern
 
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "5"))

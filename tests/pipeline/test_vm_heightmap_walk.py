@@ -70,7 +70,7 @@ def errors() -> dict[str, np.ndarray]:
         mujoco.mj_kinematics(model, data)
         sub_scans.append(lidar.sub_scan(data))
     assert mapper.scans == 64
-    assert mapper.poses.epoch == 0
+    assert mapper.epoch == 0
     return {key: np.concatenate(values) for key, values in found.items()}
 
 

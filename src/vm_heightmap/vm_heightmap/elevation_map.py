@@ -131,8 +131,19 @@ class ElevationMap:
         for slot in range(fusion.SLOTS):
             self.cells[..., fusion.COLUMNS * slot + fusion.HEIGHT] += np.float32(up_m)
 
+    def tilt(self, turn: np.ndarray, pivot: np.ndarray) -> None:
+        """Turns the heights by a small rotation vector (3,) about a point (3,); what lies where does not change."""
+        if np.linalg.norm(turn) * self.config.size_m < 1e-4:
+            return
+        x, y = self.cell_centers()
+        up = (turn[0] * (y - pivot[1]) - turn[1] * (x - pivot[0])).astype(np.float32)
+        self.height[...] += up
+        self.ceiling += up
+        for slot in range(fusion.SLOTS):
+            self.cells[..., fusion.COLUMNS * slot + fusion.HEIGHT] += up
+
     def seed(self, feet_world: np.ndarray, time_s: float, slope: np.ndarray | None = None) -> None:
-        """Fills unknown cells around the feet with the plane of the nearest foot.
+        """Fills cells around the feet that no point has met with the plane of the nearest foot.
 
         Args:
             feet_world: (F, 3) points of the soles that stand on the ground [m].
@@ -142,7 +153,7 @@ class ElevationMap:
         feet, along = np.asarray(feet_world, dtype=float), np.zeros(2) if slope is None else np.asarray(slope)
         x, y = self.cell_centers()
         distance = np.stack([np.hypot(x - foot[0], y - foot[1]) for foot in feet])
-        near = (distance.min(axis=0) <= self.config.seed_radius_m) & (self.source == CellSource.UNKNOWN)
+        near = (distance.min(axis=0) <= self.config.seed_radius_m) & (self.source != CellSource.SEEN)
         own = feet[distance.argmin(axis=0)][near]
         plane = own[:, 2] + along[0] * (x[near] - own[:, 0]) + along[1] * (y[near] - own[:, 1])
         self._begin(time_s)

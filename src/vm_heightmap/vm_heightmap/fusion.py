@@ -194,16 +194,22 @@ def _newest_above(cell, limit):
 
 @numba.njit(cache=True)
 def residuals(points, before, place, cells, out):
-    """Writes how far points lie above surfaces with some hits, last seen before `before`; returns how many."""
+    """Writes how far points lie above lone surfaces with some hits, last seen before `before`; returns how many.
+
+    A cell that holds a second surface or misses is an edge, whose points tell nothing about height.
+    """
     corner, per_m = place
     count = 0
     for i in range(len(points)):
         ix, iy = cell_at(points[i, 0], points[i, 1], corner, len(cells), per_m)
         if ix < 0:
             continue
+        cell = cells[ix, iy]
+        total = cell[HITS] + cell[COLUMNS + HITS] + cell[2 * COLUMNS + HITS]
         for at in (0, COLUMNS, 2 * COLUMNS):
-            offset = points[i, 2] - cells[ix, iy, at + HEIGHT]
-            if cells[ix, iy, at + HITS] >= 3.0 and cells[ix, iy, at + TIME] <= before and abs(offset) < 0.06:
+            offset = points[i, 2] - cell[at + HEIGHT]
+            lone = cell[at + HITS] >= 3.0 and cell[at + HITS] > 0.9 * total and cell[at + MISSES] < 0.2 * total
+            if lone and cell[at + TIME] <= before and abs(offset) < 0.06:
                 out[count] = offset
                 count += 1
                 break

@@ -55,6 +55,17 @@ def sample_grid(
     return GridSample(out[:, 0], out[:, 1], source, out[:, 2], points)
 
 
+def sample_at(elevation: ElevationMap, point_world: np.ndarray, now_s: float) -> tuple[float, float, int]:
+    """Height [m], variance [m²] and CellSource under one point (3,)."""
+    out, source = np.full((1, 3), np.nan), np.zeros(1, dtype=np.uint8)
+    config = elevation.config
+    noise = (config.drift_variance_per_s, config.max_drift_variance, config.min_variance)
+    layers = (elevation.surface, elevation.source, elevation.cells)
+    points = np.asarray(point_world, dtype=float)[None]
+    sample_points(points, elevation.place, layers, now_s - elevation.start_s, noise, out, source)
+    return float(out[0, 0]), float(out[0, 1]), int(source[0])
+
+
 @numba.njit(cache=True)
 def sample_points(points, place, layers, now, noise, out, source):
     """Writes height, variance and age (N, 3) and source (N,) at points (N, ≥2) into `out` and `source`."""

@@ -24,8 +24,9 @@ from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_heightmap import ros_conversions
 from vm_heightmap.elevation_map import MapConfig
-from vm_heightmap.mapper import HeightMapper, MapperConfig, compile_now
+from vm_heightmap.mapper import HeightMapper, MapperConfig
 from vm_heightmap.point_filters import FilterConfig
+from vm_heightmap.warm_up import compile_now
 from vm_msgs.msg import HeightGrid
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
@@ -109,7 +110,7 @@ class HeightmapNode(Node):
         if found is None:
             return
         sample, pose = found
-        msg = ros_conversions.grid_msg(sample, pose, self._mapper.config.grid, self._frame_id, self._mapper.poses.epoch)
+        msg = ros_conversions.grid_msg(sample, pose, self._mapper.config.grid, self._frame_id, self._mapper.epoch)
         self._grid.publish(msg)
         if self._points.get_subscription_count():
             self._points.publish(ros_conversions.points_msg(sample, msg))

@@ -1,51 +1,180 @@
-"""The two chains that the map needs: pelvis to torso, and pelvis to the soles. A test compares them with the model."""
+"""The robot's links as the map needs them: torso, soles, capsules around the body. A test compares with the model."""
 
 from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 
 from vm_core import frames, g1
 
-_AXES = {"yaw": (0.0, 0.0, 1.0), "roll": (1.0, 0.0, 0.0), "pitch": (0.0, 1.0, 0.0)}
+_X, _Y, _Z = range(3)
 _THIGH_TILT_RAD = 0.174896  # the hip roll link leans back by this, the knee link forward again
-_LEAN = np.array([math.cos(_THIGH_TILT_RAD / 2), 0.0, math.sin(_THIGH_TILT_RAD / 2), 0.0])
+_SHOULDER_ROLL_RAD = 0.279311  # the shoulder pitch link leans out by this, the shoulder roll link back by 0.279252
 
-# joint, its axis, its link's offset of the left leg [m] and lean (sign of _THIGH_TILT_RAD); Unitree's description
+
+def _about(axis: int, angle: float) -> tuple[float, float, float, float]:
+    parts = [math.cos(0.5 * angle), 0.0, 0.0, 0.0]
+    parts[1 + axis] = math.sin(0.5 * angle)
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+_PLAIN = (1.0, 0.0, 0.0, 0.0)
+# joint, parent joint, link's offset in the parent's link [m], lean, axis; left side of Unitree's description
 _LEG = (
-    ("hip_pitch", "pitch", (0.0, 0.064452, -0.1027), 0),
-    ("hip_roll", "roll", (0.0, 0.052, -0.030465), -1),
-    ("hip_yaw", "yaw", (0.025001, 0.0, -0.12412), 0),
-    ("knee", "pitch", (-0.078273, 0.0021489, -0.17734), 1),
-    ("ankle_pitch", "pitch", (0.0, -9.4445e-05, -0.30001), 0),
-    ("ankle_roll", "roll", (0.0, 0.0, -0.017558), 0),
+    ("hip_pitch", "", (0.0, 0.064452, -0.1027), _PLAIN, _Y),
+    ("hip_roll", "hip_pitch", (0.0, 0.052, -0.030465), _about(_Y, -_THIGH_TILT_RAD), _X),
+    ("hip_yaw", "hip_roll", (0.025001, 0.0, -0.12412), _PLAIN, _Z),
+    ("knee", "hip_yaw", (-0.078273, 0.0021489, -0.17734), _about(_Y, _THIGH_TILT_RAD), _Y),
+    ("ankle_pitch", "knee", (0.0, -9.4445e-05, -0.30001), _PLAIN, _Y),
+    ("ankle_roll", "ankle_pitch", (0.0, 0.0, -0.017558), _PLAIN, _X),
 )
+_WAIST = (
+    ("waist_yaw", "", (0.0, 0.0, 0.0), _PLAIN, _Z),
+    ("waist_roll", "waist_yaw", tuple(g1.WAIST_ROLL_IN_WAIST_YAW.tolist()), _PLAIN, _X),
+    ("waist_pitch", "waist_roll", (0.0, 0.0, 0.0), _PLAIN, _Y),
+)
+_ARM = (
+    ("shoulder_pitch", "waist_pitch", (0.0039563, 0.10022, 0.24778), _about(_X, _SHOULDER_ROLL_RAD), _Y),
+    ("shoulder_roll", "shoulder_pitch", (0.0, 0.038, -0.013831), _about(_X, -0.279252), _X),
+    ("shoulder_yaw", "shoulder_roll", (0.0, 0.00624, -0.1032), _PLAIN, _Z),
+    ("elbow", "shoulder_yaw", (0.015783, 0.0, -0.080518), _PLAIN, _Y),
+    ("wrist_roll", "elbow", (0.1, 0.00188791, -0.01), _PLAIN, _X),
+    ("wrist_pitch", "wrist_roll", (0.038, 0.0, 0.0), _PLAIN, _Y),
+    ("wrist_yaw", "wrist_pitch", (0.046, 0.0, 0.0), _PLAIN, _Z),
+)
+# link (by its joint; "" is the pelvis), ends of the axis [m], radius [m]: mjlab's collision shapes, and the parts that
+# those leave out
+_CAPSULES = (
+    ("", (0.0, 0.0, -0.08), (0.0, 0.0, 0.0), 0.09),
+    ("waist_pitch", (0.01, 0.0, 0.05), (0.01, 0.0, 0.25), 0.12),
+    ("waist_pitch", (0.0, 0.0, 0.30), (0.0, 0.0, 0.43), 0.07),
+    ("hip_roll", (0.02, 0.0, -0.08), (0.02, 0.0, 0.0), 0.06),
+    ("hip_yaw", (-0.06003, 0.0, -0.17004), (0.00003, 0.0, -0.02996), 0.055),
+    ("knee", (0.01, 0.0, -0.15), (0.01, 0.0, 0.0), 0.045),
+    ("knee", (0.01, 0.0, -0.28), (0.01, 0.0, -0.20), 0.03),
+    ("ankle_roll", (-0.05, 0.0, -0.01), (0.12, 0.0, -0.01), 0.04),
+    ("shoulder_roll", (0.0, 0.0, -0.08), (0.0, 0.0, 0.0), 0.05),
+    ("shoulder_yaw", (0.0, 0.0, -0.08), (0.0, 0.0, 0.05), 0.035),
+    ("elbow", (-0.01, 0.0, -0.01), (0.08, 0.0, -0.01), 0.035),
+    ("wrist_pitch", (-0.01, 0.0, 0.0), (0.06, 0.0, 0.0), 0.035),
+    ("wrist_yaw", (0.07, 0.0, 0.0), (0.15, 0.0, 0.0), 0.05),
+)
+
+
+def _mirrored(quat: tuple[float, ...]) -> tuple[float, ...]:
+    return quat[0], -quat[1], quat[2], -quat[3]
+
+
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Parent's motor (-1: pelvis), offsets, quaternions and axes of the links, by motor."""
+    parent, axis = np.full(g1.NUM_MOTORS, -1), np.zeros(g1.NUM_MOTORS, dtype=np.int64)
+    offset, lean = np.zeros((g1.NUM_MOTORS, 3)), np.zeros((g1.NUM_MOTORS, 4))
+    for side, mirror in (("left_", 1.0), ("right_", -1.0), ("", 1.0)):
+        for joint, above, (x, y, z), quat, own_axis in _WAIST if not side else (*_LEG, *_ARM):
+            motor = g1.motor_index(f"{side}{joint}_joint")
+            if above:
+                parent[motor] = g1.motor_index(f"{'' if above.startswith('waist') else side}{above}_joint")
+            offset[motor], axis[motor] = (x, mirror * y, z), own_axis
+            lean[motor] = quat if mirror > 0 else _mirrored(quat)
+    return parent, offset, lean, axis
+
+
+def _capsule_table() -> np.ndarray:
+    """(C, 8): motor of the link (-1: pelvis), ends of the axis, radius."""
+    rows = []
+    for joint, low, high, radius in _CAPSULES:
+        central = joint == "" or joint.startswith("waist")
+        for side, mirror in (("", 1.0),) if central else (("left_", 1.0), ("right_", -1.0)):
+            motor = g1.motor_index(f"{side}{joint}_joint") if joint else -1
+            turned = [(x, mirror * y, z) for x, y, z in (low, high)]
+            rows.append([motor, *turned[0], *turned[1], radius])
+    return np.array(rows)
+
+
+_PARENT, _OFFSET, _LEAN, _AXIS = _tables()
+# motor order has parents before children, as `_forward` needs
+_CAPSULE = _capsule_table()
+_TORSO = g1.motor_index("waist_pitch_joint")
+_FEET = np.array([g1.motor_index(f"{side}_ankle_roll_joint") for side in ("left", "right")])
+_SOLE = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
+
+
+def link_poses(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (29, 3) [m] and rotation matrices (29, 3, 3) in the pelvis of the links that the motors move."""
+    return _forward(np.asarray(joint_pos, dtype=np.float64), _PARENT, _OFFSET, _LEAN, _AXIS)
 
 
 def torso_in_pelvis(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) [m] and quaternion (4,) of the torso link in the pelvis, for motor angles (29,) [rad]."""
-    angles = [joint_pos[g1.motor_index(f"waist_{axis}_joint")] for axis in ("yaw", "roll", "pitch")]
-    yaw, roll, pitch = _turn("yaw", angles[0]), _turn("roll", angles[1]), _turn("pitch", angles[2])
-    pos = frames.quat_rotate(yaw, g1.WAIST_ROLL_IN_WAIST_YAW)
-    return pos, frames.quat_multiply(frames.quat_multiply(yaw, roll), pitch)
+    pos, turn = link_poses(joint_pos)
+    return pos[_TORSO], frames.quat_from_matrix(turn[_TORSO])
 
 
 def soles_in_pelvis(joint_pos: np.ndarray) -> np.ndarray:
     """Middles (2, 3) [m] of the left and the right sole in the pelvis, for motor angles (29,) [rad]."""
-    return np.stack([_sole(joint_pos, "left", 1.0), _sole(joint_pos, "right", -1.0)])
+    pos, turn = link_poses(joint_pos)
+    return pos[_FEET] + turn[_FEET] @ _SOLE
 
 
-def _sole(joint_pos: np.ndarray, side: str, mirror: float) -> np.ndarray:
-    pos, quat = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])
-    for joint, axis, (x, y, z), lean in _LEG:
-        pos = pos + frames.quat_rotate(quat, np.array([x, mirror * y, z]))
-        if lean:
-            quat = frames.quat_multiply(quat, _LEAN if lean > 0 else frames.quat_conjugate(_LEAN))
-        quat = frames.quat_multiply(quat, _turn(axis, joint_pos[g1.motor_index(f"{side}_{joint}_joint")]))
-    middle = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
-    return pos + frames.quat_rotate(quat, middle)
+def soles_in_torso(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middles (2, 3) [m] and upward normals (2, 3) of both soles in the torso link."""
+    pos, turn = link_poses(joint_pos)
+    soles = pos[_FEET] + turn[_FEET] @ _SOLE
+    return (soles - pos[_TORSO]) @ turn[_TORSO], turn[_FEET][:, :, 2] @ turn[_TORSO]
 
 
-def _turn(axis: str, angle: float) -> np.ndarray:
-    return frames.quat_from_rotvec(np.array(_AXES[axis]) * angle)
+def capsules_in_torso(joint_pos: np.ndarray) -> np.ndarray:
+    """(C, 7) around the body in the torso link: both ends of the axis (3) [m] and the radius."""
+    pos, turn = link_poses(joint_pos)
+    out = np.empty((len(_CAPSULE), 7))
+    _place_capsules(pos, turn, _CAPSULE, _TORSO, out)
+    return out
+
+
+@numba.njit(cache=True)
+def _forward(joint_pos, parent, offset, lean, axis):
+    pos, turn = np.zeros((len(parent), 3)), np.zeros((len(parent), 3, 3))
+    for i in range(len(parent)):
+        own = _quat_matrix(lean[i]) @ _axis_matrix(axis[i], joint_pos[i])
+        if parent[i] < 0:
+            pos[i], turn[i] = offset[i], own
+        else:
+            pos[i] = pos[parent[i]] + turn[parent[i]] @ offset[i]
+            turn[i] = turn[parent[i]] @ own
+    return pos, turn
+
+
+@numba.njit(cache=True)
+def _place_capsules(pos, turn, table, torso, out):
+    for i in range(len(table)):
+        link = int(table[i, 0])
+        for end in range(2):
+            point = table[i, 1 + 3 * end : 4 + 3 * end].copy()
+            if link >= 0:
+                point = pos[link] + turn[link] @ point
+            out[i, 3 * end : 3 * end + 3] = turn[torso].T @ (point - pos[torso])
+        out[i, 6] = table[i, 7]
+
+
+@numba.njit(cache=True)
+def _axis_matrix(axis, angle):
+    c, s = np.cos(angle), np.sin(angle)
+    if axis == 0:
+        return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+    if axis == 1:
+        return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+@numba.njit(cache=True)
+def _quat_matrix(q):
+    w, x, y, z = q
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )

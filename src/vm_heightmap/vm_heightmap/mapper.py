@@ -1,23 +1,32 @@
-"""From messages' contents to the grid: deskews scans by the torso's poses, keeps the map, says what is wrong."""
+"""From messages' contents to the grid: the node without ROS. Keeps poses and map, says what is wrong."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vm_core import frames, g1, livox_cdr, unitree_cdr
+from vm_core import frames, g1, unitree_cdr
 from vm_core.errors import VmError
-from vm_core.height_grid import HeightGridSpec
+from vm_core.height_grid import CellSource, HeightGridSpec
+from vm_heightmap.drift import DriftConfig, DriftEstimator
 from vm_heightmap.elevation_map import ElevationMap, MapConfig
-from vm_heightmap.grid_sampler import GridSample, sample_grid
-from vm_heightmap.kinematics import soles_in_pelvis, torso_in_pelvis
-from vm_heightmap.odometry import OdometryLimits, Pose, PoseBuffer, PoseVerdict
+from vm_heightmap.grid_sampler import GridSample, sample_at, sample_grid
+from vm_heightmap.kinematics import capsules_in_torso, soles_in_torso, torso_in_pelvis
+from vm_heightmap.mount_check import MountCheck, MountLimits
+from vm_heightmap.odometry import LidarInertialOdometry, OdometryConfig, ScanVerdict
 from vm_heightmap.point_filters import FilterConfig, FilterCounts, filter_and_place
+from vm_heightmap.pose_buffer import OdometryLimits, Pose, PoseBuffer, PoseVerdict
+from vm_heightmap.scan_input import Scan, scan_from_custom_msg
+from vm_heightmap.stance import StanceWatch
 
 KNOTS = 16
-MAX_SCAN_S = 0.25
-"""Offsets beyond this are damaged, not late."""
+BODY_SNAPSHOTS = 4
+JOINT_PERIOD_S = 0.01
+FOOT_MAX_STD_M = 0.012
+MOST_AHEAD_S = 1.0
+SEED_AGAIN_M = 0.15
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,9 @@ class MapperConfig:
     """Everything that the mapper can be told.
 
     Attributes:
-        grid, map, filters, odometry: configurations of the parts.
+        grid, map, filters, odometry, drift, mount: configurations of the parts.
+        own_odometry: estimate poses from the LiDAR, its inertial unit and the legs; else they are given.
+        lidar_inertial: configuration of that; its mount is overridden by the next two.
         lidar_pos_torso, lidar_quat_torso_wxyz: mount of the LiDAR in the torso link.
         few_points: a scan with fewer usable points is reported.
         odometry_stale_s, lidar_stale_s: older input is an error.
@@ -35,6 +46,10 @@ class MapperConfig:
     map: MapConfig = field(default_factory=MapConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     odometry: OdometryLimits = field(default_factory=OdometryLimits)
+    drift: DriftConfig = field(default_factory=DriftConfig)
+    mount: MountLimits = field(default_factory=MountLimits)
+    own_odometry: bool = False
+    lidar_inertial: OdometryConfig = field(default_factory=OdometryConfig)
     lidar_pos_torso: tuple[float, ...] = tuple(g1.LIDAR_POS_IN_TORSO.tolist())
     lidar_quat_torso_wxyz: tuple[float, ...] = tuple(g1.LIDAR_QUAT_IN_TORSO_WXYZ.tolist())
     few_points: int = 500
@@ -43,19 +58,31 @@ class MapperConfig:
 
 
 class HeightMapper:
-    """The node without ROS. Times of data are the sender's; `now_s` is this process's monotonic clock."""
+    """The node without ROS. Times of data are the sender's; `now_s` is this process's monotonic clock.
+
+    Attributes:
+        elevation: the map.  poses: the torso's over time.  drift: what was taken out.  mount: the check at the start.
+        own: the odometry, if poses are not given.
+        problems: by part.  counts: of the newest scan.
+    """
 
     def __init__(self, config: MapperConfig | None = None) -> None:
         self.config = config or MapperConfig()
         self.elevation = ElevationMap(self.config.map)
         self.poses = PoseBuffer(self.config.odometry)
+        self.drift, self.mount = DriftEstimator(self.config.drift), MountCheck(self.config.mount)
+        self.own = LidarInertialOdometry(self.config.lidar_inertial) if self.config.own_odometry else None
         self.problems: dict[str, str] = {}
         self.counts: FilterCounts | None = None
-        self.scans, self.bad_scans, self.dropped_scans = 0, 0, 0
+        self.scans, self.bad_scans, self.dropped_scans, self.epoch = 0, 0, 0, 0
+        self._joints: deque[tuple[float, np.ndarray]] = deque(maxlen=64)
         self._joint_pos: np.ndarray | None = None
-        self._pending: livox_cdr.LivoxScan | None = None
-        self._seeded = False
+        self._pending: Scan | None = None
+        self._stance = StanceWatch()
+        self._seeded_at: np.ndarray | None = None
         self._odometry_at_s = self._lidar_at_s = -np.inf
+
+    # -- inputs --------------------------------------------------------------------------------------------------------
 
     def on_low_state(self, data: bytes) -> None:
         """Takes the joints' angles from a raw LowState."""
@@ -69,55 +96,85 @@ class HeightMapper:
             return
         self.problems.pop("joints", None)
         self._joint_pos = joint_pos
+        time_s = self._data_time_s()
+        if time_s is not None and (not self._joints or abs(time_s - self._joints[-1][0]) >= JOINT_PERIOD_S):
+            self._joints.append((time_s, joint_pos))
+            if self.own is not None:
+                self.own.on_soles(soles_in_torso(joint_pos)[0])
+
+    def on_imu(self, time_s: float, gyro: np.ndarray, accel: np.ndarray, now_s: float) -> None:
+        """Takes a sample of the LiDAR's inertial unit, for the own odometry: rates [rad/s], force in g or m/s²."""
+        if self.own is None:
+            return
+        taken = self.own.on_imu(time_s, gyro, accel)
+        self._note("imu", "" if taken else "inertial sample late or not finite, dropped")
+        self._follow_own_epoch()
+        newest = self.own.newest_pose
+        if taken and newest is not None:
+            self._odometry_at_s = now_s
+            self._on_pose(newest.time_s, newest.pos, newest.quat_wxyz)
+        self._fuse_pending()
 
     def on_odometry(
         self, time_s: float, pelvis_pos: np.ndarray, pelvis_quat_wxyz: np.ndarray, now_s: float
     ) -> PoseVerdict:
         """Takes a pose of the pelvis in the map's frame; a jump clears the map and seeds it again from the feet."""
-        joints = np.zeros(g1.NUM_MOTORS) if self._joint_pos is None else self._joint_pos
-        offset, turn = torso_in_pelvis(joints)
+        offset, turn = torso_in_pelvis(np.zeros(g1.NUM_MOTORS) if self._joint_pos is None else self._joint_pos)
         torso_pos = pelvis_pos + frames.quat_rotate(pelvis_quat_wxyz, offset)
-        verdict = self.poses.add(time_s, torso_pos, frames.quat_multiply(pelvis_quat_wxyz, turn))
+        torso_quat = frames.quat_multiply(pelvis_quat_wxyz, turn)
+        verdict = self.poses.add(time_s, torso_pos, torso_quat)
         self._note("odometry", "" if verdict is PoseVerdict.ACCEPTED else f"pose {verdict.value}")
         if verdict in (PoseVerdict.NOT_FINITE, PoseVerdict.LATE):
             return verdict
         self._odometry_at_s = now_s
         if verdict is not PoseVerdict.ACCEPTED:
-            self.elevation.clear()
-            self._pending, self._seeded = None, False
-        self.elevation.move_to(torso_pos[:2])
-        if not self._seeded and self._joint_pos is not None:
-            soles = pelvis_pos + frames.quat_rotate(pelvis_quat_wxyz, soles_in_pelvis(joints))
-            self.elevation.seed(soles, time_s)
-            self._seeded = True
+            self._start_afresh()
+        self._on_pose(time_s, torso_pos, torso_quat)
         self._fuse_pending()
         return verdict
 
     def on_scan(self, data: bytes, now_s: float) -> None:
         """Takes a raw CustomMsg; bytes that are none are reported, never raised."""
         try:
-            scan = livox_cdr.decode_custom_msg(data)
+            scan = scan_from_custom_msg(data)
         except VmError as error:
-            self.bad_scans += 1
-            self._note("lidar", str(error))
+            self.refuse_scan(str(error))
             return
+        self.on_points(scan, now_s)
+
+    def refuse_scan(self, problem: str) -> None:
+        """Counts a message that is no scan."""
+        self.bad_scans += 1
+        self._note("lidar", problem)
+
+    def on_points(self, scan: Scan, now_s: float) -> None:
+        """Takes a scan that was decoded."""
         self._lidar_at_s = now_s
         if self._pending is not None:
             self.dropped_scans += 1
         self._pending = scan
         self._fuse_pending()
 
+    # -- outputs -------------------------------------------------------------------------------------------------------
+
+    @property
+    def newest_pose(self) -> Pose | None:
+        """The freshest pose of the torso."""
+        return self.poses.newest if self.own is None else self.own.newest_pose
+
     def grid(self, now_s: float) -> tuple[GridSample, Pose] | None:
         """The grid at the freshest pose, or None before the first one; ages count up to now_s."""
-        pose = self.poses.newest
+        pose = self.newest_pose
         if pose is None:
             return None
         now_in_data_s = pose.time_s + max(0.0, now_s - self._odometry_at_s)
         return sample_grid(self.elevation, self.config.grid, pose.pos, pose.quat_wxyz, now_in_data_s), pose
 
     def errors(self, now_s: float) -> dict[str, str]:
-        """What is wrong now, by part: `odometry`, `lidar`, `joints`; empty if nothing is."""
+        """What is wrong now, by part: `odometry`, `lidar`, `joints`, `imu`, `mount`; empty if nothing is."""
         found = dict(self.problems)
+        if self.mount.problem:
+            found["mount"] = self.mount.problem
         if self._joint_pos is None:
             found.setdefault("joints", "no LowState yet: waist taken as straight, no seed from the feet")
         for part, at_s, limit_s in (
@@ -129,17 +186,64 @@ class HeightMapper:
                 found[part] = f"{age}; {found[part]}" if part in found else age
         return found
 
+    # -- poses ---------------------------------------------------------------------------------------------------------
+
+    def _data_time_s(self) -> float | None:
+        newest = self.newest_pose
+        if newest is not None:
+            return newest.time_s
+        return None if self.own is None else self.own.newest_time_s
+
+    def _start_afresh(self) -> None:
+        self.epoch += 1
+        self.elevation.clear()
+        self._stance.clear()
+        self.drift = DriftEstimator(self.config.drift)
+        self._pending, self._seeded_at = None, None
+
+    def _follow_own_epoch(self) -> None:
+        if self.own is not None and self.own.epoch != self.epoch:
+            self._start_afresh()
+            self.epoch = self.own.epoch
+            self.poses = PoseBuffer(self.config.odometry)
+            self._note("odometry", "started afresh")
+
+    def _on_pose(self, time_s: float, torso_pos: np.ndarray, torso_quat: np.ndarray) -> None:
+        self.elevation.move_to(torso_pos[:2])
+        if self._joint_pos is None:
+            return
+        soles, normals = (frames.quat_rotate(torso_quat[None], part) for part in soles_in_torso(self._joint_pos))
+        soles = soles + torso_pos
+        standing = self._stance.update(time_s, soles)
+        # the seed is taken anew while the robot still settles where it stood at the start
+        settled = bool(standing) and self._stance.both_stand
+        if self._seeded_at is None or (settled and np.linalg.norm(torso_pos[:2] - self._seeded_at) < SEED_AGAIN_M):
+            self.elevation.seed(soles, time_s, _slope(normals))
+            self._seeded_at = torso_pos[:2] if self._seeded_at is None else self._seeded_at
+        for foot in standing:
+            self._compare_foot(soles[foot], time_s)
+
+    def _compare_foot(self, sole: np.ndarray, time_s: float) -> None:
+        height, variance, source = sample_at(self.elevation, sole, time_s)
+        if source == CellSource.SEEN and variance < FOOT_MAX_STD_M**2:
+            self._shift(self.drift.foot(float(sole[2] - height)))
+
+    def _shift(self, up_m: float) -> None:
+        if up_m != 0.0:
+            self.elevation.shift(up_m)
+
+    # -- scans ---------------------------------------------------------------------------------------------------------
+
     def _fuse_pending(self) -> None:
         """Fuses the scan that waits as soon as the poses reach its end."""
         scan = self._pending
         if scan is None:
             return
-        offset_s = scan.points["offset_time"].astype(np.float64) * 1e-9
-        usable = offset_s <= MAX_SCAN_S
-        start_s = scan.stamp_ns * 1e-9
-        end_s = start_s + (float(offset_s[usable].max()) if usable.any() else 0.0)
+        if self.own is not None and not self._match_own(self.own, scan):
+            return
+        start_s, end_s = scan.start_s, scan.end_s
         newest, oldest = self.poses.newest, self.poses.oldest
-        if newest is None or oldest is None or (newest.time_s < end_s < newest.time_s + 1.0):
+        if newest is None or oldest is None or (newest.time_s < end_s < newest.time_s + MOST_AHEAD_S):
             return
         self._pending = None
         if not self.poses.covers(start_s, end_s):
@@ -147,22 +251,67 @@ class HeightMapper:
             span = f"{oldest.time_s:.3f}–{newest.time_s:.3f} s"
             self._note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
             return
-        self._fuse(scan, offset_s, start_s, end_s)
+        self._fuse(scan, start_s, end_s)
 
-    def _fuse(self, scan: livox_cdr.LivoxScan, offset_s: np.ndarray, start_s: float, end_s: float) -> None:
+    def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> bool:
+        """Lets the own odometry take the scan; whether its poses are good enough to fuse it."""
+        usable = np.isfinite(scan.offset_s) & (scan.offset_s >= 0.0) & (scan.offset_s <= scan.end_s - scan.start_s)
+        verdict, poses = own.on_scan(scan.xyz[usable], scan.offset_s[usable], scan.start_s)
+        self._follow_own_epoch()
+        if verdict is ScanVerdict.WAITS:
+            return False
+        good = verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST)
+        self._note("odometry", "" if good or verdict is ScanVerdict.NOT_STARTED else f"scan {verdict.value}")
+        if not good:
+            self._pending = None
+            self.dropped_scans += 1
+            return False
+        self.elevation.tilt(own.releveled, own.pivot)
+        for pose in poses:
+            self.poses.add(pose.time_s, pose.pos, pose.quat_wxyz)
+        return True
+
+    def _fuse(self, scan: Scan, start_s: float, end_s: float) -> None:
         times = np.linspace(start_s, max(end_s, start_s + 1e-3), KNOTS)
-        knots = self._sensor_knots(times)
+        pos, quat = self.poses.at(times)
+        sensor = self._sensor_knots(pos, quat)
         step = float(times[1] - times[0])
-        points, origins, self.counts = filter_and_place(scan.xyz, offset_s, knots, step, self.config.filters)
-        self.elevation.add_points(points, origins, end_s)
+        body, ground_z = self._body(times, pos, quat)
+        points, origins, self.counts = filter_and_place(
+            scan.xyz, scan.offset_s, sensor, step, self.config.filters, body, ground_z
+        )
         self.scans += 1
         self._note("lidar", self._scan_problem(self.counts))
+        if not self.mount.passed and self._joint_pos is not None:
+            torso = frames.quat_rotate(frames.quat_conjugate(quat[-1])[None], points - pos[-1])
+            self.mount.add(torso, *soles_in_torso(self._joint_pos))
+            if self.mount.problem:
+                return
+        points[:, 2] -= self.drift.ground_offset_m
+        self._shift(self.drift.overlap(self.elevation.residuals(points[::2], end_s, self.config.drift.rest_s)))
+        self.elevation.add_points(points, origins, end_s)
 
-    def _sensor_knots(self, times_s: np.ndarray) -> np.ndarray:
-        pos, quat = self.poses.at(times_s)
+    def _sensor_knots(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
         sensor_pos = pos + frames.quat_rotate(quat, np.array([self.config.lidar_pos_torso]))
         sensor_quat = frames.quat_multiply(quat, np.array([self.config.lidar_quat_torso_wxyz]))
         return np.concatenate([sensor_pos, frames.matrix_from_quat(sensor_quat).reshape(-1, 9), pos], axis=-1)
+
+    def _body(self, times: np.ndarray, pos: np.ndarray, quat: np.ndarray) -> tuple[np.ndarray | None, float]:
+        """Capsules in the world over the scan (S, C, 7), and the height of the lower sole."""
+        if not self._joints:
+            return None, -np.inf
+        stamps = np.array([stamp for stamp, _ in self._joints])
+        picks = np.linspace(0, len(times) - 1, BODY_SNAPSHOTS).round().astype(int)
+        found, lowest = [], np.inf
+        for k in picks:
+            joints = self._joints[int(np.abs(stamps - times[k]).argmin())][1]
+            turn = frames.matrix_from_quat(quat[k])
+            capsules = capsules_in_torso(joints)
+            capsules[:, :3] = capsules[:, :3] @ turn.T + pos[k]
+            capsules[:, 3:6] = capsules[:, 3:6] @ turn.T + pos[k]
+            lowest = min(lowest, float((soles_in_torso(joints)[0] @ turn[2] + pos[k, 2]).min()))
+            found.append(capsules)
+        return np.stack(found), lowest
 
     def _scan_problem(self, counts: FilterCounts) -> str:
         if counts.total == 0:
@@ -182,14 +331,10 @@ class HeightMapper:
             self.problems.pop(part, None)
 
 
-def compile_now(config: MapperConfig) -> None:
-    """Compiles everything once, so that no message ever waits for the compiler."""
-    mapper = HeightMapper(config)
-    mapper.on_low_state(unitree_cdr.new_low_state().tobytes())
-    points = np.zeros(64, dtype=livox_cdr.POINT)
-    points["x"], points["z"] = 1.5, np.linspace(0.5, 1.5, 64)
-    upright = np.array([1.0, 0.0, 0.0, 0.0])
-    for i in range(4):
-        mapper.on_odometry(0.01 * i, np.array([0.0, 0.0, g1.STAND_PELVIS_HEIGHT_M]), upright, 0.0)
-    mapper.on_scan(livox_cdr.encode_custom_msg(livox_cdr.LivoxScan(0, "livox_frame", 0, points)), 0.0)
-    mapper.grid(0.0)
+def _slope(normals_world: np.ndarray) -> np.ndarray | None:
+    """Rise along x and y (2,) of the ground under flat soles, None if they disagree or are not flat."""
+    steep = normals_world[:, 2].min() < 0.95
+    if steep or np.linalg.norm(normals_world[0] - normals_world[1]) > 0.06:
+        return None
+    normal = normals_world.mean(axis=0)
+    return -normal[:2] / normal[2]

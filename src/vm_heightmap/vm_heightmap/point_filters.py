@@ -15,15 +15,19 @@ class FilterConfig:
     Attributes:
         min_range_m: nearer points are no-returns (0, 0, 0) or the sensor's housing.
         max_range_m: farther points do not matter to the map.
-        body_radius_m: radius of the upright cylinder around the torso that holds arms and thighs.
-        body_bottom_m: the cylinder's lower end relative to the torso origin; below it, everything may be ground.
+        body_margin_m: points so near to the capsules around the robot's links are the robot.
+        body_radius_m: radius of the upright cylinder around the torso that stands in for them while joints are unknown.
+        body_bottom_m: the cylinder's lower end relative to the torso origin.
+        ground_margin_m: points no higher than this above the lower sole are never taken for the robot.
         ceiling_m: points higher than this above the torso origin are no ground to step on.
     """
 
     min_range_m: float = 0.3
     max_range_m: float = 8.0
+    body_margin_m: float = 0.05
     body_radius_m: float = 0.45
     body_bottom_m: float = -0.35
+    ground_margin_m: float = 0.03
     ceiling_m: float = 0.3
 
 
@@ -40,7 +44,13 @@ class FilterCounts:
 
 
 def filter_and_place(
-    xyz: np.ndarray, offset_s: np.ndarray, knots: np.ndarray, knot_step_s: float, config: FilterConfig
+    xyz: np.ndarray,
+    offset_s: np.ndarray,
+    knots: np.ndarray,
+    knot_step_s: float,
+    config: FilterConfig,
+    body: np.ndarray | None = None,
+    ground_z: float = -np.inf,
 ) -> tuple[np.ndarray, np.ndarray, FilterCounts]:
     """Drops bad points and moves the others into the world, each by the sensor's pose at its own time.
 
@@ -51,6 +61,8 @@ def filter_and_place(
             equal steps in time.
         knot_step_s: time between knots [s].
         config: limits.
+        body: (S, C, 7) capsules around the links in the world at S equal steps over the scan, or None: the cylinder.
+        ground_z: height of the lower sole in the world [m].
 
     Returns:
         points_world (M, 3) [m], origins_world (M, 3): where the sensor was then, and the counts.
@@ -58,14 +70,18 @@ def filter_and_place(
     size = len(xyz)
     points, origins = np.empty((size, 3)), np.empty((size, 3))
     counts = np.zeros(5, dtype=np.int64)
-    limits = (config.min_range_m, config.max_range_m, config.body_radius_m, config.body_bottom_m, config.ceiling_m)
-    _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, points, origins, counts)
+    radius = config.body_radius_m if body is None else 0.0
+    limits = (config.min_range_m, config.max_range_m, radius, config.body_bottom_m, config.ceiling_m)
+    capsules = np.zeros((0, 0, 7)) if body is None else body
+    shell = (capsules, config.body_margin_m, ground_z + config.ground_margin_m)
+    _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, origins, counts)
     kept = int(counts[4])
     return points[:kept], origins[:kept], FilterCounts(size, *(int(c) for c in counts))
 
 
 @numba.njit(cache=True)
-def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, points, origins, counts):
+def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, origins, counts):
+    capsules, margin, ground = shell
     min_range, max_range, body_radius, body_bottom, ceiling = limits
     last = len(knots) - 1
     kept = 0
@@ -94,10 +110,33 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, points, origins
         dx = points[kept, 0] - (low[12] + share * (high[12] - low[12]))
         dy = points[kept, 1] - (low[13] + share * (high[13] - low[13]))
         dz = points[kept, 2] - (low[14] + share * (high[14] - low[14]))
-        if dz > body_bottom and dx * dx + dy * dy < body_radius * body_radius:
+        flat = dx * dx + dy * dy
+        snapshots = len(capsules)
+        if (
+            dz > body_bottom
+            and flat < body_radius * body_radius
+            or snapshots
+            and flat < 1.0
+            and points[kept, 2] > ground
+            and _is_body(points[kept], capsules[min(int(at / last * snapshots), snapshots - 1)], margin)
+        ):
             counts[2] += 1
         elif dz > ceiling:
             counts[3] += 1
         else:
             kept += 1
     counts[4] = kept
+
+
+@numba.njit(cache=True)
+def _is_body(point, capsules, margin):
+    for i in range(len(capsules)):
+        c = capsules[i]
+        ax, ay, az = c[3] - c[0], c[4] - c[1], c[5] - c[2]
+        px, py, pz = point[0] - c[0], point[1] - c[1], point[2] - c[2]
+        share = min(max((px * ax + py * ay + pz * az) / (ax * ax + ay * ay + az * az), 0.0), 1.0)
+        dx, dy, dz = px - share * ax, py - share * ay, pz - share * az
+        reach = c[6] + margin
+        if dx * dx + dy * dy + dz * dz < reach * reach:
+            return True
+    return False

@@ -12,7 +12,7 @@ from vm_core import frames
 from vm_core.height_grid import CellSource, HeightGridSpec
 from vm_heightmap.grid_sampler import GridSample
 from vm_heightmap.mapper import HeightMapper
-from vm_heightmap.odometry import Pose
+from vm_heightmap.pose_buffer import Pose
 from vm_msgs.msg import HeightGrid
 
 POINT_FIELDS = ("x", "y", "z", "variance", "age")
@@ -65,7 +65,7 @@ def diagnostics_msg(mapper: HeightMapper, sample: GridSample | None, stamp: Time
         if status.name.endswith("joints") and status.message != "OK":
             status.level = DiagnosticStatus.WARN
     figures = {"scans": mapper.scans, "bad_scans": mapper.bad_scans, "dropped_scans": mapper.dropped_scans}
-    figures |= {"epoch": mapper.poses.epoch} | (vars(mapper.counts) if mapper.counts else {})
+    figures |= {"epoch": mapper.epoch} | (vars(mapper.counts) if mapper.counts else {})
     if sample is not None:
         figures |= {source.name.lower(): int(np.sum(sample.source == source)) for source in CellSource}
     grid = _status("grid", "" if sample is not None else "no pose yet, nothing published")
