@@ -32,6 +32,7 @@ class Gait:
         lean_rad: of pelvis and torso, forward; moves the pelvis back over bent ankles.
         heel_off_rad: how far the trailing foot has rolled onto its toes when it lifts off.
         toe_down_rad: most pitch of a swinging foot; a flat one over a step needs more ankle flexion than the G1 has.
+        drop_toe_down_rad: the same of a foot that comes to stand lower.
         clearance_m: of a swinging foot over the highest surface on its way.
     """
 
@@ -42,11 +43,12 @@ class Gait:
     stride_m: float = 0.25
     com_height_m: float = 0.656
     height_delay_s: float = 0.12
-    drop_lead_s: float = 0.12
-    drop_roll_s: float = 0.2
+    drop_lead_s: float = 0.2
+    drop_roll_s: float = 0.3
     lean_rad: float = 0.0
     heel_off_rad: float = 0.48
     toe_down_rad: float = 0.58
+    drop_toe_down_rad: float = 0.4
     clearance_m: float = 0.06
 
     def __post_init__(self) -> None:

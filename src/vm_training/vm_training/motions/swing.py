@@ -60,7 +60,10 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
             planted &= ~swing
             heel_off = 0.0 if i == 0 and before.start_s <= 0.0 else gait.heel_off_rad
             early_s = gait.drop_roll_s if _steps_down_from(before, stances) else 0.0
-            pitch += _swing_pitch(times_s - before.end_s, part, heel_off, early_s, gait)
+            falls = after.position_world[2] < before.position_world[2] - EDGE_M
+            toe_down = gait.drop_toe_down_rad if falls else gait.toe_down_rad
+            rolling_s = gait.double_support_s + early_s
+            pitch += _swing_pitch(times_s - before.end_s, part, heel_off, toe_down, rolling_s)
             if early_s:
                 on_toes += _bears_on_toes(times_s - before.end_s, part, early_s, gait)
         offset = _rolled_over_toes(pitch, yaw)
@@ -84,11 +87,11 @@ def _bears_on_toes(since_lift_off_s: np.ndarray, part: np.ndarray, early_s: floa
 
 
 def _swing_pitch(
-    since_lift_off_s: np.ndarray, part: np.ndarray, heel_off: float, early_s: float, gait: Gait
+    since_lift_off_s: np.ndarray, part: np.ndarray, heel_off: float, toe_down: float, rolling_s: float
 ) -> np.ndarray:
-    """Rolls onto the toes over the double support or earlier, points the toe down in the air, lands flat."""
-    rolling = quintic(1.0 + since_lift_off_s / (gait.double_support_s + early_s))
-    return heel_off * rolling * (1.0 - quintic(part / 0.7)) + gait.toe_down_rad * np.sin(np.pi * part) ** 2
+    """Rolls onto the toes before lifting off, points the toe down in the air, lands flat."""
+    rolling = quintic(1.0 + since_lift_off_s / rolling_s)
+    return heel_off * rolling * (1.0 - quintic(part / 0.7)) + toe_down * np.sin(np.pi * part) ** 2
 
 
 def _rolled_over_toes(pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""Random places to walk: flat ground, arcs, stairs up and down, kerbs; each with a way over it and a gait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_training.motions.footsteps import Gait
+from vm_training.motions.route import Route, level_stretches
+
+HALF_WIDTH_M = 1.0
+LANDING_M = 3.0
+STEEP_M = 0.10  # rises beyond this take more toe and some lean
+
+
+@dataclass(frozen=True)
+class Course:
+    """A scene, the way over it, how it is walked, and what it is, in words."""
+
+    kind: str
+    scene: SceneAsset
+    route: Route
+    gait: Gait
+    text: str
+
+
+def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
+    """A course of a kind in KINDS, with everything else drawn from `rng`.
+
+    Args:
+        kind: name in KINDS.
+        rng: source of sizes.
+        gait: whose stride, heights and angles are adapted to the course.
+    """
+    scene, route, text = KINDS[kind](rng)
+    return Course(kind, scene, route, suited_gait(scene, route, gait, rng), text)
+
+
+def suited_gait(scene: SceneAsset, route: Route, gait: Gait, rng: np.random.Generator) -> Gait:
+    """Lower for drops, more toe and lean for steep rises, any stride that the legs reach on the flat."""
+    levels = [float(scene.height_at(route.xy_at(0.5 * sum(s))[None])[0]) for s in level_stretches(scene, route)]
+    change = np.diff(levels)
+    rise, drop = float(max(change, default=0.0)), float(-min(change, default=0.0))
+    gait = replace(gait, stride_m=float(rng.uniform(0.15, 0.27)))
+    if drop > 0.02:
+        gait = replace(gait, com_height_m=0.63)
+    if rise > STEEP_M:
+        gait = replace(gait, toe_down_rad=gait.toe_down_rad + 4.5 * (rise - STEEP_M), lean_rad=6.0 * (rise - STEEP_M))
+    return gait
+
+
+def _flat(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+    length = rng.uniform(0.8, 2.0)
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length), f"{length:.1f} m ahead"
+
+
+def _arc(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+    length, curvature = rng.uniform(0.8, 1.8), rng.uniform(0.2, 0.9) * rng.choice([-1.0, 1.0])
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), f"{curvature:+.1f} rad/m"
+
+
+def _stairs_up(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.13), rng.uniform(0.28, 0.36)
+    tops = [rise * (i + 1) for i in range(count)]
+    return _treads([0.0, *tops], run, rng, f"{count} steps up, {rise:.3f} × {run:.2f} m")
+
+
+def _stairs_down(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+    count, rise, run = int(rng.integers(2, 4)), rng.uniform(0.05, 0.10), rng.uniform(0.28, 0.36)
+    tops = [rise * (count - i) for i in range(count + 1)]
+    return _treads(tops, run, rng, f"{count} steps down, {rise:.3f} × {run:.2f} m")
+
+
+def _kerb(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+    rise, width = rng.uniform(0.05, 0.10), rng.uniform(0.4, 1.0)
+    return _treads([0.0, rise, 0.0], width, rng, f"{rise:.3f} m high, {width:.2f} m wide")
+
+
+def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str) -> tuple[SceneAsset, Route, str]:
+    """Levels along x: the first reaches back, the last ahead, those between are `run` deep."""
+    approach, beyond = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)
+    borders = [-LANDING_M, *(run * i for i in range(len(levels) - 1)), run * (len(levels) - 2) + LANDING_M]
+    boxes = []
+    for level, start, end in zip(levels, borders, borders[1:], strict=False):
+        if level > 0.0:
+            center = (0.5 * (start + end), 0.0, 0.5 * level)
+            boxes.append(SceneBox(center, (0.5 * (end - start), HALF_WIDTH_M, 0.5 * level), label="step"))
+    route = Route((-approach, 0.0), 0.0, approach + run * (len(levels) - 2) + beyond)
+    return SceneAsset(boxes=tuple(boxes), source=text), route, text
+
+
+KINDS: dict[str, Callable[[np.random.Generator], tuple[SceneAsset, Route, str]]] = {
+    "flat": _flat,
+    "arc": _arc,
+    "stairs_up": _stairs_up,
+    "stairs_down": _stairs_down,
+    "kerb": _kerb,
+}
+"""Kinds of courses by name."""
