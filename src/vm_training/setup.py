@@ -15,5 +15,7 @@ setup(
     ],
     python_requires=">=3.10",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["vm-train = vm_training.train:main"]},
+    entry_points={
+        "console_scripts": ["vm-train = vm_training.train:main", "vm-make-motions = vm_training.make_motions:main"]
+    },
 )

@@ -21,6 +21,7 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking, StartNoise
 from vm_training.mdp.observations import SensorNoise, observe
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.clip import reference_clip
+from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import plan_reference
 from vm_training.motions.route import climb_route
@@ -39,7 +40,6 @@ from vm_training.tasks.distillation import (
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, TeacherRound, train_lqr
 
-MAX_FOOT_ERROR_M, MAX_ROOT_RESIDUAL, MAX_ZMP_ERROR_M = 0.005, 1.0, 0.01
 LEAST_TEACHER_SUCCESS = 0.5
 
 
@@ -106,15 +106,13 @@ def _reference(scene: SceneAsset, config: ClimbConfig, folder: WorkFolder) -> Mo
     path = folder / "clip.npz"
     if not path.is_file():
         reference = plan_reference(scene, climb_route(scene, config.approach_m), config.gait)
-        motion = reference.motion
-        foot, residual = float(motion.foot_error.max()), float(np.sqrt(np.mean(motion.root_residual**2)))
-        zmp = float(reference.zmp_error_m.max())
-        print(f"reference: {len(motion.qpos)} frames, feet {1e3 * foot:.1f} mm, zero moment point {1e3 * zmp:.1f} mm")
-        if foot > MAX_FOOT_ERROR_M or residual > MAX_ROOT_RESIDUAL or zmp > MAX_ZMP_ERROR_M or motion.joints_at_limit:
-            raise VmError(
-                f"no feasible climb of these steps with this gait: feet off by {1e3 * foot:.0f} mm, zero moment point "
-                f"by {1e3 * zmp:.0f} mm, joints at their limit: {', '.join(motion.joints_at_limit) or 'none'}"
-            )
+        found = Feasibility.of(reference)
+        print(
+            f"reference: {len(reference.motion.qpos)} frames, feet {1e3 * found.foot_error_m:.1f} mm, "
+            f"zero moment point {1e3 * found.zmp_error_m:.1f} mm"
+        )
+        if found.problems:
+            raise VmError(f"no feasible climb of these steps with this gait: {found.problems}")
         reference_clip(reference, "planned climb").save(path)
     return MotionClip.load(path)
 

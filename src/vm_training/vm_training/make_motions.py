@@ -1,0 +1,104 @@
+"""`vm-make-motions --out DIR`: procedural references over random courses, as many as one likes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from vm_core import command_line
+from vm_core.atomic_files import atomic_folder
+from vm_core.errors import VmError
+from vm_training.motions.clip import reference_clip
+from vm_training.motions.courses import KINDS, random_course
+from vm_training.motions.feasibility import Feasibility
+from vm_training.motions.footsteps import Gait
+from vm_training.motions.reference import plan_reference
+
+CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", "scene", "motion.json"
+
+
+@dataclass(frozen=True)
+class MakeMotions:
+    """Plans motions that physics can follow, each with its scene; a second start makes what is missing.
+
+    Attributes:
+        out: folder to write; one folder a motion inside.
+        count: motions of each kind.
+        kinds: kinds of courses.
+        seed: of everything random; motion `kind_0003` is the same whatever else is made.
+        gait: that courses adapt.
+    """
+
+    out: Path
+    count: int = 8
+    kinds: tuple[str, ...] = tuple(KINDS)
+    seed: int = 0
+    gait: Gait = field(default_factory=Gait)
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or self.count < 1 or self.seed < 0:
+            raise VmError(
+                f"kinds {', '.join(self.kinds)}, {self.count} of each, seed {self.seed}; "
+                f"expected kinds among {', '.join(KINDS)}, at least 1, a seed from 0"
+            )
+
+
+def make_motions(options: MakeMotions) -> dict[str, str]:
+    """Makes what is missing; returns what was refused, by name, with the reason."""
+    names = [(kind, index) for kind in options.kinds for index in range(options.count)]
+    refused: dict[str, str] = {}
+    for kind, index in tqdm(names, desc="motions", unit="motion", dynamic_ncols=True):
+        name = f"{kind}_{index:04d}"
+        folder = options.out / name
+        if not (folder / MOTION_FILE).is_file():
+            make_motion(kind, [options.seed, list(KINDS).index(kind), index], options.gait, folder)
+        problems = json.loads((folder / MOTION_FILE).read_text())["problems"]
+        if problems:
+            refused[name] = problems
+    return refused
+
+
+def make_motion(kind: str, seed: list[int], gait: Gait, folder: Path) -> None:
+    """Plans one motion and writes its folder: always the record, clip and scene only if the plan is feasible."""
+    course = random_course(kind, np.random.default_rng(seed), gait)
+    reference = plan_reference(course.scene, course.route, course.gait)
+    feasibility = Feasibility.of(reference)
+    record = {
+        "kind": kind,
+        "text": course.text,
+        "seed": seed,
+        "problems": feasibility.problems,
+        "feasibility": asdict(feasibility),
+        "route": asdict(course.route),
+        "gait": asdict(course.gait),
+    }
+    with atomic_folder(folder) as temporary:
+        if not feasibility.problems:
+            reference_clip(reference, f"planned: {kind}, {course.text}").save(temporary / CLIP_FILE)
+            course.scene.save(temporary / SCENE_FOLDER)
+        (temporary / MOTION_FILE).write_text(json.dumps(record, indent=1))
+
+
+def _main() -> int:
+    options = tyro.cli(MakeMotions, prog="vm-make-motions")
+    refused = make_motions(options)
+    for name, problems in refused.items():
+        print(f"{name}: refused, {problems}")
+    made = len(options.kinds) * options.count - len(refused)
+    print(f"{made} motions in {options.out}, {len(refused)} refused")
+    return 0 if made else 1
+
+
+def main() -> None:
+    """Console entry point."""
+    command_line.run(_main)
+
+
+if __name__ == "__main__":
+    main()
