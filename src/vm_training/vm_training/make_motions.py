@@ -18,8 +18,7 @@ from vm_training.motions.courses import KINDS, random_course
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import plan_reference
-
-CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", "scene", "motion.json"
+from vm_training.tasks.motion_folder import CLIP_FILE, MOTION_FILE, SCENE_FOLDER
 
 
 @dataclass(frozen=True)

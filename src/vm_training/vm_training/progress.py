@@ -10,8 +10,8 @@ from tqdm import tqdm
 class Progress:
     """A bar over a stage's rounds; use it in a `with` block."""
 
-    def __init__(self, stage: str, rounds: int, done: int = 0) -> None:
-        self._bar = tqdm(total=rounds, initial=done, desc=f"{stage:<10}", unit="round", dynamic_ncols=True)
+    def __init__(self, stage: str, rounds: int, done: int = 0, unit: str = "round") -> None:
+        self._bar = tqdm(total=rounds, initial=done, desc=f"{stage:<10}", unit=unit, dynamic_ncols=True)
 
     def round_done(self, **figures: str) -> None:
         """One round further, with figures to show."""

@@ -1,10 +1,11 @@
-"""`vm-train TASK --scene DIR --out FILE`: trains a policy; `vm-train --list` says what can be trained."""
+"""`vm-train TASK …`: trains what TASK says; `vm-train --list` says what can be trained."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import tyro
 
@@ -12,46 +13,84 @@ from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_training.tasks.climb import ClimbConfig, train_climb
+from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.work_folder import WorkFolder
 
-TASKS = {"demo_steps": "climb the steps of a scene and stand on top (planned reference, sampled LQR, DAgger)"}
+
+class Task(Protocol):
+    """Options of a task, as its command line takes them."""
+
+    def run(self) -> int: ...
 
 
 @dataclass(frozen=True)
-class Train:
-    """Trains a policy for a scene and writes one file that the policy node runs.
+class DemoSteps:
+    """A policy that climbs a scene's steps and stands on top: planned reference, sampled LQR teacher, DAgger.
 
     Attributes:
-        task: what to train; `--list` shows all.
         scene: scene folder as vm-reconstruct writes it.
         out: policy file to write.
         work: folder for what a resumed run needs; by default beside `out`.
         config: everything that decides the result.
     """
 
-    task: tyro.conf.Positional[str]
     scene: Path
     out: Path
     work: Path | None = None
     config: ClimbConfig = field(default_factory=ClimbConfig)
 
+    def run(self) -> int:
+        _check_policy_name(self.out)
+        scene = SceneAsset.load(self.scene)
+        work = self.work or self.out.with_suffix(".training")
+        checks = train_climb(scene, self.config, WorkFolder(work), self.out, "demo_steps")
+        print(f"policy: {self.out}\nreaches the top and stands for 3 s (collision shapes of the whole body, 2 ms):")
+        for check in checks:
+            print(f"  {check.condition:<20} {check.success:4.0%} of {check.starts}, {check.upright_s:.1f} s")
+        return 0
+
+
+@dataclass(frozen=True)
+class LqrTeachers:
+    """A sampled LQR teacher for each motion of a folder that vm-make-motions wrote; a second start does the rest.
+
+    Attributes:
+        motions: folder of motions.
+        out: folder of teachers to write.
+        config: everything that decides the result.
+    """
+
+    motions: Path
+    out: Path
+    config: LqrTeachersConfig = field(default_factory=LqrTeachersConfig)
+
+    def run(self) -> int:
+        found = train_lqr_teachers(self.motions, self.config, WorkFolder(self.out))
+        for name, success in found.items():
+            print(f"  {name:<24} {success:4.0%} reach the end")
+        return 0
+
+
+TASKS: dict[str, type[Task]] = {"demo_steps": DemoSteps, "lqr_teachers": LqrTeachers}
+"""What can be trained, by name."""
+
+
+def _check_policy_name(out: Path) -> None:
+    if out.suffix != ".onnx":
+        raise VmError(f"--out {out}: expected a file name that ends with .onnx")
+
 
 def _main() -> int:
-    if "--list" in sys.argv[1:]:
-        print("\n".join(f"{name:<12} {text}" for name, text in TASKS.items()))
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: vm-train TASK [OPTIONS]; every task has its own --help\n")
+    if not arguments or arguments[0] in ("--list", "-h", "--help"):
+        print("\n".join(f"{name:<14} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()))
         return 0
-    options = tyro.cli(Train, prog="vm-train")
-    if options.task not in TASKS:
-        raise VmError(f"unknown task {options.task!r}; there are {', '.join(TASKS)}")
-    if options.out.suffix != ".onnx":
-        raise VmError(f"--out {options.out}: expected a file name that ends with .onnx")
-    scene = SceneAsset.load(options.scene)
-    work = options.work or options.out.with_suffix(".training")
-    checks = train_climb(scene, options.config, WorkFolder(work), options.out, options.task)
-    print(f"policy: {options.out}\nreaches the top and stands for 3 s (collision shapes of the whole body, 2 ms):")
-    for check in checks:
-        print(f"  {check.condition:<20} {check.success:4.0%} of {check.starts}, {check.upright_s:.1f} s")
-    return 0
+    name, *rest = arguments
+    if name not in TASKS:
+        raise VmError(f"unknown task {name!r}; there are {', '.join(TASKS)}")
+    return tyro.cli(TASKS[name], args=rest, prog=f"vm-train {name}").run()
 
 
 def main() -> None:

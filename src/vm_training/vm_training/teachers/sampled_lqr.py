@@ -61,9 +61,20 @@ class TeacherRound:
 
 
 def train_lqr(
-    env: ClipTracking, config: LqrConfig, report: Callable[[TeacherRound], None] = lambda _: None
+    env: ClipTracking,
+    config: LqrConfig,
+    report: Callable[[TeacherRound], None] = lambda _: None,
+    *,
+    good_enough: float = 2.0,
 ) -> tuple[LqrTeacher, list[TeacherRound]]:
-    """The best teacher of all rounds, its gains smoothed, and the rounds' record."""
+    """The best teacher of all rounds, its gains smoothed, and the rounds' record.
+
+    Args:
+        env: robots on the clip.
+        config: how many rounds of what.
+        report: called after each round.
+        good_enough: success that ends the search; above 1: never.
+    """
     frames = env.clip.num_frames
     group = frame_groups(frames, _moving(env))
     samples, rounds = Samples(), []
@@ -78,6 +89,8 @@ def train_lqr(
         report(rounds[-1])
         if success + 0.01 * upright > best_score:
             best, best_score = teacher, success + 0.01 * upright
+        if success >= good_enough:
+            break
     return best, rounds
 
 
