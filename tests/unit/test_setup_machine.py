@@ -16,11 +16,10 @@ from vm_core.ros_environment import full_ros_prefixes
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "requirements"))
 import environments  # noqa: E402
+import install  # noqa: E402
 import machine  # noqa: E402
 import programs  # noqa: E402
 import steps  # noqa: E402
-
-import install  # noqa: E402
 
 
 def prefix_with(folder: Path, *packages: str) -> Path:
