@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from heightmap_recording import Recording
@@ -83,6 +84,65 @@ def with_true_pose(recording: Recording, config: MapperConfig | None = None) -> 
             if time_s >= SETTLED_S and found is not None:
                 compare(cells, found[0], float(found[1].pos[2]), recording.true_torso[k], recording.walk.scene)
     return cells, mapper
+
+
+@dataclass
+class Track:
+    """The own odometry beside the truth, at each scan.
+
+    Attributes:
+        estimated, true: rows of time [s], torso position [m] and wxyz.
+        milliseconds: what each scan took, fusion left out.
+    """
+
+    estimated: list[np.ndarray] = field(default_factory=list)
+    true: list[np.ndarray] = field(default_factory=list)
+    milliseconds: list[float] = field(default_factory=list)
+
+    def z_drift_m(self, span_s: float = 2.0) -> np.ndarray:
+        """Change of the height's error over any span [m], from when the robot walks."""
+        rows = [(e[0], e[3] - t[2]) for e, t in zip(self.estimated, self.true, strict=True) if e[0] >= STAND_S]
+        error = np.array([z for _, z in rows])
+        steps = round(span_s * 10)
+        return np.abs(error[steps:] - error[:-steps])
+
+
+def with_own_odometry(recording: Recording, config: MapperConfig | None = None) -> tuple[Cells, HeightMapper, Track]:
+    """All of it: inertial samples, joints and scans in; nothing of the truth until the grids are compared."""
+    mapper, cells, track = HeightMapper(replace(config or MapperConfig(), own_odometry=True)), Cells(), Track()
+    assert mapper.own is not None
+    _time_calls(mapper, track)
+    for m, time_s in enumerate(recording.imu_time_s):
+        k = 2 * m
+        mapper.on_low_state(low_state_bytes(recording.joint_pos[k], recording.joint_vel[k]))
+        mapper.on_imu(time_s, recording.imu[m, :3], recording.imu[m, 3:], time_s)
+        if not k or k % (RATE_HZ // 10):
+            continue
+        mapper.on_scan(recording.scans[k // (RATE_HZ // 10) - 1], time_s)
+        found = mapper.grid(time_s)
+        if found is None:
+            continue
+        pose = found[1]
+        track.estimated.append(np.concatenate([[pose.time_s], pose.pos, pose.quat_wxyz]))
+        track.true.append(recording.true_torso[k])
+        if time_s >= SETTLED_S:
+            compare(cells, found[0], float(pose.pos[2]), recording.true_torso[k], recording.walk.scene)
+    return cells, mapper, track
+
+
+def _time_calls(mapper: HeightMapper, track: Track) -> None:
+    own = mapper.own
+    assert own is not None
+    inner = own.on_scan
+
+    def timed(*arguments):
+        start = time.perf_counter()
+        result = inner(*arguments)
+        if result[0].name == "MATCHED":
+            track.milliseconds.append(1e3 * (time.perf_counter() - start))
+        return result
+
+    own.on_scan = timed  # type: ignore[method-assign]
 
 
 def summary(cells: Cells) -> dict[str, float]:

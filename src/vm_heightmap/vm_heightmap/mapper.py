@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ JOINT_PERIOD_S = 0.01
 FOOT_MAX_STD_M = 0.012
 MOST_AHEAD_S = 1.0
 SEED_AGAIN_M = 0.15
+CLOCK_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class HeightMapper:
         self.elevation = ElevationMap(self.config.map)
         self.poses = PoseBuffer(self.config.odometry)
         self.drift, self.mount = DriftEstimator(self.config.drift), MountCheck(self.config.mount)
-        self.own = LidarInertialOdometry(self.config.lidar_inertial) if self.config.own_odometry else None
+        mount = {name: getattr(self.config, name) for name in ("lidar_pos_torso", "lidar_quat_torso_wxyz")}
+        inertial = replace(self.config.lidar_inertial, **mount)
+        self.own = LidarInertialOdometry(inertial) if self.config.own_odometry else None
         self.problems: dict[str, str] = {}
         self.counts: FilterCounts | None = None
         self.scans, self.bad_scans, self.dropped_scans, self.epoch = 0, 0, 0, 0
@@ -186,6 +189,18 @@ class HeightMapper:
                 found[part] = f"{age}; {found[part]}" if part in found else age
         return found
 
+    def pelvis_motion(self) -> tuple[Pose, np.ndarray] | None:
+        """The own odometry's pose of the pelvis and its velocity (3,) in that frame [m/s], once it has started."""
+        pose = None if self.own is None else self.own.newest_pose
+        if self.own is None or pose is None:
+            return None
+        joints = np.zeros(g1.NUM_MOTORS) if self._joint_pos is None else self._joint_pos
+        offset, turn = torso_in_pelvis(joints)
+        quat = frames.quat_multiply(pose.quat_wxyz, frames.quat_conjugate(turn))
+        arm = frames.quat_rotate(quat, offset)
+        velocity = self.own.newest_velocity - np.cross(self.own.newest_rate, arm)
+        return Pose(pose.time_s, pose.pos - arm, quat), frames.quat_rotate_inverse(quat, velocity)
+
     # -- poses ---------------------------------------------------------------------------------------------------------
 
     def _data_time_s(self) -> float | None:
@@ -241,7 +256,7 @@ class HeightMapper:
             return
         if self.own is not None and not self._match_own(self.own, scan):
             return
-        start_s, end_s = scan.start_s, scan.end_s
+        start_s, end_s = scan.start_s + CLOCK_ROUNDING_S, scan.end_s - CLOCK_ROUNDING_S
         newest, oldest = self.poses.newest, self.poses.oldest
         if newest is None or oldest is None or (newest.time_s < end_s < newest.time_s + MOST_AHEAD_S):
             return
@@ -251,11 +266,11 @@ class HeightMapper:
             span = f"{oldest.time_s:.3f}–{newest.time_s:.3f} s"
             self._note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
             return
-        self._fuse(scan, start_s, end_s)
+        self._fuse(scan, scan.start_s, scan.end_s)
 
     def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> bool:
         """Lets the own odometry take the scan; whether its poses are good enough to fuse it."""
-        usable = np.isfinite(scan.offset_s) & (scan.offset_s >= 0.0) & (scan.offset_s <= scan.end_s - scan.start_s)
+        usable = scan.usable
         verdict, poses = own.on_scan(scan.xyz[usable], scan.offset_s[usable], scan.start_s)
         self._follow_own_epoch()
         if verdict is ScanVerdict.WAITS:
@@ -282,14 +297,22 @@ class HeightMapper:
         )
         self.scans += 1
         self._note("lidar", self._scan_problem(self.counts))
-        if not self.mount.passed and self._joint_pos is not None:
-            torso = frames.quat_rotate(frames.quat_conjugate(quat[-1])[None], points - pos[-1])
-            self.mount.add(torso, *soles_in_torso(self._joint_pos))
-            if self.mount.problem:
-                return
+        if self._mount_is_refused(points, pos[-1], quat[-1]):
+            return
         points[:, 2] -= self.drift.ground_offset_m
         self._shift(self.drift.overlap(self.elevation.residuals(points[::2], end_s, self.config.drift.rest_s)))
         self.elevation.add_points(points, origins, end_s)
+
+    def _mount_is_refused(self, points: np.ndarray, torso_pos: np.ndarray, torso_quat: np.ndarray) -> bool:
+        """Checks the mount while both feet stand; a map that was begun with a wrong one is cleared."""
+        if not self.mount.passed and self._joint_pos is not None and self._stance.both_stand:
+            back = frames.quat_conjugate(torso_quat)[None]
+            was = self.mount.problem
+            self.mount.add(frames.quat_rotate(back, points - torso_pos), *soles_in_torso(self._joint_pos))
+            if self.mount.problem and not was:
+                self.elevation.clear()
+                self._seeded_at = None
+        return bool(self.mount.problem)
 
     def _sensor_knots(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
         sensor_pos = pos + frames.quat_rotate(quat, np.array([self.config.lidar_pos_torso]))

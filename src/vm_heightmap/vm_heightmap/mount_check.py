@@ -10,6 +10,7 @@ from vm_core.errors import VmError
 
 SCANS = 3
 _NEAR_M, _FAR_M = 0.8, 2.5
+_PARALLEL = float(np.cos(np.deg2rad(2.0)))  # soles that differ by more do not both lie flat
 _BAND_M, _AGREE_M = 0.10, 0.025
 
 
@@ -45,7 +46,7 @@ class MountCheck:
 
     def add(self, points_torso: np.ndarray, soles_torso: np.ndarray, normals_torso: np.ndarray) -> None:
         """Compares a scan (N, 3) [m] with the soles' middles (2, 3) and normals (2, 3)."""
-        if self.passed:
+        if self.passed or normals_torso[0] @ normals_torso[1] < _PARALLEL:
             return
         floor = _floor_normal(points_torso, soles_torso, normals_torso, self.limits)
         if floor is None:

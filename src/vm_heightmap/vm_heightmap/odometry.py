@@ -136,13 +136,19 @@ class LidarInertialOdometry:
         return self._torso_pose(self._samples[-1][0] if self._samples else self._time_s, self._ahead)
 
     @property
+    def newest_rate(self) -> np.ndarray:
+        """(3,) turning rate of the torso in the world [rad/s]."""
+        if self._ahead is None or not self._samples:
+            return np.zeros(3)
+        return self.level @ self._ahead.turn @ (self._samples[-1][1] - self._ahead.gyro_bias)
+
+    @property
     def newest_velocity(self) -> np.ndarray:
         """(3,) of the torso's origin in the world [m/s]."""
         state = self._ahead
-        if state is None or not self._samples:
+        if state is None:
             return np.zeros(3)
-        rate = state.turn @ (self._samples[-1][1] - state.gyro_bias)
-        return state.velocity - np.cross(rate, state.turn @ self._imu_pos)
+        return self.level @ state.velocity - np.cross(self.newest_rate, self.level @ state.turn @ self._imu_pos)
 
     def on_imu(self, time_s: float, gyro: np.ndarray, accel: np.ndarray) -> bool:
         """Takes a sample in the LiDAR's frame, accelerations in g or m/s²; False if it was dropped."""

@@ -2,26 +2,123 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from nav_msgs.msg import Odometry
-from sensor_msgs.msg import PointCloud2, PointField
+from geometry_msgs.msg import Point, TransformStamped
+from geometry_msgs.msg import Pose as RosPose
+from nav_msgs.msg import OccupancyGrid, Odometry
+from sensor_msgs.msg import Imu, PointCloud2, PointField
+from std_msgs.msg import ColorRGBA
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
 
 from vm_core import frames
+from vm_core.errors import VmError
 from vm_core.height_grid import CellSource, HeightGridSpec
+from vm_heightmap.elevation_map import ElevationMap
 from vm_heightmap.grid_sampler import GridSample
 from vm_heightmap.mapper import HeightMapper
 from vm_heightmap.pose_buffer import Pose
+from vm_heightmap.scan_input import Scan, scan_from_cloud
 from vm_msgs.msg import HeightGrid
 
+_COLORS = {
+    CellSource.UNKNOWN: (0.9, 0.1, 0.1),
+    CellSource.SEEN: (0.1, 0.8, 0.2),
+    CellSource.FILLED: (0.9, 0.8, 0.1),
+    CellSource.SEEDED: (0.2, 0.4, 0.9),
+}
 POINT_FIELDS = ("x", "y", "z", "variance", "age")
 
 
 def pose_from_msg(msg: Odometry) -> tuple[float, np.ndarray, np.ndarray]:
     """Time [s], position (3,) [m] and quaternion (4,) wxyz."""
-    p, q, stamp = msg.pose.pose.position, msg.pose.pose.orientation, msg.header.stamp
-    return stamp.sec + 1e-9 * stamp.nanosec, np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z])
+    p, q = msg.pose.pose.position, msg.pose.pose.orientation
+    return seconds(msg.header.stamp), np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z])
+
+
+def seconds(stamp: Time) -> float:
+    """A stamp in seconds."""
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def imu_from_msg(msg: Imu) -> tuple[float, np.ndarray, np.ndarray]:
+    """Time [s], rates (3,) [rad/s] and specific force (3,), in g or m/s² as the sender likes."""
+    w, a = msg.angular_velocity, msg.linear_acceleration
+    return seconds(msg.header.stamp), np.array([w.x, w.y, w.z]), np.array([a.x, a.y, a.z])
+
+
+def scan_from_msg(msg: PointCloud2) -> Scan:
+    """A scan from a point cloud of any layout with x, y and z.
+
+    Raises:
+        VmError: it has none, is big-endian, or holds less than it announces.
+    """
+    if msg.is_bigendian:
+        raise VmError("point cloud is big-endian; expected little-endian")
+    fields = {field.name: (field.offset, field.datatype) for field in msg.fields}
+    count = msg.width * msg.height
+    return scan_from_cloud(fields, msg.point_step, count, memoryview(msg.data), seconds(msg.header.stamp))
+
+
+def odometry_msg(pose: Pose, velocity: np.ndarray, covariance: np.ndarray, frame_id: str, child: str) -> Odometry:
+    """A pose with its velocity in the child frame; covariance (6, 6) comes turn first, as the filter keeps it."""
+    msg = Odometry()
+    msg.header.stamp, msg.header.frame_id, msg.child_frame_id = time_msg(pose.time_s), frame_id, child
+    _set_pose(msg.pose.pose, pose)
+    order = [3, 4, 5, 0, 1, 2]
+    msg.pose.covariance = covariance[np.ix_(order, order)].ravel()
+    speed = msg.twist.twist.linear
+    speed.x, speed.y, speed.z = (float(v) for v in velocity)
+    return msg
+
+
+def transforms_msg(pose: Pose, map_frame: str, odom_frame: str, child: str) -> TFMessage:
+    """map → odom (identity: there is no loop closure) → child."""
+    fixed, moving = TransformStamped(), TransformStamped()
+    for transform, parent, name in ((fixed, map_frame, odom_frame), (moving, odom_frame, child)):
+        transform.header.stamp, transform.header.frame_id = time_msg(pose.time_s), parent
+        transform.child_frame_id = name
+    move, turn = moving.transform.translation, moving.transform.rotation
+    move.x, move.y, move.z = (float(v) for v in pose.pos)
+    turn.x, turn.y, turn.z, turn.w = (float(v) for v in frames.quat_to_xyzw(pose.quat_wxyz))
+    return TFMessage(transforms=[fixed, moving])
+
+
+def _set_pose(msg: RosPose, pose: Pose) -> None:
+    place, turn = msg.position, msg.orientation
+    place.x, place.y, place.z = (float(v) for v in pose.pos)
+    turn.x, turn.y, turn.z, turn.w = (float(v) for v in frames.quat_to_xyzw(pose.quat_wxyz))
+
+
+def markers_msg(sample: GridSample, header_of: HeightGrid) -> MarkerArray:
+    """The cells as small cubes: green seen, yellow filled, blue seeded, red at the robot's level where unknown."""
+    cubes = Marker(header=header_of.header, ns="height_grid", type=Marker.CUBE_LIST, action=Marker.ADD)
+    size = 0.8 * float(header_of.resolution)
+    cubes.pose.orientation.w, cubes.scale.x, cubes.scale.y, cubes.scale.z = 1.0, size, size, 0.01
+    lowest = float(np.nanmin(sample.height)) if np.isfinite(sample.height).any() else 0.0
+    for (x, y, _), z, source in zip(sample.points_world, sample.height, sample.source, strict=True):
+        cubes.points.append(Point(x=float(x), y=float(y), z=float(z) if np.isfinite(z) else lowest))
+        r, g, b = _COLORS[CellSource(int(source))]
+        cubes.colors.append(ColorRGBA(r=r, g=g, b=b, a=0.9))
+    return MarkerArray(markers=[cubes])
+
+
+def occupancy_msg(elevation: ElevationMap, torso_z: float, header_of: HeightGrid) -> OccupancyGrid:
+    """The whole map's heights, 0 to 100 from 1.2 m below the torso to 0.3 m above it; -1 unknown."""
+    n, resolution = elevation.config.cells, elevation.config.resolution_m
+    rolled = np.roll(elevation.height, -elevation.corner[2:], axis=(0, 1))
+    known = np.roll(elevation.source, -elevation.corner[2:], axis=(0, 1)) != CellSource.UNKNOWN
+    scaled = np.clip((np.nan_to_num(rolled) - torso_z + 1.2) / 1.5 * 100.0, 0.0, 100.0)
+    msg = OccupancyGrid(header=header_of.header)
+    msg.info.resolution, msg.info.width, msg.info.height = resolution, n, n
+    msg.info.origin.position.x, msg.info.origin.position.y = (float(v * resolution) for v in elevation.corner[:2])
+    msg.info.origin.orientation.w = 1.0
+    msg.data = array("b", np.where(known, scaled, -1.0).astype(np.int8).T.tobytes())
+    return msg
 
 
 def time_msg(time_s: float) -> Time:
@@ -60,11 +157,23 @@ def points_msg(sample: GridSample, header_of: HeightGrid) -> PointCloud2:
 def diagnostics_msg(mapper: HeightMapper, sample: GridSample | None, stamp: Time, now_s: float) -> DiagnosticArray:
     """One status a part, ERROR with its cause, and one with the grid's figures."""
     errors = mapper.errors(now_s)
-    statuses = [_status(part, errors.get(part, "")) for part in ("odometry", "lidar", "joints")]
+    parts = ["odometry", "lidar", "joints", "mount", *(["imu"] if mapper.own is not None else [])]
+    statuses = [_status(part, errors.get(part, "")) for part in parts]
     for status in statuses:
         if status.name.endswith("joints") and status.message != "OK":
             status.level = DiagnosticStatus.WARN
-    figures = {"scans": mapper.scans, "bad_scans": mapper.bad_scans, "dropped_scans": mapper.dropped_scans}
+    figures: dict[str, object] = {
+        "scans": mapper.scans,
+        "bad_scans": mapper.bad_scans,
+        "dropped_scans": mapper.dropped_scans,
+    }
+    figures |= {"map_shifted_m": round(mapper.drift.taken_out_m, 4)}
+    figures |= {"points_above_feet_m": round(mapper.drift.ground_offset_m, 4), "mount_passed": mapper.mount.passed}
+    if mapper.own is not None and mapper.own.registration is not None:
+        found = mapper.own.registration
+        figures |= {"matched": found.matched, "inliers": found.inliers, "iterations": found.iterations}
+        figures["acceleration_unit"] = "g" if mapper.own.accel_in_g else "m/s2"
+        figures["position_std_m"] = [round(float(v), 4) for v in np.sqrt(np.diag(mapper.own.covariance)[3:])]
     figures |= {"epoch": mapper.epoch} | (vars(mapper.counts) if mapper.counts else {})
     if sample is not None:
         figures |= {source.name.lower(): int(np.sum(sample.source == source)) for source in CellSource}

@@ -31,10 +31,15 @@ class Scan:
     offset_s: np.ndarray
 
     @property
+    def usable(self) -> np.ndarray:
+        """(N,) bool: points whose offset can be true."""
+        return (self.offset_s >= 0.0) & (self.offset_s <= MAX_SCAN_S)
+
+    @property
     def end_s(self) -> float:
-        """Time of the last point whose offset can be true."""
-        usable = self.offset_s[(self.offset_s >= 0.0) & (self.offset_s <= MAX_SCAN_S)]
-        return self.start_s + (float(usable.max()) if len(usable) else 0.0)
+        """Time of the last usable point."""
+        offsets = self.offset_s[self.usable]
+        return self.start_s + (float(offsets.max()) if len(offsets) else 0.0)
 
 
 def scan_from_custom_msg(data: bytes) -> Scan:
