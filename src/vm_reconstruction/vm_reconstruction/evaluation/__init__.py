@@ -1,0 +1,1 @@
+"""Figures of reconstructions against exact truth, by the published protocol."""

@@ -1,0 +1,182 @@
+"""Levenberg-Marquardt for unknowns in frame order plus a few that all frames share: an arrow-shaped normal matrix.
+
+Frames are tied to at most two frames ahead, so the frames' part is banded (LAPACK dpbtrf, linear in the clip's length);
+the shared unknowns are the border, eliminated by their Schur complement. Its inverse is their covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from scipy.linalg import lapack
+
+REACH = 2  # frames ahead that a residual may touch
+
+
+@dataclass(frozen=True)
+class Rows:
+    """m residual rows for each of n frames, divided by their standard deviations.
+
+    Attributes:
+        residual: (n, m).
+        jacobians: one (n, m, c) for each touched frame: frames, frames + 1, ...
+        columns: for each of them the unknowns of that frame: (c,) where all n are alike, else (n, c).
+        frames: (n,) first touched frame; groups with the same frame must touch different unknowns.
+        border: (n, m, g) derivative by the shared unknowns; None: none.
+        group: rows that share one robust weight (m is a multiple).
+        cauchy: standard deviations beyond which a group counts as an outlier; None: plain squares.
+    """
+
+    residual: np.ndarray
+    jacobians: tuple[np.ndarray, ...]
+    columns: tuple[np.ndarray, ...]
+    frames: np.ndarray
+    border: np.ndarray | None = None
+    group: int = 1
+    cauchy: float | None = None
+
+    def _squared(self) -> np.ndarray:
+        return np.sum(self.residual.reshape(len(self.residual), -1, self.group) ** 2, axis=-1)
+
+    def cost(self) -> float:
+        """Half the (robust) sum of squares; Cauchy's is c^2/2 log(1 + s/c^2) of a group's squared norm s."""
+        if self.cauchy is None:
+            return 0.5 * float(np.sum(self.residual**2))
+        return 0.5 * self.cauchy**2 * float(np.log1p(self._squared() / self.cauchy**2).sum())
+
+    def weights(self) -> np.ndarray | None:
+        """(n, m) weights of iteratively reweighted least squares; None: all one."""
+        if self.cauchy is None:
+            return None
+        return np.repeat(1.0 / (1.0 + self._squared() / self.cauchy**2), self.group, axis=1)
+
+
+class State(Protocol):
+    """What is solved for."""
+
+    def moved(self, by_frame: np.ndarray, shared: np.ndarray) -> Any:
+        """The state after a step: by_frame (T, k), shared (g,)."""
+        ...
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True)
+class Solution(Generic[S]):
+    """The state found, its cost, and how the solver got there."""
+
+    state: S
+    cost: float
+    iterations: int
+    converged: bool
+    normal: NormalEquations
+
+
+class NormalEquations:
+    """J^T W J and J^T W r of T frames with k unknowns each and g shared ones."""
+
+    def __init__(self, frames: int, k: int, g: int) -> None:
+        """Starts with zeros."""
+        self.blocks = [np.zeros((max(frames - d, 0), k, k)) for d in range(REACH + 1)]  # [d][t]: rows t + d, columns t
+        self.border, self.corner = np.zeros((frames, k, g)), np.zeros((g, g))
+        self.gradient, self.shared_gradient = np.zeros((frames, k)), np.zeros(g)
+
+    def add(self, rows: Rows) -> None:
+        """Adds one kind of residuals."""
+        if rows.residual.size == 0:
+            return
+        weights = rows.weights()
+        scaled = rows.jacobians if weights is None else tuple(j * weights[..., None] for j in rows.jacobians)
+        transposed = [j.transpose(0, 2, 1) for j in scaled]
+        residual = rows.residual[..., None]
+        for a, (left, columns) in enumerate(zip(transposed, rows.columns, strict=True)):
+            at, own = (rows.frames + a)[:, None], np.atleast_2d(columns)
+            self.gradient[at, own] += (left @ residual)[..., 0]
+            for b in range(a + 1):
+                other = np.atleast_2d(rows.columns[b])
+                block = left @ rows.jacobians[b]
+                self.blocks[a - b][(at - a + b)[..., None], own[:, :, None], other[:, None, :]] += block
+            if rows.border is not None:
+                self.border[at, own] += left @ rows.border
+        if rows.border is not None:
+            weighted = rows.border if weights is None else rows.border * weights[..., None]
+            flat = weighted.reshape(-1, weighted.shape[-1])
+            self.corner += flat.T @ rows.border.reshape(-1, rows.border.shape[-1])
+            self.shared_gradient += flat.T @ rows.residual.ravel()
+
+    def band(self, damping: float) -> np.ndarray:
+        """Lower band (3k, T k) in LAPACK's layout, the diagonal enlarged by `damping` times itself."""
+        frames, k = self.gradient.shape
+        out = np.zeros((frames, k, (REACH + 1) * k))
+        for column in range(k):  # a column of the matrix is contiguous in the transposed band
+            for d, blocks in enumerate(self.blocks):
+                first = column if d == 0 else 0
+                out[: len(blocks), column, d * k - column + first : (d + 1) * k - column] = blocks[:, first:, column]
+        out[..., 0] += damping * np.maximum(out[..., 0], 1e-9) + 1e-9
+        return out.reshape(frames * k, -1).T
+
+    def step(self, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Step by frame (T, k) and of the shared unknowns (g,); None when the matrix is not positive definite."""
+        frames, k = self.gradient.shape
+        factor, info = lapack.dpbtrf(self.band(damping), lower=1, overwrite_ab=1)
+        if info != 0:
+            return None
+        right = np.concatenate([self.gradient.reshape(-1, 1), self.border.reshape(frames * k, -1)], axis=1)
+        solved, _ = lapack.dpbtrs(factor, np.asfortranarray(right), lower=1, overwrite_b=1)
+        border = self.border.reshape(frames * k, -1)
+        corner = self.corner + damping * np.diag(np.maximum(np.diag(self.corner), 1e-9))
+        schur = corner - border.T @ solved[:, 1:]
+        try:
+            shared = np.linalg.solve(schur, self.shared_gradient - border.T @ solved[:, 0])
+        except np.linalg.LinAlgError:
+            return None
+        return -(solved[:, 0] - solved[:, 1:] @ shared).reshape(frames, k), -shared
+
+
+def minimize(
+    model: Callable[[S], Sequence[Rows]],
+    start: S,
+    sizes: tuple[int, int, int],
+    max_iterations: int = 12,
+    tol: float = 1e-4,
+    damping: float = 1e-4,
+) -> Solution[S]:
+    """Finds a minimum near `start`.
+
+    Args:
+        model: residual rows of a state.
+        start: first guess.
+        sizes: frames, unknowns a frame, shared unknowns.
+        max_iterations: accepted and refused steps together.
+        tol: relative decrease of the cost that counts as none.
+        damping: first one.
+    """
+    state, rows = start, model(start)
+    cost = sum(r.cost() for r in rows)
+    normal, converged, iteration = _normal(rows, sizes), False, 0
+    while iteration < max_iterations and not converged:
+        iteration += 1
+        step = normal.step(damping)
+        trial = state.moved(*step) if step is not None else None
+        trial_rows = model(trial) if trial is not None else rows
+        trial_cost = sum(r.cost() for r in trial_rows) if trial is not None else np.inf
+        if trial is None or not trial_cost < cost:
+            damping *= 10.0
+            converged = damping > 1e6
+        else:
+            decrease = (cost - trial_cost) / max(cost, 1e-300)
+            state, rows, cost, damping = trial, trial_rows, trial_cost, max(damping * 0.2, 1e-9)
+            converged = decrease < tol
+            normal = _normal(rows, sizes)
+    return Solution(state, cost, iteration, converged, normal)
+
+
+def _normal(rows: Sequence[Rows], sizes: tuple[int, int, int]) -> NormalEquations:
+    normal = NormalEquations(*sizes)
+    for r in rows:
+        normal.add(r)
+    return normal

@@ -1,0 +1,180 @@
+"""The joint problem: what is known of each person and of the camera, and how far it is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vm_reconstruction.solver.body_problem import POINTS
+from vm_reconstruction.solver.joint import terms
+from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, SHAPES, Skeleton
+from vm_reconstruction.solver.joint.state import FRAME_SIZE, Camera, JointState, PersonPoints
+
+SOLES = np.array([POINTS.index(f"{side}_{part}") for side in ("left", "right") for part in ("heel", "toe")])
+TOUCHING = np.append(SOLES, PELVIS)  # points that rest on surfaces: heels, toes, and the pelvis over a seat
+# How far a joint lies behind the skin that a camera sees, per height: medians over Anny's six phenotypes while walking
+# (`vm-make-dataset --seed 1`), parts hidden by the body left out.
+_INSIDE = {
+    "hip": 0.050, "knee": 0.037, "ankle": 0.024, "heel": 0.014, "toe": 0.018, "shoulder": 0.033, "elbow": 0.019,
+    "wrist": 0.013, "head": 0.042,
+}  # fmt: skip
+INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
+
+
+@dataclass(frozen=True)
+class Sigmas:
+    """Standard deviations of the joint problem.
+
+    Attributes:
+        point_m: a 2D point, expressed at the person's distance [m].
+        pose_across_m, pose_along_m: the pose network's points, across and along the line of sight [m].
+        depth: of the depth at a joint, per metre of distance; depth_floor_m: the least [m].
+        distance: of the root by the body's size in the picture, per metre of distance; single limbs are shortened by
+            every error of their tilt, which makes people too near; the size of the whole is not.
+        bias, bias_memory_s: depth's slow relative error around the people, and how long it lasts.
+        root_acceleration [m/s^2], turn_acceleration [rad/s^2], limb_acceleration [rad/s^2].
+        contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
+        camera_turn_deg, camera_shift_m: drift per root second.
+        shape, width: log lengths, of limbs and of hips and shoulders; ruler_m: stature.
+        twist, bend: hinge joints off their axis, other joints [rad].
+        cauchy: standard deviations beyond which a measurement counts as wrong.
+    """
+
+    point_m: float = 0.028
+    pose_across_m: float = 0.05
+    pose_along_m: float = 0.10
+    depth: float = 0.03
+    depth_floor_m: float = 0.05
+    distance: float = 0.03
+    bias: float = 0.012
+    bias_memory_s: float = 1.5
+    root_acceleration: float = 3.0
+    turn_acceleration: float = 20.0
+    limb_acceleration: float = 90.0
+    contact_speed: float = 0.07
+    surface_m: float = 0.05
+    camera_turn_deg: float = 0.3
+    camera_shift_m: float = 0.012
+    shape: float = 0.05
+    width: float = 0.12
+    ruler_m: float = 0.01
+    twist: float = 0.2
+    bend: float = 0.4
+    cauchy: float = 2.5
+
+
+@dataclass(frozen=True)
+class PersonData:
+    """What is known of one person; weights are 0 where nothing is.
+
+    Attributes:
+        skeleton: of the told height.
+        xy_px: (T, 17, 2); xy_weight: (T, 17) [1/px].
+        points_camera: (T, 17, 3) root-relative [m]; pose_weight: (T, 17, 3) [1/m].
+        depth_units: (T, 17); depth_weight: (T, 17) [1/m].
+        distance_m: (T,) of the root along the optical axis, from the body's size; distance_weight: (T,) [1/m].
+        planted: (T-1, 5) 0..1: heels, toes, pelvis stay between t and t + 1.
+        normal: (T, 5, 3), offset_units: (T, 5), touch: (T, 5) 0..1: the surfaces under them.
+        above_m: (5,) how far they are over the surface that carries them.
+    """
+
+    skeleton: Skeleton
+    xy_px: np.ndarray
+    xy_weight: np.ndarray
+    points_camera: np.ndarray
+    pose_weight: np.ndarray
+    depth_units: np.ndarray
+    depth_weight: np.ndarray
+    distance_m: np.ndarray
+    distance_weight: np.ndarray
+    planted: np.ndarray
+    normal: np.ndarray
+    offset_units: np.ndarray
+    touch: np.ndarray
+    above_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class JointProblem:
+    """T frames.
+
+    Attributes:
+        fps: frames a second; matrix: (3, 3) [px].
+        R_world_camera: (T, 3, 3), center_units: (T, 3): the observed camera, world axes z up.
+        people: one each.
+    """
+
+    fps: float
+    matrix: np.ndarray
+    R_world_camera: np.ndarray
+    center_units: np.ndarray
+    people: tuple[PersonData, ...]
+    sigmas: Sigmas = field(default_factory=Sigmas)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Frames, unknowns a frame, shared unknowns."""
+        people = len(self.people)
+        return len(self.center_units), FRAME_SIZE + POSE_SIZE * people, 1 + len(SHAPES) * people
+
+    def rows(self, state: JointState) -> list[Rows]:
+        """All residuals at a state."""
+        s, shared = self.sigmas, self.sizes[2]
+        camera = Camera.of(self.R_world_camera, self.center_units, state)
+        second = np.sqrt(self.fps)
+        result = terms.camera_drift(
+            state.camera_turn, state.camera_shift, np.radians(s.camera_turn_deg) / second, s.camera_shift_m / second
+        )
+        result += terms.depth_bias(state.depth_bias, s.bias, s.bias_memory_s * self.fps)
+        for p in range(len(self.people)):
+            result += self._person_rows(state, camera, p, shared)
+        return result
+
+    def _person_rows(self, state: JointState, camera: Camera, p: int, shared: int) -> list[Rows]:
+        data, person, s = self.people[p], state.people[p], self.sigmas
+        body = PersonPoints.of(data.skeleton, person)
+        seen = terms.camera_points(camera, body, p, shared)
+        inside = INSIDE_SHARE * data.skeleton.height_m
+        return [
+            terms.reprojection(seen, self.matrix, data.xy_px, data.xy_weight, s.cauchy),
+            terms.pose_points(camera, body, p, shared, data.points_camera, data.pose_weight, s.cauchy),
+            terms.depth(
+                seen, state.depth_bias, state.scale, data.depth_units, inside, data.depth_weight, 1.5
+            ),
+            terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy),
+            terms.root_acceleration(person, p, self.fps, s.root_acceleration),
+            terms.turn_acceleration(person, p, self.fps, _turn_sigmas(s)),
+            terms.pose_prior(person, p, np.zeros((len(ROTATIONS), 3)), _prior_weight(s)),
+            terms.hinges(person, p, 0.05),
+            terms.planted(body, p, shared, TOUCHING, data.planted * self.fps / s.contact_speed, 1.5),
+            terms.on_surface(
+                body, p, shared, TOUCHING, data.normal, data.offset_units, data.above_m, state.scale,
+                data.touch / s.surface_m, 2.0,
+            ),
+            terms.shape_prior(data.skeleton, person.shape, p, shared, _shape_sigmas(s), s.ruler_m),
+        ]  # fmt: skip
+
+
+def _shape_sigmas(s: Sigmas) -> np.ndarray:
+    return np.array([s.width if name in ("hips", "shoulders") else s.shape for name in SHAPES])
+
+
+def _turn_sigmas(s: Sigmas) -> np.ndarray:
+    slow = ("pelvis", "trunk", "head")
+    return np.array([s.turn_acceleration if name in slow else s.limb_acceleration for name in ROTATIONS])
+
+
+def _prior_weight(s: Sigmas) -> np.ndarray:
+    """(13, 3): the pelvis is free; knees and elbows turn about y; hips and shoulders are held weakly."""
+    weight = np.full((len(ROTATIONS), 3), 1 / s.bend)
+    for k, name in enumerate(ROTATIONS):
+        part = name.rpartition("_")[2]
+        if name == "pelvis":
+            weight[k] = 0.0
+        elif part in ("knee", "elbow"):
+            weight[k] = [1 / s.twist, 0.0, 1 / s.twist]
+        elif part in ("hip", "shoulder"):
+            weight[k] = [0.3 / s.bend, 0.1 / s.bend, 0.6 / s.bend]
+    return weight

@@ -1,0 +1,134 @@
+"""From observations to people, cameras and scale: first guess, contacts from the first solution, all together again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vm_reconstruction.body_model import segment_quats
+from vm_reconstruction.human_motion import HumanMotion
+from vm_reconstruction.observations import Observations, PersonObservation
+from vm_reconstruction.solver.joint import arrow, contacts, start
+from vm_reconstruction.solver.joint.problem import TOUCHING, JointProblem, PersonData, Sigmas
+from vm_reconstruction.solver.joint.skeleton import Skeleton
+from vm_reconstruction.solver.joint.state import Camera, JointState, PersonPoints
+from vm_reconstruction.solver.joint.terms import N
+from vm_reconstruction.stages.body import all_joints
+
+SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
+ITERATIONS = (5, 5, 4)
+
+
+@dataclass(frozen=True)
+class JointResult:
+    """What came out.
+
+    Attributes:
+        people: motions in the world (z up, metres).
+        T_world_camera: (T, 4, 4) corrected cameras.
+        scale: metres per unit of the observations.
+        state: everything that was solved for.
+        cost, iterations: of the solver, all rounds together.
+    """
+
+    people: tuple[HumanMotion, ...]
+    T_world_camera: np.ndarray
+    scale: float
+    state: JointState
+    cost: float
+    iterations: int
+
+
+def make_problem(observed: Observations, sigmas: Sigmas) -> tuple[JointProblem, JointState]:
+    """The problem without contacts, and its first guess."""
+    R = start.world_axes(observed.up_first_camera) @ observed.R_world_camera
+    center = observed.camera_center @ start.world_axes(observed.up_first_camera).T
+    people = tuple(start.unswapped(person, R, observed.fps) for person in observed.people)
+    told = replace(observed, people=people)
+    depths = [start.joint_depths(told, p) for p in range(len(people))]
+    state = start.first_guess(told, people, R, center, depths)
+    data = tuple(_person_data(told, p, state, R, center, depths[p], sigmas) for p in range(len(people)))
+    return JointProblem(observed.fps, observed.matrix, R, center, data, sigmas), state
+
+
+def _person_data(
+    observed: Observations, p: int, state: JointState, R: np.ndarray, center: np.ndarray, depth: np.ndarray, s: Sigmas
+) -> PersonData:
+    person: PersonObservation = observed.people[p]
+    distance = np.einsum("ti,ti->t", R[:, :, 2], state.people[p].root - state.scale * center)
+    distance = np.maximum(distance, 0.5)[:, None]
+    root, good = start.placed(person, observed.matrix)
+    trust = np.sqrt(person.confidence)
+    along = np.array([s.pose_across_m, s.pose_across_m, s.pose_along_m])
+    frames = len(depth)
+    above = np.append(np.zeros(len(TOUCHING) - 1), SEAT_SHARE * person.height_m)
+    return PersonData(
+        skeleton=Skeleton.of_height(person.height_m),
+        xy_px=person.xy_px,
+        xy_weight=trust * distance / (s.point_m * observed.matrix[0, 0]),
+        points_camera=person.points_camera,
+        pose_weight=(person.found[:, None] * np.maximum(trust, 0.3))[..., None] / along,
+        depth_units=depth,
+        depth_weight=(depth > 0) * trust / np.maximum(s.depth * distance, s.depth_floor_m),
+        distance_m=root[:, 2],
+        distance_weight=good / (s.distance * distance[:, 0]),
+        planted=np.zeros((frames - 1, len(TOUCHING))),
+        normal=np.tile([0.0, 0.0, 1.0], (frames, len(TOUCHING), 1)),
+        offset_units=np.zeros((frames, len(TOUCHING))),
+        touch=np.zeros((frames, len(TOUCHING))),
+        above_m=above,
+    )
+
+
+def solve(observed: Observations, sigmas: Sigmas | None = None) -> JointResult:
+    """The most likely people, cameras and scale.
+
+    Raises:
+        VmError: a person is seen in too few frames, or depth is known nowhere on a person.
+    """
+    problem, state = make_problem(observed, sigmas or Sigmas())
+    iterations, cost = 0, 0.0
+    still = [np.zeros((len(problem.center_units), len(TOUCHING)))] * len(problem.people)
+    for round_, limit in enumerate(ITERATIONS):
+        if round_:
+            speed, margin_s = contacts.ROUNDS[round_ - 1]
+            seen = _seen(problem, state)
+            still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
+            problem = with_contacts(problem, still, margin_s)
+        solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
+        state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
+    return result(problem, state, still, cost, iterations, observed)
+
+
+def _seen(problem: JointProblem, state: JointState) -> list[tuple[PersonPoints, Camera]]:
+    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
+    return [(PersonPoints.of(d.skeleton, s), camera) for d, s in zip(problem.people, state.people, strict=True)]
+
+
+def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: float) -> JointProblem:
+    """The same problem where points that are still (T, 5) stay, but for a margin at both ends of each rest."""
+    planted = [contacts.between_frames(flags, margin_s * problem.fps) for flags in still]
+    people = tuple(replace(d, planted=p) for d, p in zip(problem.people, planted, strict=True))
+    return replace(problem, people=people)
+
+
+def result(
+    problem: JointProblem, state: JointState, still: list[np.ndarray], cost: float, iterations: int,
+    observed: Observations,
+) -> JointResult:  # fmt: skip
+    """States as motions and poses."""
+    motions = []
+    for p, (body, _) in enumerate(_seen(problem, state)):
+        joints = all_joints(body.points[:, :N])
+        feet = np.stack([still[p][:, :2].max(axis=1), still[p][:, 2:4].max(axis=1), still[p][:, 4]], axis=1)
+        person = observed.people[p]
+        motions.append(
+            HumanMotion(
+                problem.fps, person.height_m, joints, segment_quats(joints), feet, person.confidence.mean(axis=1)
+            )
+        )
+    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
+    T = np.tile(np.eye(4), (len(camera.center), 1, 1))
+    T[:, :3, :3], T[:, :3, 3] = camera.rotation, camera.center
+    return JointResult(tuple(motions), T, state.scale, state, cost, iterations)

@@ -1,0 +1,260 @@
+"""Residuals of the joint problem, each with its analytic derivatives, divided by its standard deviation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vm_reconstruction.solver.body_problem import POINTS
+from vm_reconstruction.solver.joint import so3
+from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.skeleton import PELVIS, ROTATIONS, Skeleton
+from vm_reconstruction.solver.joint.state import (
+    CAMERA_SHIFT,
+    CAMERA_TURN,
+    DEPTH_BIAS,
+    SCALE,
+    Camera,
+    PersonPoints,
+    PersonState,
+    pose_columns,
+    shape_columns,
+)  # fmt: skip
+
+N = len(POINTS)
+_CAMERA = np.arange(6)
+
+
+@dataclass(frozen=True)
+class CameraPoints:
+    """A person's 17 points as the camera sees them (T, 17, 3) [m], derivatives by (camera, pose) and shared."""
+
+    points: np.ndarray
+    by_frame: np.ndarray
+    columns: np.ndarray
+    by_shared: np.ndarray
+
+
+def camera_points(camera: Camera, body: PersonPoints, person: int, shared: int) -> CameraPoints:
+    """q = R^T (P - c), dq = [q]x turn - R^T shift + R^T dP - R^T c_scaled dlog(scale)."""
+    back = camera.rotation.transpose(0, 2, 1)[:, None]
+    q = ((body.points[:, :N] - camera.center[:, None])[..., None, :] @ camera.rotation[:, None])[..., 0, :]
+    turn = so3.skew(q) @ camera.turn_jacobian[:, None]
+    by_frame = np.concatenate([turn, np.broadcast_to(-back, turn.shape), back @ body.by_pose[:, :N]], axis=-1)
+    by_shared = np.zeros((*q.shape, shared))
+    by_shared[..., SCALE] = -(camera.scaled_center[:, None] @ camera.rotation)
+    by_shared[..., shape_columns(person)] = back @ body.by_shape[:, :N]
+    return CameraPoints(q, by_frame, np.concatenate([_CAMERA, pose_columns(person)]), by_shared)
+
+
+def reprojection(
+    seen: CameraPoints, matrix: np.ndarray, xy_px: np.ndarray, weight: np.ndarray, cauchy: float | None
+) -> Rows:
+    """Image positions; weight (T, 17) [1/px]."""
+    depth = np.maximum(seen.points[..., 2], 0.2)
+    focal = matrix[[0, 1], [0, 1]]
+    residual = seen.points[..., :2] / depth[..., None] * focal + matrix[:2, 2] - xy_px
+    by_point = np.zeros((*depth.shape, 2, 3))
+    for i in range(2):
+        by_point[..., i, i] = focal[i] / depth
+        by_point[..., i, 2] = -focal[i] * seen.points[..., i] / depth**2
+    by_point *= weight[..., None, None]
+    return _rows(
+        residual * weight[..., None], by_point @ seen.by_frame, by_point @ seen.by_shared, seen.columns, 2, cauchy
+    )
+
+
+def pose_points(
+    camera: Camera, body: PersonPoints, person: int, shared: int, points_camera: np.ndarray, weight: np.ndarray,
+    cauchy: float | None,
+) -> Rows:  # fmt: skip
+    """The pose network's root-relative points, in camera axes; weight (T, 17, 3) [1/m]."""
+    back = camera.rotation.transpose(0, 2, 1)[:, None]
+    relative = body.points[:, :N] - body.points[:, PELVIS : PELVIS + 1]
+    q = (relative[..., None, :] @ camera.rotation[:, None])[..., 0, :]
+    by_pose = back @ body.by_pose[:, :N]
+    by_pose[..., :3] = 0.0  # the root moves all points alike
+    by_frame = np.concatenate([so3.skew(q) @ camera.turn_jacobian[:, None], by_pose], axis=-1)
+    by_shared = np.zeros((*q.shape, shared))
+    by_shared[..., shape_columns(person)] = back @ body.by_shape[:, :N]
+    columns = np.concatenate([_CAMERA[CAMERA_TURN], pose_columns(person)])
+    scaled = weight[..., None]
+    return _rows((q - points_camera) * weight, by_frame * scaled, by_shared * scaled, columns, 3, cauchy)
+
+
+def depth(
+    seen: CameraPoints, bias: np.ndarray, scale: float, depth_units: np.ndarray, inside_m: np.ndarray,
+    weight: np.ndarray, cauchy: float | None,
+) -> Rows:  # fmt: skip
+    """Depth at the joints: skin, `inside_m` (17,) in front of the joint; weight (T, 17) [1/m], 0 where unknown."""
+    skin = scale * np.exp(bias)[:, None] * depth_units
+    residual = (seen.points[..., 2] - inside_m - skin) * weight
+    by_frame = np.concatenate([seen.by_frame[..., 2, :], -skin[..., None]], axis=-1)
+    by_shared = seen.by_shared[..., 2, :].copy()
+    by_shared[..., SCALE] -= skin
+    scaled = weight[..., None]
+    frames = np.arange(len(residual))
+    columns = (np.append(seen.columns, DEPTH_BIAS),)
+    return Rows(residual, (by_frame * scaled,), columns, frames, by_shared * scaled, 1, cauchy)
+
+
+def root_distance(
+    camera: Camera, person: PersonState, p: int, shared: int, distance_m: np.ndarray, weight: np.ndarray,
+    cauchy: float | None,
+) -> Rows:  # fmt: skip
+    """Depth of the root as the whole body's size in the picture says; distance_m (T,), weight (T,) [1/m]."""
+    q = ((person.root - camera.center)[:, None] @ camera.rotation)[:, 0]
+    turn = (so3.skew(q) @ camera.turn_jacobian)[:, 2]
+    axis = camera.rotation[:, :, 2]
+    by_frame = np.concatenate([turn, -axis, axis], axis=1) * weight[:, None]
+    by_shared = np.zeros((len(q), 1, shared))
+    by_shared[:, 0, SCALE] = -np.sum(axis * camera.scaled_center, axis=1) * weight
+    columns = np.concatenate([_CAMERA, pose_columns(p)[:3]])
+    residual = ((q[:, 2] - distance_m) * weight)[:, None]
+    return Rows(residual, (by_frame[:, None],), (columns,), np.arange(len(q)), by_shared, 1, cauchy)
+
+
+def root_acceleration(person: PersonState, p: int, fps: float, sigma: float) -> Rows:
+    """Second differences of the root [m/s^2]."""
+    factor = fps**2 / sigma
+    residual = (person.root[:-2] - 2 * person.root[1:-1] + person.root[2:]) * factor
+    eye = np.broadcast_to(np.eye(3), (len(residual), 3, 3)) * factor
+    columns = pose_columns(p)[:3]
+    return Rows(residual, (eye, -2 * eye, eye), (columns,) * 3, np.arange(len(residual)))
+
+
+def turn_acceleration(person: PersonState, p: int, fps: float, sigma: np.ndarray) -> Rows:
+    """Differences of consecutive turns log(R_t^T R_t+1); sigma (13,) [rad/s^2]."""
+    between = so3.log(person.rotation[:-1].transpose(0, 1, 3, 2) @ person.rotation[1:])
+    right = so3.right_jacobian_inverse(between)
+    factor = (fps**2 / sigma)[:, None]
+    residual = (between[1:] - between[:-1]) * factor
+    left = right.transpose(0, 1, 3, 2)
+    jacobians = (left[:-1], -left[1:] - right[:-1], right[1:])
+    return per_rotation(residual, [j * factor[..., None] for j in jacobians], p)
+
+
+def turn_velocity(person: PersonState, p: int, fps: float, sigma: np.ndarray) -> Rows:
+    """Turns between frames; sigma (13,) [rad/s]."""
+    between = so3.log(person.rotation[:-1].transpose(0, 1, 3, 2) @ person.rotation[1:])
+    right = so3.right_jacobian_inverse(between)
+    factor = (fps / sigma)[:, None]
+    jacobians = (-right.transpose(0, 1, 3, 2), right)
+    return per_rotation(between * factor, [j * factor[..., None] for j in jacobians], p)
+
+
+def pose_prior(person: PersonState, p: int, middle: np.ndarray, weight: np.ndarray) -> Rows:
+    """Joints near `middle` (13, 3) [rad]; weight (13, 3) [1/rad]."""
+    angle = so3.log(person.rotation)
+    residual = (angle - middle) * weight
+    return per_rotation(residual, [so3.right_jacobian_inverse(angle) * weight[..., None]], p)
+
+
+def hinges(person: PersonState, p: int, sigma: float) -> Rows:
+    """Knees do not bend forward, elbows not backward [rad]."""
+    names = ("left_knee", "right_knee", "left_elbow", "right_elbow")
+    index = np.array([ROTATIONS.index(name) for name in names])
+    sign = np.array([1.0, 1.0, -1.0, -1.0]) / sigma
+    angle = so3.log(person.rotation[:, index])
+    bend = angle[..., 1] * sign
+    wrong = bend < 0
+    jacobian = so3.right_jacobian_inverse(angle)[..., 1, :] * (sign[:, None] * wrong[..., None])
+    frames, count = len(bend), len(index)
+    columns = 3 + 3 * index[:, None] + np.arange(3) + pose_columns(p)[0]
+    return Rows(
+        np.where(wrong, bend, 0.0).reshape(-1, 1), (jacobian.reshape(-1, 1, 3),),
+        (np.tile(columns, (frames, 1)),), np.repeat(np.arange(frames), count),
+    )  # fmt: skip
+
+
+def planted(
+    body: PersonPoints, p: int, shared: int, points: np.ndarray, weight: np.ndarray, cauchy: float | None
+) -> Rows:
+    """Points (K,) stay where they are between frames t and t + 1; weight (T-1, K) [1/m]."""
+    scaled = weight[..., None, None]
+    moved = np.diff(body.points[:, points], axis=0)
+    by_shape = np.zeros((*moved.shape, shared))
+    by_shape[..., shape_columns(p)] = np.diff(body.by_shape[:, points], axis=0)
+    first, second = -body.by_pose[:-1, points] * scaled, body.by_pose[1:, points] * scaled
+    n, rows = len(moved), 3 * len(points)
+    return Rows(
+        (moved * weight[..., None]).reshape(n, rows), (first.reshape(n, rows, -1), second.reshape(n, rows, -1)),
+        (pose_columns(p),) * 2, np.arange(n), (by_shape * scaled).reshape(n, rows, -1), 3, cauchy,
+    )  # fmt: skip
+
+
+def on_surface(
+    body: PersonPoints, p: int, shared: int, points: np.ndarray, normal: np.ndarray, offset_units: np.ndarray,
+    above_m: np.ndarray, scale: float, weight: np.ndarray, cauchy: float | None,
+) -> Rows:  # fmt: skip
+    """Points (K,) lie above_m (K,) over planes n.x = scale * offset; normal (T, K, 3), offset, weight (T, K) [1/m]."""
+    surface = scale * offset_units
+    height = np.sum(normal * body.points[:, points], axis=-1)
+    residual = (height - surface - above_m) * weight
+    along = normal[..., None, :] * weight[..., None, None]
+    by_pose = (along @ body.by_pose[:, points])[..., 0, :]
+    by_shared = np.zeros((*residual.shape, shared))
+    by_shared[..., shape_columns(p)] = (along @ body.by_shape[:, points])[..., 0, :]
+    by_shared[..., SCALE] = -surface * weight
+    return Rows(residual, (by_pose,), (pose_columns(p),), np.arange(len(residual)), by_shared, 1, cauchy)
+
+
+def camera_drift(turn: np.ndarray, shift: np.ndarray, turn_sigma: float, shift_sigma: float) -> list[Rows]:
+    """Corrections (T, 3) [rad, m] walk from frame to frame, and start at zero."""
+    result = []
+    for values, sigma, columns in ((turn, turn_sigma, CAMERA_TURN), (shift, shift_sigma, CAMERA_SHIFT)):
+        own = np.arange(6)[columns]
+        eye = np.broadcast_to(np.eye(3) / sigma, (len(values) - 1, 3, 3))
+        result.append(Rows(np.diff(values, axis=0) / sigma, (-eye, eye), (own, own), np.arange(len(values) - 1)))
+        start = 100.0 / sigma
+        result.append(Rows(values[:1] * start, (np.eye(3)[None] * start,), (own,), np.arange(1)))
+    return result
+
+
+def depth_bias(bias: np.ndarray, sigma: float, memory: float) -> list[Rows]:
+    """A process with standard deviation sigma that forgets within `memory` frames (Ornstein-Uhlenbeck)."""
+    keep = np.exp(-1.0 / memory)
+    step = sigma * np.sqrt(1 - keep**2)
+    n = len(bias) - 1
+    own, one = np.array([DEPTH_BIAS]), np.ones((n, 1, 1)) / step
+    return [
+        Rows((bias[1:] - keep * bias[:-1])[:, None] / step, (-keep * one, one), (own, own), np.arange(n)),
+        Rows(bias[:1, None] / sigma, (np.ones((1, 1, 1)) / sigma,), (own,), np.arange(1)),
+    ]
+
+
+def shape_prior(
+    skeleton: Skeleton, shape: np.ndarray, p: int, shared: int, sigma: np.ndarray, ruler_m: float
+) -> Rows:  # fmt: skip
+    """Proportions near the table's, and the stature is what the user said."""
+    count = len(shape)
+    lengths = skeleton.stature * np.exp(shape)
+    residual = np.append(shape / sigma, (lengths.sum() - skeleton.height_m) / ruler_m)
+    border = np.zeros((count + 1, shared))
+    border[:count, shape_columns(p)] = np.diag(1 / sigma)
+    border[count, shape_columns(p)] = lengths / ruler_m
+    return Rows(residual[None], (), (), np.arange(1), border[None])
+
+
+def _rows(
+    residual: np.ndarray, by_frame: np.ndarray, by_shared: np.ndarray, columns: np.ndarray, group: int,
+    cauchy: float | None,
+) -> Rows:  # fmt: skip
+    """(T, points, m) residuals as one row block a frame."""
+    n = len(residual)
+    flat = residual.reshape(n, -1)
+    rows = flat.shape[1]
+    return Rows(
+        flat, (by_frame.reshape(n, rows, -1),), (columns,), np.arange(n), by_shared.reshape(n, rows, -1), group, cauchy
+    )
+
+
+def per_rotation(residual: np.ndarray, jacobians: list[np.ndarray], p: int) -> Rows:
+    """(T, 13, 3) residuals whose derivatives (T, 13, 3, 3) touch their own rotation only."""
+    frames, count = residual.shape[:2]
+    columns = pose_columns(p)[3:].reshape(count, 3)
+    return Rows(
+        residual.reshape(-1, 3), tuple(j.reshape(-1, 3, 3) for j in jacobians),
+        (np.tile(columns, (frames, 1)),) * len(jacobians), np.repeat(np.arange(frames), count),
+    )  # fmt: skip

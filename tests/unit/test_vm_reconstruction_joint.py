@@ -1,0 +1,176 @@
+"""The joint human-scene problem: exact derivatives, banded solver against a dense one, accuracy, no truth inside."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vm_core.errors import VmError
+from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
+from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
+from vm_reconstruction.evaluation import protocol
+from vm_reconstruction.frontends.noisy_oracle import observe
+from vm_reconstruction.frontends.oracle_noise import OracleNoise
+from vm_reconstruction.observations import Observations
+from vm_reconstruction.solver.joint import arrow, so3, solve, videomimic
+from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
+from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("set")
+    return make_dataset(DatasetConfig(out, videos=2, fps=15.0, pictures=False, depth_px=96))[1]
+
+
+@pytest.fixture(scope="module")
+def observed(video: Path) -> Observations:
+    seen = observe(VideoTruth.load(video), OracleNoise(), seed=3)
+    seen.save(video / "observations.npz")
+    return seen
+
+
+def _short(observed: Observations, frames: int) -> Observations:
+    names = ("R_world_camera", "camera_center", "depth", "mask")
+    cut = {name: getattr(observed, name)[:frames] for name in names}
+    arrays = ("xy_px", "confidence", "points_camera", "found")
+    people = tuple(replace(p, **{name: getattr(p, name)[:frames] for name in arrays}) for p in observed.people)
+    return replace(observed, people=people, **cut)
+
+
+def _disturbed(problem: JointProblem, state: JointState, rng: np.random.Generator) -> tuple[JointProblem, JointState]:
+    """All terms switched on, at a state where none of them vanishes."""
+    frames, k, g = problem.sizes
+    people = []
+    for data in problem.people:
+        shape = data.touch.shape
+        normal = rng.standard_normal((*shape, 3))
+        people.append(
+            replace(
+                data, planted=rng.random(data.planted.shape), touch=rng.random(shape), normal=normal,
+                offset_units=rng.standard_normal(shape),
+            )
+        )  # fmt: skip
+    moved = state.moved(0.05 * rng.standard_normal((frames, k)), 0.05 * rng.standard_normal(g))
+    return replace(problem, people=tuple(people)), moved
+
+
+def _stacked(rows: list[arrow.Rows]) -> np.ndarray:
+    return np.concatenate([r.residual.ravel() for r in rows])
+
+
+def _dense(rows: list[arrow.Rows], sizes: tuple[int, int, int]) -> np.ndarray:
+    frames, k, g = sizes
+    parts = []
+    for r in rows:
+        n, m = r.residual.shape
+        J = np.zeros((n, m, frames * k + g))
+        for offset, (jacobian, columns) in enumerate(zip(r.jacobians, r.columns, strict=True)):
+            at = (r.frames[:, None] + offset) * k + np.atleast_2d(columns)
+            for i in range(n):
+                J[i][:, at[i]] += jacobian[i]
+        if r.border is not None:
+            J[:, :, frames * k :] += r.border
+        parts.append(J.reshape(n * m, -1))
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_derivatives_are_those_of_the_residuals(observed: Observations, published: bool) -> None:
+    rng = np.random.default_rng(0)
+    short = _short(observed, 12)
+    problem, first = videomimic.make_problem(short) if published else solve.make_problem(short, Sigmas())
+    problem, state = _disturbed(problem, first, rng)
+    model = videomimic.PublishedProblem(problem, short, first).rows if published else problem.rows
+    frames, k, g = problem.sizes
+    J = _dense(model(state), problem.sizes)
+    for _ in range(6):
+        step, shared, h = rng.standard_normal((frames, k)), rng.standard_normal(g), 1e-6
+        if published:  # it holds the cameras, and leaves out how the local pose changes with the scale
+            step[:, :FRAME_SIZE], shared[0] = 0.0, 0.0
+        ahead = _stacked(model(state.moved(h * step, h * shared)))
+        behind = _stacked(model(state.moved(-h * step, -h * shared)))
+        slope, expected = (ahead - behind) / (2 * h), J @ np.concatenate([step.ravel(), shared])
+        assert np.abs(slope - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_the_banded_step_is_the_dense_one(observed: Observations) -> None:
+    problem, state = solve.make_problem(_short(observed, 9), Sigmas(cauchy=1e9))
+    problem, state = _disturbed(problem, state, np.random.default_rng(1))
+    rows = [replace(r, cauchy=None) for r in problem.rows(state)]
+    normal = arrow.NormalEquations(*problem.sizes)
+    for r in rows:
+        normal.add(r)
+    J, residual = _dense(rows, problem.sizes), _stacked(rows)
+    H = J.T @ J
+    n = problem.sizes[0] * problem.sizes[1]
+    damping = 1e-3
+    H[np.arange(len(H)), np.arange(len(H))] += damping * np.maximum(np.diag(H), 1e-9)
+    H[np.arange(n), np.arange(n)] += 1e-9
+    expected = -np.linalg.solve(H, J.T @ residual)
+    step = normal.step(damping)
+    assert step is not None
+    assert np.abs(np.concatenate([step[0].ravel(), step[1]]) - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+def test_rotations() -> None:
+    rng = np.random.default_rng(0)
+    v = rng.standard_normal((50, 3))
+    assert np.abs(so3.log(so3.exp(v)) - v).max() < 1e-9
+    u = v / np.linalg.norm(v, axis=1, keepdims=True)
+    for angle in (0.0, 1e-9, np.pi - 1e-7):
+        assert np.abs(so3.exp(so3.log(so3.exp(angle * u))) - so3.exp(angle * u)).max() < 1e-6
+
+
+def test_exact_observations_give_the_truth(video: Path) -> None:
+    truth = VideoTruth.load(video)
+    found = solve.solve(observe(truth, OracleNoise(strength=0.0, scale_range=1.0), seed=1))
+    estimate, exact = found.people[0].joint_pos_world, truth.people[0].joint_pos_world
+    assert abs(found.scale - 1.0) < 0.01
+    assert protocol.pa_mpjpe(estimate, exact) < 15.0
+    assert protocol.wa_mpjpe(estimate, exact) < 20.0
+
+
+def test_noisy_observations_beat_the_first_guess_and_the_published_objective(
+    video: Path, observed: Observations
+) -> None:
+    truth = VideoTruth.load(video).people[0]
+    problem, first = solve.make_problem(observed, Sigmas())
+    guess = solve.result(problem, first, [np.zeros((observed.num_frames, 5))], 0.0, 0, observed).people[0]
+    ours, theirs = solve.solve(observed).people[0], videomimic.solve_published(observed).people[0]
+    errors = [protocol.wa_mpjpe(m.joint_pos_world, truth.joint_pos_world) for m in (ours, guess, theirs)]
+    assert errors[0] < 0.8 * min(errors[1:])
+    assert np.mean(ours.contact[:, :2] == truth.contact[:, :2]) > 0.85
+
+
+def test_units_do_not_matter(observed: Observations) -> None:
+    other = replace(
+        observed,
+        camera_center=observed.camera_center * 2.0,
+        depth=(observed.depth * np.float16(2.0)).astype(np.float16),
+    )
+    a, b = solve.solve(observed), solve.solve(other)
+    assert abs(a.scale / b.scale - 2.0) < 1e-3
+    assert np.abs(a.people[0].joint_pos_world - b.people[0].joint_pos_world).max() < 2e-3
+
+
+def test_truth_is_not_needed(video: Path, observed: Observations, tmp_path: Path) -> None:
+    """The same answer with the truth files deleted."""
+    expected = solve.solve(observed).people[0].joint_pos_world
+    copy = tmp_path / "video"
+    shutil.copytree(video, copy)
+    shutil.rmtree(copy / "truth")
+    found = solve.solve(Observations.load(copy / "observations.npz")).people[0].joint_pos_world
+    assert np.array_equal(found, expected)
+
+
+def test_too_little_is_named(observed: Observations) -> None:
+    person = replace(observed.people[0], confidence=np.zeros_like(observed.people[0].confidence))
+    with pytest.raises(VmError, match="person 1 is seen well in 0 frames"):
+        solve.solve(replace(observed, people=(person,)))
+    with pytest.raises(VmError, match="depth is known at 0 joints"):
+        solve.solve(replace(observed, depth=np.zeros_like(observed.depth)))
