@@ -178,7 +178,7 @@ class ElevationMap:
         gate = (c.gate_sigma, c.gate_floor_m, c.surface_share)
         clear = (c.clear_below_m, c.clear_below_blind_m, c.clear_every, c.clear_rays, c.clear_rest_s, c.blind_radius_m)
         now, rays = np.float32(time_s - self.start_s), (points_world, origins_world)
-        inside = fusion.add_points(*rays, now, self.place, self.layers, self.cells, noise, gate)
+        inside = fusion.add_points(*rays, now, self.place, self.layers, self.cells, self._passed, noise, gate)
         fusion.clear_rays(*rays, now, self.place, self.layers, self.cells, self._passed, clear, c.surface_share)
         return int(inside)
 

@@ -41,7 +41,7 @@ def cell_at(x, y, corner, n, per_m):
 
 
 @numba.njit(cache=True)
-def add_points(points, origins, now, place, layers, cells, noise, gate):
+def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
     """Fuses points (N, 3) seen from origins (N, 3) at `now` [s after the map's start]; how many lay in the map."""
     corner, per_m = place
     surface, ceiling, source = layers
@@ -59,6 +59,8 @@ def add_points(points, origins, now, place, layers, cells, noise, gate):
         # noise lies along the ray; on level ground, only its vertical part moves the height
         variance = sigma * sigma * max(dz * dz / square, 0.1)
         _add_point(cells[ix, iy], pz, variance, now, noise, gate)
+        if pz > ceiling[ix, iy] - gate[1]:
+            passed[ix, iy] = 0  # what is hit again stands, whatever mirrored rays say
         _select(ix, iy, surface, ceiling, source, cells, gate[2])
         inside += 1
         if flat < 0.1:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_heightmap.elevation_map import ElevationMap
-from vm_heightmap.fusion import COLUMNS, HITS
+from vm_heightmap.fusion import COLUMNS, FEW_HITS, HITS
 
 EDGE_M = 0.04
 """Cells that differ by more from the one under the query lie on another surface and are not blended in."""
@@ -128,7 +128,7 @@ def _middle(ix, iy, corner, per_m, most, layers):
     kx, ky = _index(ix, iy, corner, source)
     if kx < 0:
         return np.nan, np.nan, np.nan, _UNKNOWN
-    if source[kx, ky] != _UNKNOWN:
+    if source[kx, ky] != _UNKNOWN and not _is_speck(ix, iy, kx, ky, corner, layers):
         return _cell(kx, ky, surface, int(source[kx, ky]))
     best = (np.nan, np.nan, np.nan, _UNKNOWN)
     for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
@@ -144,6 +144,25 @@ def _middle(ix, iy, corner, per_m, most, layers):
             kind = min(int(source[ax, ay]), int(source[bx, by])) if between else _FILLED
             best = (float(low), float(spread), float(min(surface[ax, ay, 2], surface[bx, by, 2])), kind)
     return best
+
+
+@numba.njit(cache=True)
+def _is_speck(ix, iy, kx, ky, corner, layers):
+    """Whether a single hit (dust, a mirror image) makes the cell differ from most of its better-seen neighbours."""
+    surface, source, cells = layers
+    if source[kx, ky] != _SEEN or _hits(cells[kx, ky]) >= FEW_HITS:
+        return False
+    agree, differ = 0, 0
+    for dx in range(-1, 2):
+        for dy in range(-1, 2):
+            jx, jy = _index(ix + dx, iy + dy, corner, source)
+            if jx < 0 or source[jx, jy] != _SEEN or (dx == 0 and dy == 0):
+                continue
+            if abs(surface[jx, jy, 0] - surface[kx, ky, 0]) <= EDGE_M:
+                agree += 1
+            elif _hits(cells[jx, jy]) >= FEW_HITS:
+                differ += 1
+    return differ > 2 and differ > 2 * agree
 
 
 @numba.njit(cache=True, inline="always")

@@ -40,7 +40,8 @@ class MapperConfig:
         lidar_inertial: configuration of that; its mount is overridden by the next two.
         lidar_pos_torso, lidar_quat_torso_wxyz: mount of the LiDAR in the torso link.
         few_points: a scan with fewer usable points is reported.
-        odometry_stale_s, lidar_stale_s: older input is an error.
+        odometry_stale_s, lidar_stale_s: older input is reported.
+        lidar_lost_s: a newest scan older than this is an error, before that a warning.
     """
 
     grid: HeightGridSpec = field(default_factory=HeightGridSpec)
@@ -55,7 +56,8 @@ class MapperConfig:
     lidar_quat_torso_wxyz: tuple[float, ...] = tuple(g1.LIDAR_QUAT_IN_TORSO_WXYZ.tolist())
     few_points: int = 500
     odometry_stale_s: float = 0.1
-    lidar_stale_s: float = 0.5
+    lidar_stale_s: float = 0.3
+    lidar_lost_s: float = 1.0
 
 
 class HeightMapper:
@@ -172,6 +174,12 @@ class HeightMapper:
             return None
         now_in_data_s = pose.time_s + max(0.0, now_s - self._odometry_at_s)
         return sample_grid(self.elevation, self.config.grid, pose.pos, pose.quat_wxyz, now_in_data_s), pose
+
+    def is_lost(self, part: str, now_s: float) -> bool:
+        """Whether what `errors` says of a part makes the grid unfit to walk on, beyond a warning."""
+        if part == "lidar" and "lidar" not in self.problems:
+            return now_s - self._lidar_at_s > self.config.lidar_lost_s
+        return part != "joints"
 
     def errors(self, now_s: float) -> dict[str, str]:
         """What is wrong now, by part: `odometry`, `lidar`, `joints`, `imu`, `mount`; empty if nothing is."""

@@ -159,8 +159,8 @@ def diagnostics_msg(mapper: HeightMapper, sample: GridSample | None, stamp: Time
     errors = mapper.errors(now_s)
     parts = ["odometry", "lidar", "joints", "mount", *(["imu"] if mapper.own is not None else [])]
     statuses = [_status(part, errors.get(part, "")) for part in parts]
-    for status in statuses:
-        if status.name.endswith("joints") and status.message != "OK":
+    for part, status in zip(parts, statuses, strict=True):
+        if part in errors and not mapper.is_lost(part, now_s):
             status.level = DiagnosticStatus.WARN
     figures: dict[str, object] = {
         "scans": mapper.scans,
