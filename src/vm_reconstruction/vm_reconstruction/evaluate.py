@@ -231,19 +231,42 @@ def print_table(errors: ReconstructionErrors) -> None:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Compares a reconstruction with the truth; prints a table (stderr) and JSON (stdout), writes OUT/evaluation.json.
+    """Measures against exact truth: one reconstruction (--truth), or the solver on a synthetic set (--dataset).
+
+    Prints a table (stderr) and JSON (stdout); writes OUT/evaluation.json, for a set also OUT/evaluation.png.
 
     Attributes:
-        out: folder written by vm-reconstruct.
+        out: folder written by vm-reconstruct; for a set: folder for the results.
         truth: .npz written by vm-make-demo-video.
+        dataset: folder written by vm-make-dataset; a noisy oracle plays the perception networks.
+        methods: of "published start", "published" (VideoMimic's objective), "joint start", "joint"; all by default.
+        seed: of the oracle's noise.
+        strength: of the oracle's noise; 0: exact observations in unknown units.
     """
 
     out: Annotated[Path, tyro.conf.Positional]
-    truth: Path
+    truth: Path | None = None
+    dataset: Path | None = None
+    methods: tuple[str, ...] = ()
+    seed: int = 0
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.truth is None) == (self.dataset is None):
+            raise VmError("expected either --truth FILE.npz (one reconstruction) or --dataset FOLDER (a synthetic set)")
 
 
 def _main() -> None:
-    config = tyro.cli(EvaluationConfig)
+    config = tyro.cli(EvaluationConfig, prog="vm-evaluate-reconstruction")
+    if config.dataset is not None:
+        from vm_reconstruction.evaluation import dataset, methods  # they use this module
+
+        names = list(config.methods) or list(methods.METHODS)
+        result = dataset.evaluate_dataset(config.dataset, config.out, names, config.seed, config.strength)
+        dataset.print_table(result)
+        print(json.dumps(result["summary"]))
+        return
+    assert config.truth is not None
     errors = evaluate(config.out, config.truth)
     print_table(errors)
     print(json.dumps(asdict(errors)))

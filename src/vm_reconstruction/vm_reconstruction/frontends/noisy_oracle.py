@@ -29,7 +29,7 @@ def observe(truth: VideoTruth, noise: OracleNoise, seed: int, fps: float | None 
     """The noisy observations of one video; the same seed gives the same ones."""
     rng = np.random.default_rng(seed)
     fps = fps or truth.people[0].fps
-    units = float(np.exp(rng.uniform(-1, 1) * np.log(noise.scale_range)))  # units a metre
+    units = units_a_metre(noise, rng)
     R, center = _drifting_camera(truth, noise, fps, rng)
     people = tuple(_person(truth, k, noise, fps, rng) for k in range(len(truth.people)))
     up = Rotation.from_euler("xz", rng.standard_normal(2) * [noise.pitch_deg, noise.roll_deg] * noise.strength, True)
@@ -38,6 +38,11 @@ def observe(truth: VideoTruth, noise: OracleNoise, seed: int, fps: float | None 
         depth=(_depth(truth, noise, fps, rng) * units).astype(np.float16), mask=_mask(truth, people, rng),
         up_first_camera=up.apply(truth.T_world_camera[0, 2, :3]), people=people,
     )  # fmt: skip
+
+
+def units_a_metre(noise: OracleNoise, rng: np.random.Generator) -> float:
+    """The factor between metres and the observations' units: a seed's first draw, for evaluations."""
+    return float(np.exp(rng.uniform(-1, 1) * np.log(noise.scale_range)))
 
 
 def _drifting_camera(

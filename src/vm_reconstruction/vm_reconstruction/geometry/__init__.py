@@ -1,0 +1,1 @@
+"""The static scene as points and planes, from depth pictures and cameras."""
