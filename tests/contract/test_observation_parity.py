@@ -14,6 +14,7 @@ SIZES = {
     **dict.fromkeys(("joint_pos_rel", "joint_vel_rel", "last_action"), J),
     **dict.fromkeys(("ref_joint_pos_rel", "ref_joint_pos_error", "ref_joint_vel"), J),
     "height_grid": CELLS,
+    "gait_phase": 2,
     "ref_phase": 1,
 }
 
@@ -40,6 +41,7 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
         draw(3),
         draw(CELLS),
         reference,
+        draw(2),
     )
 
 

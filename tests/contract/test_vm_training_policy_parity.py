@@ -58,7 +58,7 @@ def untrained() -> Student:
 @pytest.fixture(scope="module")
 def policy_file(tmp_path_factory) -> Path:
     clip, out = lively(), tmp_path_factory.mktemp("parity") / "policy.onnx"
-    export_policy(untrained(), clip, tracking_contract("parity", clip, {}), np.zeros(OBSERVATION_SIZE), out)
+    export_policy(untrained(), tracking_contract("parity", clip, {}), np.zeros(OBSERVATION_SIZE), out, clip)
     return out
 
 

@@ -39,7 +39,7 @@ def student() -> Student:
 def policy_file(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("export") / "policy.onnx"
     clip = cases.climb_clip()
-    export_policy(student(), clip, tracking_contract("stairs", clip, TRAINING), GOLDEN, out)
+    export_policy(student(), tracking_contract("stairs", clip, TRAINING), GOLDEN, out, clip)
     return out
 
 
@@ -108,5 +108,5 @@ def test_a_failed_export_leaves_the_old_file(policy_file, tmp_path):
     out, clip = tmp_path / "policy.onnx", cases.climb_clip()
     out.write_bytes(b"old")
     with pytest.raises(ValueError):
-        export_policy(student(), clip, tracking_contract("x", clip, {"figure": float("nan")}), GOLDEN, out)
+        export_policy(student(), tracking_contract("x", clip, {"figure": float("nan")}), GOLDEN, out, clip)
     assert out.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1

@@ -44,6 +44,7 @@ class ObservationInputs:
         root_pos_world: (..., 3) [m].  root_lin_vel_world: (..., 3) [m/s].
         height_grid: (..., cells) torso z minus terrain z [m].
         reference: the moment of the clip to be tracked.
+        gait_phase: (..., 2) of `vm_core.gait_clock`.
     """
 
     joint_pos: Array
@@ -57,6 +58,7 @@ class ObservationInputs:
     root_lin_vel_world: Array | None = None
     height_grid: Array | None = None
     reference: ReferenceFrame | None = None
+    gait_phase: Array | None = None
 
 
 def _need(value: Array | None, what: str) -> Array:
@@ -99,6 +101,7 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "base_ang_vel": lambda x: x.root_ang_vel_body,
     "projected_gravity": _projected_gravity,
     "velocity_commands": lambda x: _need(x.command, "a root command"),
+    "gait_phase": lambda x: _need(x.gait_phase, "a gait clock"),
     "joint_pos_rel": lambda x: x.joint_pos - x.default_joint_pos,
     "joint_vel_rel": lambda x: x.joint_vel,
     "last_action": lambda x: x.last_action,

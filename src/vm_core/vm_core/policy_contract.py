@@ -74,6 +74,7 @@ class PolicyContract:
         height_grid: geometry, when a term reads it.
         height_grid_unknown: what unknown cells read as [m].
         height_grid_max_age_s: oldest grid that may be acted on.
+        gait_step_s: time of a step, when a term reads the gait clock.
         command_limits: lower and upper bounds of vx [m/s], vy [m/s], yaw rate [rad/s].
         training: run, command, git commit, figures; for people.
         golden: the pair that every loader replays.
@@ -95,6 +96,7 @@ class PolicyContract:
     height_grid: HeightGridSpec | None = None
     height_grid_unknown: float = 0.85
     height_grid_max_age_s: float = 0.5
+    gait_step_s: float | None = None
     command_limits: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     training: dict = field(default_factory=dict)
     robot: str = ROBOT
@@ -185,5 +187,7 @@ def _check(contract: PolicyContract) -> None:
         raise VmError(f"control period {contract.control_period_s} s; expected 0.001 to 0.1 s")
     if any(t.name == "height_grid" for t in contract.observation) and contract.height_grid is None:
         raise VmError("policy reads a height grid but its contract has no grid geometry")
+    if any(t.name == "gait_phase" for t in contract.observation) and not 0.1 <= (contract.gait_step_s or 0.0) <= 5.0:
+        raise VmError(f"policy reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {contract.gait_step_s}")
     if len(contract.command_limits) != 3:
         raise VmError(f"policy has {len(contract.command_limits)} command limits; expected 3: vx, vy, yaw rate")

@@ -8,6 +8,7 @@ import numpy as np
 
 from vm_core import frames, g1, unitree_cdr
 from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
+from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import HeightGridSpec, policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
 from vm_core.remote import decode_remote
@@ -127,6 +128,7 @@ class Controller:
         self.trip: str | None = "stale state: none received"
         self.state: RobotState | None = None
         self._history = ObservationHistory(contract.observation, contract.history_layout)
+        self._clock = None if contract.gait_step_s is None else GaitClock(contract.gait_step_s)
         self._motors = contract.motor_indices()
         self._low_state, self._grid, self._odometry = _Latest(), _Latest(), _Latest()
         self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
@@ -277,6 +279,8 @@ class Controller:
     def _begin_running(self) -> None:
         self.run_step = 0
         self._history.reset()
+        if self._clock is not None:
+            self._clock.reset()
         self._last_action = np.zeros(len(self.contract.joint_names))
         self._reference = self.policy.reference
         if self._reference is not None and self.state is not None:
@@ -320,6 +324,7 @@ class Controller:
             unknown = self.contract.height_grid_unknown
             heights = policy_heights(np.float64(grid.torso_height), grid.terrain_height, unknown)
         known = isinstance(odometry, _Odometry)
+        phase = None if self._clock is None else self._clock.update(command, self.contract.control_period_s)
         return ObservationInputs(
             joint_pos=state.joint_pos[self._motors],
             joint_vel=state.joint_vel[self._motors],
@@ -332,6 +337,7 @@ class Controller:
             root_lin_vel_world=odometry.lin_vel_world if known else None,
             height_grid=heights,
             reference=reference,
+            gait_phase=phase,
         )
 
     def _root_quat(self) -> np.ndarray:

@@ -18,28 +18,23 @@ from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.motion_clip import MotionClip
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, PolicyContract
+from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
+from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, WALK_TERMS
 from vm_training.motions.clip import KD, KP
 from vm_training.student import Student
-from vm_training.tasks.distillation import ACTION_CLIP, OBSERVATION_SIZE
+from vm_training.tasks import walk
+from vm_training.tasks.distillation import ACTION_CLIP
 from vm_training.teachers.local_models import CORRECTION_SCALE
 
 
 def tracking_contract(name: str, clip: MotionClip, training: dict[str, Any]) -> PolicyContract:
     """The contract of a student that tracks a clip, without its golden pair."""
-    held = {}
-    for joint in g1.WRIST_JOINT_NAMES:
-        motor = g1.motor_index(joint)
-        held[joint] = (float(g1.DEFAULT_STAND_POSE[motor]), float(g1.MJLAB_KP[motor]), float(g1.MJLAB_KD[motor]))
     return PolicyContract(
         name=name,
-        joint_names=g1.POLICY_JOINT_NAMES,
-        default_joint_pos=tuple(DEFAULT_JOINT_POS.tolist()),
+        **_joints(DEFAULT_JOINT_POS),
         action_scale=(CORRECTION_SCALE,) * len(g1.POLICY_JOINT_NAMES),
-        kp=tuple(KP.tolist()),
-        kd=tuple(KD.tolist()),
         observation=TRACKING_TERMS,
-        held_joints=held,
         action_clip=ACTION_CLIP,
         action_base="reference_target",
         control_period_s=1.0 / clip.fps,
@@ -47,34 +42,74 @@ def tracking_contract(name: str, clip: MotionClip, training: dict[str, Any]) -> 
     )
 
 
-def export_policy(student: Student, clip: MotionClip, contract: PolicyContract, golden: np.ndarray, out: Path) -> None:
+def walking_contract(
+    name: str, default_joint_pos: np.ndarray, step_s: float, training: dict[str, Any]
+) -> PolicyContract:
+    """The contract of a walker, without its golden pair.
+
+    Args:
+        name: of the policy.
+        default_joint_pos: (J,) [rad] that its actions add to.
+        step_s: time of a step.
+        training: for people.
+    """
+    return PolicyContract(
+        name=name,
+        **_joints(default_joint_pos),
+        action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
+        observation=WALK_TERMS,
+        action_clip=walk.ACTION_CLIP,
+        height_grid=GRID,
+        height_grid_unknown=UNKNOWN_M,
+        gait_step_s=step_s,
+        command_limits=walk.COMMAND_LIMITS,
+        training=training,
+    )
+
+
+def _joints(default_joint_pos: np.ndarray) -> dict[str, Any]:
+    held = {}
+    for joint in g1.WRIST_JOINT_NAMES:
+        motor = g1.motor_index(joint)
+        held[joint] = (float(g1.DEFAULT_STAND_POSE[motor]), float(g1.MJLAB_KP[motor]), float(g1.MJLAB_KD[motor]))
+    return {
+        "joint_names": g1.POLICY_JOINT_NAMES,
+        "default_joint_pos": tuple(default_joint_pos.tolist()),
+        "kp": tuple(KP.tolist()),
+        "kd": tuple(KD.tolist()),
+        "held_joints": held,
+    }
+
+
+def export_policy(
+    student: Student, contract: PolicyContract, golden: np.ndarray, out: Path, clip: MotionClip | None = None
+) -> None:
     """Writes the policy file.
 
     Args:
         student: trained network.
-        clip: what it follows, with PD targets.
         contract: without a golden pair.
-        golden: (108,) an observation seen in simulation; the action for it is recorded.
+        golden: (inputs,) an observation seen in simulation; the action for it is recorded.
         out: file to write.
+        clip: what it follows, with PD targets, if it follows one.
     """
-    model = _to_onnx(student)
+    model = _to_onnx(student, contract.observation_size)
     with torch.inference_mode():
         action = student(torch.from_numpy(golden[None].astype(np.float32))).numpy()[0]
     pair = GoldenPair(tuple(golden.astype(np.float32).tolist()), tuple(action.tolist()))
-    buffer = io.BytesIO()
-    clip.save(buffer)
-    properties = {
-        METADATA_KEY: replace(contract, golden=pair).to_json(),
-        REFERENCE_KEY: base64.b64encode(buffer.getvalue()).decode(),
-    }
+    properties = {METADATA_KEY: replace(contract, golden=pair).to_json()}
+    if clip is not None:
+        buffer = io.BytesIO()
+        clip.save(buffer)
+        properties[REFERENCE_KEY] = base64.b64encode(buffer.getvalue()).decode()
     onnx.helper.set_model_props(model, properties)
     with atomic_path(out) as temporary:
         onnx.save(model, str(temporary))
 
 
-def _to_onnx(student: Student) -> onnx.ModelProto:
+def _to_onnx(student: Student, inputs: int) -> onnx.ModelProto:
     student.eval()
-    example = torch.zeros(1, OBSERVATION_SIZE)
+    example = torch.zeros(1, inputs)
     # the exporter's own deprecations, and operators of packages that no policy needs: nothing that a user could act on
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import tyro
 
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
+from vm_training.export import export_policy, walking_contract
+from vm_training.mdp.lane import make_lane
 from vm_training.tasks.climb import ClimbConfig, train_climb
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
+from vm_training.tasks.motion_folder import load_motion, motion_names
+from vm_training.tasks.walk import WalkConfig, train_walk
+from vm_training.tasks.walk_evaluation import evaluate_walk
 from vm_training.tasks.work_folder import WorkFolder
 
 
@@ -71,7 +77,43 @@ class LqrTeachers:
         return 0
 
 
-TASKS: dict[str, type[Task]] = {"demo_steps": DemoSteps, "lqr_teachers": LqrTeachers}
+@dataclass(frozen=True)
+class Walk:
+    """A walker that sees a root command, a gait clock and the height grid: DAgger from many LQR teachers.
+
+    Attributes:
+        motions: folder of motions.
+        teachers: folder of their teachers.
+        out: policy file to write.
+        work: folder for what a resumed run needs; by default beside `out`.
+        config: everything that decides the result.
+    """
+
+    motions: Path
+    teachers: Path
+    out: Path
+    work: Path | None = None
+    config: WalkConfig = field(default_factory=WalkConfig)
+
+    def run(self) -> int:
+        _check_policy_name(self.out)
+        folder = WorkFolder(self.work or self.out.with_suffix(".training"))
+        student, default = train_walk(self.motions, self.teachers, self.config, folder)
+        first = load_motion(self.motions, motion_names(self.motions)[0])
+        checks = evaluate_walk(student, default, self.config.lane, first.gait, self.config.seed)
+        training = {"seed": self.config.seed, "commit": folder.commit, "checks": [asdict(c) for c in checks]}
+        lane = make_lane(first, None, default, self.config.lane, self.config.seed)
+        middle = np.full(lane.env.num_envs, first.clip.num_frames // 2)
+        lane.reset(np.arange(lane.env.num_envs), middle)
+        contract = walking_contract(self.out.stem, default, first.gait.step_s, training)
+        export_policy(student, contract, lane.observer.observe()[0], self.out)
+        print(f"policy: {self.out}\nwalks courses that it has not seen, upright to within 0.5 m of their end:")
+        for check in checks:
+            print(f"  {check.kind:<12} {check.success:4.0%} of {check.starts} starts on {check.courses} courses")
+        return 0
+
+
+TASKS: dict[str, type[Task]] = {"demo_steps": DemoSteps, "lqr_teachers": LqrTeachers, "walk": Walk}
 """What can be trained, by name."""
 
 

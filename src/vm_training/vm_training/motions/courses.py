@@ -13,7 +13,12 @@ from vm_training.motions.route import Route, level_stretches
 
 HALF_WIDTH_M = 1.0
 LANDING_M = 3.0
+LONGEST_STRIDE_M, MOST_TURN_RAD = 0.27, 0.15  # of a step
 STEEP_M = 0.10  # rises beyond this take more toe and some lean
+
+
+Place = tuple[SceneAsset, Route, float, str]
+"""A scene, the way over it, the stride on the flat [m], and what it is, in words."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,15 @@ def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
         rng: source of sizes.
         gait: whose stride, heights and angles are adapted to the course.
     """
-    scene, route, text = KINDS[kind](rng)
-    return Course(kind, scene, route, suited_gait(scene, route, gait, rng), text)
+    scene, route, stride, text = KINDS[kind](rng)
+    return Course(kind, scene, route, suited_gait(scene, route, replace(gait, stride_m=stride)), text)
 
 
-def suited_gait(scene: SceneAsset, route: Route, gait: Gait, rng: np.random.Generator) -> Gait:
-    """Lower for drops, more toe and lean for steep rises, any stride that the legs reach on the flat."""
+def suited_gait(scene: SceneAsset, route: Route, gait: Gait) -> Gait:
+    """Lower for drops, more toe and lean for steep rises."""
     levels = [float(scene.height_at(route.xy_at(0.5 * sum(s))[None])[0]) for s in level_stretches(scene, route)]
     change = np.diff(levels)
     rise, drop = float(max(change, default=0.0)), float(-min(change, default=0.0))
-    gait = replace(gait, stride_m=float(rng.uniform(0.15, 0.27)))
     if drop > 0.02:
         gait = replace(gait, com_height_m=0.63)
     if rise > STEEP_M:
@@ -52,34 +56,38 @@ def suited_gait(scene: SceneAsset, route: Route, gait: Gait, rng: np.random.Gene
     return gait
 
 
-def _flat(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
-    length = rng.uniform(0.8, 2.0)
-    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length), f"{length:.1f} m ahead"
+def _flat(rng: np.random.Generator) -> Place:
+    stride = rng.uniform(0.05, LONGEST_STRIDE_M)
+    length = stride * rng.integers(4, 9)
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length), stride, f"{length:.1f} m by {stride:.2f} m"
 
 
-def _arc(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
-    length, curvature = rng.uniform(0.8, 1.8), rng.uniform(0.2, 0.9) * rng.choice([-1.0, 1.0])
-    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), f"{curvature:+.1f} rad/m"
+def _arc(rng: np.random.Generator) -> Place:
+    stride = rng.uniform(0.05, LONGEST_STRIDE_M)
+    length = stride * rng.integers(4, 9)
+    curvature = rng.uniform(0.2, min(1.0, MOST_TURN_RAD / stride)) * rng.choice([-1.0, 1.0])
+    text = f"{length:.1f} m by {stride:.2f} m, {curvature:+.1f} rad/m"
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), stride, text
 
 
-def _stairs_up(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+def _stairs_up(rng: np.random.Generator) -> Place:
     count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.13), rng.uniform(0.28, 0.36)
     tops = [rise * (i + 1) for i in range(count)]
     return _treads([0.0, *tops], run, rng, f"{count} steps up, {rise:.3f} × {run:.2f} m")
 
 
-def _stairs_down(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+def _stairs_down(rng: np.random.Generator) -> Place:
     count, rise, run = int(rng.integers(2, 4)), rng.uniform(0.05, 0.10), rng.uniform(0.28, 0.36)
     tops = [rise * (count - i) for i in range(count + 1)]
     return _treads(tops, run, rng, f"{count} steps down, {rise:.3f} × {run:.2f} m")
 
 
-def _kerb(rng: np.random.Generator) -> tuple[SceneAsset, Route, str]:
+def _kerb(rng: np.random.Generator) -> Place:
     rise, width = rng.uniform(0.05, 0.10), rng.uniform(0.4, 1.0)
     return _treads([0.0, rise, 0.0], width, rng, f"{rise:.3f} m high, {width:.2f} m wide")
 
 
-def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str) -> tuple[SceneAsset, Route, str]:
+def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str) -> Place:
     """Levels along x: the first reaches back, the last ahead, those between are `run` deep."""
     approach, beyond = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)
     borders = [-LANDING_M, *(run * i for i in range(len(levels) - 1)), run * (len(levels) - 2) + LANDING_M]
@@ -89,10 +97,10 @@ def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str
             center = (0.5 * (start + end), 0.0, 0.5 * level)
             boxes.append(SceneBox(center, (0.5 * (end - start), HALF_WIDTH_M, 0.5 * level), label="step"))
     route = Route((-approach, 0.0), 0.0, approach + run * (len(levels) - 2) + beyond)
-    return SceneAsset(boxes=tuple(boxes), source=text), route, text
+    return SceneAsset(boxes=tuple(boxes), source=text), route, rng.uniform(0.15, LONGEST_STRIDE_M), text
 
 
-KINDS: dict[str, Callable[[np.random.Generator], tuple[SceneAsset, Route, str]]] = {
+KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
     "flat": _flat,
     "arc": _arc,
     "stairs_up": _stairs_up,

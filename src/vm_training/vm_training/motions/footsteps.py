@@ -13,6 +13,7 @@ from vm_training.motions.route import Route, level_stretches
 SIDES = ("left", "right")
 EDGE_MARGIN_M = 0.14  # from a sole's centre to an edge: toe and heel stay clear of it
 _SHORT_M = 0.12  # less room than this between the margins takes one foot, in the middle
+_SHORT_END_M = 0.08  # the same for the first and the last stretch, where it takes the route's end
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,32 @@ def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
 
 
 def foot_places(stretches: list[tuple[float, float]], stride_m: float) -> list[float]:
-    """Distances [m] along the route at which one foot after the other stands, both ends of the route among them."""
+    """Distances [m] along the route at which one foot after the other stands, both ends of the route among them.
+
+    A route begins and ends with half a stride where there is room, for a body at rest gains and loses speed in it.
+    """
     places: list[float] = []
     for i, (start, end) in enumerate(stretches):
         is_first, is_last = i == 0, i == len(stretches) - 1
         low = start if is_first else start + EDGE_MARGIN_M
         high = end if is_last else end - EDGE_MARGIN_M
-        if high - low < _SHORT_M:
+        if high - low < (_SHORT_END_M if is_first or is_last else _SHORT_M):
             places.append(start if is_first else end if is_last else 0.5 * (start + end))
         else:
-            places += np.linspace(low, high, int(np.ceil((high - low) / stride_m - 1e-9)) + 1).tolist()
+            gaps = _gaps(high - low, stride_m, is_first, is_last)
+            places += [low, *(low + np.cumsum(gaps)[:-1]).tolist(), high]
     return places
+
+
+def _gaps(length_m: float, stride_m: float, is_first: bool, is_last: bool) -> np.ndarray:
+    """Equal strides that fill a length, the first or last of them half."""
+    halves = 0.5 * (is_first + is_last)
+    count = max(int(np.ceil(length_m / stride_m + halves - 1e-9)), 1)
+    gaps = np.ones(count)
+    if count > 1:
+        gaps[0] *= 0.5 if is_first else 1.0
+        gaps[-1] *= 0.5 if is_last else 1.0
+    return length_m * gaps / gaps.sum()
 
 
 def _stance(scene: SceneAsset, route: Route, gait: Gait, side: str, distance: float, lift_off_s: float) -> Stance:

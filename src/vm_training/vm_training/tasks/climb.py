@@ -98,7 +98,7 @@ def train_climb(scene: SceneAsset, config: ClimbConfig, folder: WorkFolder, out:
     env = _env(clip, scene, config, config.ranges, config.seed + 2)
     env.reset(np.arange(env.num_envs), np.full(env.num_envs, clip.num_frames // 2))
     training = {"seed": config.seed, "commit": folder.commit, "checks": [asdict(check) for check in checks]}
-    export_policy(student, clip, tracking_contract(name, clip, training), observe(env, SensorNoise())[0], out)
+    export_policy(student, tracking_contract(name, clip, training), observe(env, SensorNoise())[0], out, clip)
     return checks
 
 

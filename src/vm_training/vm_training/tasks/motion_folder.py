@@ -9,6 +9,7 @@ from pathlib import Path
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
+from vm_training.motions.footsteps import Gait
 
 CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", "scene", "motion.json"
 
@@ -22,12 +23,14 @@ class Motion:
         kind: of course.
         clip: with feed-forward targets.
         scene: what it walks on.
+        gait: how it steps.
     """
 
     name: str
     kind: str
     clip: MotionClip
     scene: SceneAsset
+    gait: Gait
 
 
 def motion_names(folder: Path) -> list[str]:
@@ -50,7 +53,8 @@ def load_motion(folder: Path, name: str) -> Motion:
     """
     path = folder / name
     try:
-        kind = str(json.loads((path / MOTION_FILE).read_text())["kind"])
+        record = json.loads((path / MOTION_FILE).read_text())
+        kind, gait = str(record["kind"]), Gait(**record["gait"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VmError(f"{path / MOTION_FILE}: no readable record of a motion ({error})") from None
-    return Motion(name, kind, MotionClip.load(path / CLIP_FILE), SceneAsset.load(path / SCENE_FOLDER))
+    return Motion(name, kind, MotionClip.load(path / CLIP_FILE), SceneAsset.load(path / SCENE_FOLDER), gait)

@@ -1,0 +1,73 @@
+"""When a policy that steps in time steps: on while there is a command, with two steps to rest after it ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+RAMP_S = 0.5
+"""Time in which the weight goes over one foot before the first step, and back between both after the last [s]."""
+STEPS_TO_REST = 2
+"""Steps that begin after a command has ended: one to lose speed, one to close the feet."""
+LEAST_COMMAND = 0.05
+"""Smaller commands [m/s, rad/s] mean standing still."""
+
+
+def gait_phase(since_first_step_s: np.ndarray, walk_s: np.ndarray | float, step_s: float) -> np.ndarray:
+    """What the policy reads, (..., 2): cosine and sine of the phase, fading in before the first step and out after the
+    last, zero at rest.
+
+    Args:
+        since_first_step_s: time since the first foot lifted [s], negative before.
+        walk_s: time from the first lift-off to the last touch-down [s]; infinite while no end is known.
+        step_s: from one touch-down to the next; a cycle is two.
+    """
+    since = np.asarray(since_first_step_s, dtype=float)
+    fade = np.clip(1.0 + since / RAMP_S, 0.0, 1.0) * np.clip(1.0 - (since - walk_s) / RAMP_S, 0.0, 1.0)
+    angle = math.pi * since / step_s
+    return fade[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+@dataclass
+class GaitClock:
+    """Runs while a root command asks for motion.
+
+    Attributes:
+        step_s: from one touch-down to the next [s].
+        since_s: since the first lift-off [s], negative before it; None at rest.
+        walk_s: from the first lift-off to the last touch-down [s]; infinite while the command lasts.
+    """
+
+    step_s: float
+    since_s: float | None = None
+    walk_s: float = math.inf
+
+    def reset(self) -> None:
+        """At rest."""
+        self.since_s, self.walk_s = None, math.inf
+
+    def update(self, command: np.ndarray, period_s: float) -> np.ndarray:
+        """The phase (2,) for this control period; then time goes on.
+
+        The step that is under way when the command ends is followed by a short one and one that closes the feet.
+
+        Args:
+            command: (3,) vx, vy [m/s], yaw rate [rad/s].
+            period_s: control period.
+        """
+        wanted = float(np.abs(command).max()) > LEAST_COMMAND
+        if self.since_s is None:
+            if not wanted:
+                return np.zeros(2)
+            self.since_s, self.walk_s = -RAMP_S, math.inf
+        if wanted and self.since_s < self.walk_s:
+            self.walk_s = math.inf
+        elif not wanted and math.isinf(self.walk_s):
+            self.walk_s = (max(math.floor(self.since_s / self.step_s), -1) + 1 + STEPS_TO_REST) * self.step_s
+        phase = gait_phase(np.array(self.since_s), self.walk_s, self.step_s)
+        self.since_s += period_s
+        if self.since_s >= self.walk_s + RAMP_S:
+            self.reset()
+        return phase

@@ -1,0 +1,82 @@
+"""How a walker does on courses that it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vm_training.mdp.clip_tracking import ClipTracking
+from vm_training.mdp.lane import Lane, LaneConfig, make_lane
+from vm_training.motions.clip import reference_clip
+from vm_training.motions.courses import KINDS, random_course
+from vm_training.motions.feasibility import Feasibility
+from vm_training.motions.footsteps import Gait
+from vm_training.motions.reference import plan_reference
+from vm_training.progress import Progress
+from vm_training.student import Student
+from vm_training.tasks.motion_folder import Motion
+from vm_training.tasks.walk import act
+
+NEAR_END_M = 0.5
+_HELD_OUT = 1_000_000  # added to the seed: courses that no training has drawn
+
+
+@dataclass(frozen=True)
+class WalkCheck:
+    """Share of starts on fresh courses of a kind that stay upright and end within NEAR_END_M of the course's end."""
+
+    kind: str
+    courses: int
+    starts: int
+    success: float
+
+
+def evaluate_walk(
+    student: Student, default: np.ndarray, config: LaneConfig, gait: Gait, seed: int, courses: int = 4
+) -> list[WalkCheck]:
+    """Walks fresh courses of every kind, full collision shapes left out, noise and variation as in training."""
+    checks = []
+    with Progress("checks", len(KINDS), unit="kind") as bar:
+        for kind in KINDS:
+            shares = [
+                follow(make_lane(motion, None, default, replace(config, num_envs=16), seed + k), student)
+                for k, motion in enumerate(fresh_motions(kind, courses, gait, seed))
+            ]
+            checks.append(WalkCheck(kind, len(shares), 16 * len(shares), float(np.mean(shares))))
+            bar.round_done(kind=kind, success=f"{checks[-1].success:.0%}")
+    return checks
+
+
+def fresh_motions(kind: str, count: int, gait: Gait, seed: int) -> list[Motion]:
+    """Feasible motions of a kind that training has not seen."""
+    found: list[Motion] = []
+    for index in range(4 * count):
+        course = random_course(kind, np.random.default_rng([_HELD_OUT + seed, index]), gait)
+        reference = plan_reference(course.scene, course.route, course.gait)
+        if not Feasibility.of(reference).problems:
+            clip = reference_clip(reference, course.text)
+            found.append(Motion(f"{kind}_{index}", kind, clip, course.scene, course.gait))
+        if len(found) == count:
+            break
+    return found
+
+
+def follow(lane: Lane, student: Student, hold_s: float = 2.0) -> float:
+    """Share of robots that walk the whole motion, stay upright and stand near its end."""
+    env, default = lane.env, lane.observer.default_joint_pos
+    everyone = np.arange(env.num_envs)
+    lane.reset(everyone, np.zeros(env.num_envs, dtype=int))
+    upright = np.ones(env.num_envs, dtype=bool)
+    for _ in range(env.clip.num_frames + int(hold_s * env.clip.fps)):
+        lane.act(act(student, lane.observer.observe(), default))
+        upright &= is_upright(env)
+    off = np.linalg.norm(np.nan_to_num(env.physics.qpos[:, :3], nan=1e3) - env.reference_qpos[-1, :3], axis=1)
+    return float((upright & (off < NEAR_END_M)).mean())
+
+
+def is_upright(env: ClipTracking) -> np.ndarray:
+    """(N,) bool: pelvis more than 0.45 m over the ground under it, tilted less than 53 degrees."""
+    qpos = np.nan_to_num(env.physics.qpos)
+    up = 1.0 - 2.0 * (qpos[:, 4] ** 2 + qpos[:, 5] ** 2)
+    return (qpos[:, 2] - env.scene.height_at(qpos[:, :2]) > 0.45) & (up > 0.6)

@@ -1,0 +1,115 @@
+"""A walker's training: lessons, rounds that a second start takes up, checks on fresh courses."""
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vm_core.errors import VmError
+from vm_policy_node.onnx_policy import OnnxPolicy
+from vm_training import train
+from vm_training.make_motions import MakeMotions, make_motions
+from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane
+from vm_training.mdp.walk_observations import OBSERVATION_SIZE, Timing
+from vm_training.motions.footsteps import Gait
+from vm_training.tasks import walk, walk_evaluation
+from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
+from vm_training.tasks.motion_folder import load_motion
+from vm_training.tasks.work_folder import WorkFolder
+from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher
+
+sys.path.append(str(Path(__file__).parent))
+cases = importlib.import_module("vm_training_cases")
+
+LANE = LaneConfig(num_envs=4, threads=1)
+CONFIG = walk.WalkConfig(
+    rounds=3, motions_a_round=1, steps=30, epochs=1, batch=32, lessons=1000, least_teacher=0.0, lane=LANE
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two motions with teachers that have hardly been trained."""
+    out = tmp_path_factory.mktemp("walk")
+    make_motions(MakeMotions(out / "motions", count=1, kinds=("flat", "kerb"), gait=Gait(stand_s=0.6)))
+    config = LqrTeachersConfig(LqrConfig(rounds=1, steps_a_round=600, hold_s=0.1), num_envs=12, threads=1)
+    train_lqr_teachers(out / "motions", config, WorkFolder(out / "teachers"))
+    return out
+
+
+def trained(folder: Path, out: Path, config: walk.WalkConfig = CONFIG) -> dict[str, np.ndarray]:
+    walk.train_walk(folder / "motions", folder / "teachers", config, WorkFolder(out))
+    return WorkFolder(out).read_arrays("walker.npz")
+
+
+def test_lessons_forget_the_oldest():
+    lessons = walk.Lessons.room_for(5)
+    for k in range(4):
+        lessons.add(np.full((2, OBSERVATION_SIZE), k), np.full((2, 23), k))
+    assert lessons.count == 5 and lessons.written == 8
+    assert sorted(lessons.action[:, 0]) == [1, 2, 2, 3, 3]
+
+
+def test_timing_of_a_clip(folder):
+    flat = load_motion(folder / "motions", "flat_0000")
+    timing = Timing.of(flat.clip, flat.gait)
+    steps = timing.walk_s / flat.gait.step_s
+    assert steps == pytest.approx(round(steps))
+    way = np.linalg.norm(flat.clip.root_pos_world[-1, :2] - flat.clip.root_pos_world[0, :2])
+    assert timing.speed == pytest.approx(way / (timing.walk_s - 2 * flat.gait.step_s), rel=0.02)
+    assert abs(timing.yaw_rate) < 0.02
+    assert timing.speed == pytest.approx(flat.gait.stride_m / flat.gait.step_s, rel=0.25)
+
+
+def test_teachers_hide_what_the_walker_cannot_know(folder):
+    """On the flat nothing says where one is; on edges the grid says how far along, but not how far aside."""
+    for name, along in (("flat_0000", 0.0), ("kerb_0000", MOST_ALONG_ERROR_M)):
+        motion = load_motion(folder / "motions", name)
+        teacher = LqrTeacher(np.random.default_rng(0).normal(0.0, 0.01, (motion.clip.num_frames, 23, 59)))
+        lane = make_lane(motion, teacher, motion.clip.joint_pos[0], replace(LANE, num_envs=3), 0)
+        lane.reset(np.arange(3), np.full(3, 60))
+        lane.env.physics.qpos[:] = lane.env.reference_qpos[60]
+        lane.env.physics.qvel[:] = lane.env.reference_qvel[60]
+        lane.env.physics.qpos[1, 1] += 0.2
+        lane.env.physics.qpos[2, 0] += 0.2
+        targets = lane.wanted()
+        np.testing.assert_allclose(targets[1], targets[0], atol=1e-9)
+        seen = targets[2] - targets[0]
+        lane.env.physics.qpos[2, 0] += along - 0.2
+        np.testing.assert_allclose(lane.wanted()[2] - targets[0], seen, atol=1e-9)
+        assert (np.abs(seen).max() > 1e-6) == (along > 0.0)
+
+
+def test_a_killed_run_goes_on_with_the_last_whole_round(folder, tmp_path):
+    whole = trained(folder, tmp_path / "whole")
+    assert int(whole["rounds"]) == 3 and not np.isnan(whole["layers.0.weight"]).any()
+    trained(folder, tmp_path / "part", replace(CONFIG, rounds=1))
+    records = WorkFolder(tmp_path / "part").read_json("walker.json")
+    config = tmp_path / "part" / "config.json"
+    config.write_text((tmp_path / "whole" / "config.json").read_text())  # as if the longer run had been killed
+    resumed = trained(folder, tmp_path / "part")
+    assert int(resumed["rounds"]) == 3
+    assert WorkFolder(tmp_path / "part").read_json("walker.json")[0] == records[0]
+
+
+def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(walk_evaluation, "KINDS", {"flat": walk_evaluation.KINDS["flat"]})
+    quick = lambda *args: walk_evaluation.evaluate_walk(*args, courses=1)  # noqa: E731
+    monkeypatch.setattr(train, "evaluate_walk", quick)
+    out = tmp_path / "walker.onnx"
+    assert train.Walk(folder / "motions", folder / "teachers", out, config=replace(CONFIG, rounds=1)).run() == 0
+    policy = OnnxPolicy.load(out)
+    assert policy.contract.gait_step_s == Gait().step_s and policy.clip is None
+    assert policy.contract.action_scale == (ACTION_SCALE_RAD,) * 23
+    assert policy.contract.training["checks"][0]["starts"] == 16
+    assert not policy.contract.uses_odometry
+
+
+def test_without_good_teachers_nothing_starts(folder, tmp_path):
+    with pytest.raises(VmError, match="no teacher reaches 100%"):
+        walk.train_walk(
+            folder / "motions", folder / "teachers", replace(CONFIG, least_teacher=1.0), WorkFolder(tmp_path)
+        )
