@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from vm_core.height_grid import cell_points_world
-from vm_policy_node.controller import Controller, Grid
+from vm_policy_node.controller import Controller
+from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import State
 from vm_sim.g1_model import load_g1_spec

@@ -12,7 +12,8 @@ from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import GoldenPair, ObservationTerm
 from vm_core.remote import RemoteState, encode_remote
 from vm_policy_node import onnx_policy
-from vm_policy_node.controller import Controller, ControllerConfig, Grid, read_low_state
+from vm_policy_node.controller import Controller, ControllerConfig
+from vm_policy_node.inputs import Grid, read_low_state
 from vm_policy_node.safety import State
 
 sys.path.append(str(Path(__file__).parent))

@@ -9,9 +9,10 @@ import numpy as np
 from vm_core import frames, g1, unitree_cdr
 from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import HeightGridSpec, policy_heights
+from vm_core.height_grid import policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
 from vm_core.remote import decode_remote
+from vm_policy_node.inputs import Grid, Latest, Odometry, RobotState, read_low_state
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.reference import Reference
 from vm_policy_node.root_command import CommandConfig, RootCommandMixer
@@ -48,66 +49,6 @@ class ControllerConfig:
             raise ValueError("stand_duration_s, blend_s, damping_kd and torque_margin must be positive")
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A height grid: torso height [m], terrain height (cells,) [m] with NaN where unknown, geometry."""
-
-    torso_height: float
-    terrain_height: np.ndarray
-    spec: HeightGridSpec
-
-
-@dataclass(frozen=True)
-class RobotState:
-    """One LowState in motor order, SI units."""
-
-    joint_pos: np.ndarray
-    joint_vel: np.ndarray
-    quat_wxyz: np.ndarray
-    ang_vel_body: np.ndarray
-    tick: int
-    mode_machine: int
-    crc_ok: bool
-    remote: bytes
-
-
-def read_low_state(data: bytes) -> RobotState:
-    """Takes from a LowState message what control needs.
-
-    Raises:
-        VmError: not a LowState.
-    """
-    record = unitree_cdr.parse_low_state(data)
-    motors = {name: unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS].astype(float) for name in ("q", "dq")}
-    return RobotState(
-        motors["q"],
-        motors["dq"],
-        record["imu"]["quaternion"].astype(float),
-        record["imu"]["gyroscope"].astype(float),
-        int(record["tick"]),
-        int(record["mode_machine"]),
-        int(record["crc"]) == unitree_cdr.low_state_crc(record),
-        record["wireless_remote"].tobytes(),
-    )
-
-
-@dataclass
-class _Latest:
-    """A newest message and when it came."""
-
-    value: object = None
-    time_s: float | None = None
-
-    def age_s(self, now_s: float) -> float | None:
-        return None if self.time_s is None else max(now_s - self.time_s, 0.0)
-
-
-@dataclass(frozen=True)
-class _Odometry:
-    pos: np.ndarray
-    lin_vel_world: np.ndarray
-
-
 @dataclass
 class Controller:
     """Feed it messages as they come and call `step` once a control period."""
@@ -130,7 +71,7 @@ class Controller:
         self._history = ObservationHistory(contract.observation, contract.history_layout)
         self._clock = None if contract.gait_step_s is None else GaitClock(contract.gait_step_s)
         self._motors = contract.motor_indices()
-        self._low_state, self._grid, self._odometry = _Latest(), _Latest(), _Latest()
+        self._low_state, self._grid, self._odometry = Latest(), Latest(), Latest()
         self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
         self._pressed: frozenset[str] = frozenset()
         self._move: StartPoseMove | None = None
@@ -145,13 +86,13 @@ class Controller:
         """Keeps the newest LowState; decoding waits for `step`, ten times rarer. Other bytes are dropped."""
         if len(data) != unitree_cdr.LOW_STATE.itemsize or data[:2] != unitree_cdr.CDR_LITTLE_ENDIAN[:2]:
             return
-        self._low_state = _Latest(data, now_s)
+        self._low_state = Latest(data, now_s)
 
     def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
         """Pelvis pose and velocity in the world. Its heading corrects the IMU's, whose zero is arbitrary."""
         if not (np.isfinite(pos).all() and np.isfinite(quat_wxyz).all() and np.isfinite(lin_vel_world).all()):
             return  # goes stale by itself
-        self._odometry = _Latest(_Odometry(pos, lin_vel_world), now_s)
+        self._odometry = Latest(Odometry(pos, lin_vel_world), now_s)
         if isinstance(self._low_state.value, bytes):
             # the newest state, not the one of the last step: a turning robot's heading would lag by up to a period
             record = unitree_cdr.parse_low_state(self._low_state.value)
@@ -160,7 +101,7 @@ class Controller:
 
     def on_grid(self, grid: Grid, now_s: float) -> None:
         """The newest height grid."""
-        self._grid = _Latest(grid, now_s)
+        self._grid = Latest(grid, now_s)
 
     def request(self, name: str, now_s: float) -> Answer:
         """stand, run, damp or release, from the operator."""
@@ -220,7 +161,7 @@ class Controller:
     def pelvis_pos(self) -> np.ndarray | None:
         """Newest pelvis position (3,) from odometry [m], or None."""
         odometry = self._odometry.value
-        return odometry.pos if isinstance(odometry, _Odometry) else None
+        return odometry.pos if isinstance(odometry, Odometry) else None
 
     def _read_remote(self, now_s: float) -> None:
         if self.state is None or not self.state.crc_ok:
@@ -285,7 +226,7 @@ class Controller:
         self._reference = self.policy.reference
         if self._reference is not None and self.state is not None:
             odometry = self._odometry.value
-            if self.config.align_reference and isinstance(odometry, _Odometry):
+            if self.config.align_reference and isinstance(odometry, Odometry):
                 self._reference = self._reference.placed_at(odometry.pos, self._root_quat())
             elif not self.needs.odometry:  # heading alone: without odometry the clip's north means nothing
                 self._reference = self._reference.placed_at(self._reference.root_pos_world[0], self._root_quat())
@@ -323,7 +264,7 @@ class Controller:
         if self.needs.grid and isinstance(grid, Grid):
             unknown = self.contract.height_grid_unknown
             heights = policy_heights(np.float64(grid.torso_height), grid.terrain_height, unknown)
-        known = isinstance(odometry, _Odometry)
+        known = isinstance(odometry, Odometry)
         phase = None if self._clock is None else self._clock.update(command, self.contract.control_period_s)
         return ObservationInputs(
             joint_pos=state.joint_pos[self._motors],

@@ -12,7 +12,8 @@ from nav_msgs.msg import Odometry
 from vm_core import frames
 from vm_core.height_grid import HeightGridSpec
 from vm_msgs.msg import HeightGrid, PolicyStatus
-from vm_policy_node.controller import Controller, Grid
+from vm_policy_node.controller import Controller
+from vm_policy_node.inputs import Grid
 from vm_policy_node.safety import State
 
 
