@@ -87,13 +87,13 @@ def test_derivatives_are_those_of_the_residuals(observed: Observations, publishe
     problem, state = _disturbed(problem, first, rng)
     model = videomimic.PublishedProblem(problem, short, first).rows if published else problem.rows
     frames, k, g = problem.sizes
-    J = _dense(model(state), problem.sizes)
+    J = _dense(list(model(state)), problem.sizes)
     for _ in range(6):
         step, shared, h = rng.standard_normal((frames, k)), rng.standard_normal(g), 1e-6
         if published:  # it holds the cameras, and leaves out how the local pose changes with the scale
             step[:, :FRAME_SIZE], shared[0] = 0.0, 0.0
-        ahead = _stacked(model(state.moved(h * step, h * shared)))
-        behind = _stacked(model(state.moved(-h * step, -h * shared)))
+        ahead = _stacked(list(model(state.moved(h * step, h * shared))))
+        behind = _stacked(list(model(state.moved(-h * step, -h * shared))))
         slope, expected = (ahead - behind) / (2 * h), J @ np.concatenate([step.ravel(), shared])
         assert np.abs(slope - expected).max() < 1e-4 * np.abs(expected).max()
 

@@ -6,13 +6,15 @@ the shared unknowns are the border, eliminated by their Schur complement. Its in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from scipy.linalg import lapack
 
+PART = 128  # frames
 REACH = 2  # frames ahead that a residual may touch
 
 
@@ -37,6 +39,17 @@ class Rows:
     border: np.ndarray | None = None
     group: int = 1
     cauchy: float | None = None
+
+    def parts(self, size: int) -> Iterator[Rows]:
+        """The same rows, at most `size` frames at a time."""
+        n = len(self.residual)
+        for k in range(0, n, size):
+            at = slice(k, min(k + size, n))
+            yield Rows(
+                self.residual[at], tuple(j[at] for j in self.jacobians),
+                tuple(c if c.ndim == 1 else c[at] for c in self.columns), self.frames[at],
+                None if self.border is None else self.border[at], self.group, self.cauchy,
+            )  # fmt: skip
 
     def _squared(self) -> np.ndarray:
         return np.sum(self.residual.reshape(len(self.residual), -1, self.group) ** 2, axis=-1)
@@ -85,28 +98,63 @@ class NormalEquations:
         self.border, self.corner = np.zeros((frames, k, g)), np.zeros((g, g))
         self.gradient, self.shared_gradient = np.zeros((frames, k)), np.zeros(g)
 
+    def assemble(self, rows: Iterable[Rows]) -> float:
+        """Starts anew from these residuals, one kind in memory at a time; returns their cost."""
+        for values in (*self.blocks, self.border, self.corner, self.gradient, self.shared_gradient):
+            values.fill(0.0)
+        cost = 0.0
+        for r in rows:
+            cost += r.cost()
+            self.add(r)
+        return cost
+
     def add(self, rows: Rows) -> None:
-        """Adds one kind of residuals."""
-        if rows.residual.size == 0:
-            return
+        """Adds one kind of residuals, some frames at a time so that the products stay in the processor's cache."""
+        if rows.residual.size:
+            for part in rows.parts(PART):
+                self._add_part(part)
+
+    def _add_part(self, rows: Rows) -> None:
         weights = rows.weights()
         scaled = rows.jacobians if weights is None else tuple(j * weights[..., None] for j in rows.jacobians)
         transposed = [j.transpose(0, 2, 1) for j in scaled]
         residual = rows.residual[..., None]
-        for a, (left, columns) in enumerate(zip(transposed, rows.columns, strict=True)):
-            at, own = (rows.frames + a)[:, None], np.atleast_2d(columns)
-            self.gradient[at, own] += (left @ residual)[..., 0]
+        alike = all(columns.ndim == 1 for columns in rows.columns) and _is_range(rows.frames)
+        add = self._add_alike if alike else self._add_scattered
+        for a, left in enumerate(transposed):
+            border = None if rows.border is None else left @ rows.border
             for b in range(a + 1):
-                other = np.atleast_2d(rows.columns[b])
-                block = left @ rows.jacobians[b]
-                self.blocks[a - b][(at - a + b)[..., None], own[:, :, None], other[:, None, :]] += block
-            if rows.border is not None:
-                self.border[at, own] += left @ rows.border
+                gradient = (left @ residual)[..., 0] if b == 0 else None
+                add(rows, a, b, left @ rows.jacobians[b], gradient, border if b == 0 else None)
         if rows.border is not None:
             weighted = rows.border if weights is None else rows.border * weights[..., None]
             flat = weighted.reshape(-1, weighted.shape[-1])
             self.corner += flat.T @ rows.border.reshape(-1, rows.border.shape[-1])
             self.shared_gradient += flat.T @ rows.residual.ravel()
+
+    def _add_alike(
+        self, rows: Rows, a: int, b: int, block: np.ndarray, gradient: np.ndarray | None, border: np.ndarray | None
+    ) -> None:
+        """All frames of a range touch the same unknowns: slices, which are several times faster than index arrays."""
+        first, count = int(rows.frames[0]), len(rows.frames)
+        at = slice(first + a, first + a + count)
+        for own, left in _runs(rows.columns[a]):
+            for other, right in _runs(rows.columns[b]):
+                self.blocks[a - b][first + b : first + b + count, left, right] += block[:, own, other]
+            if gradient is not None:
+                self.gradient[at, left] += gradient[:, own]
+            if border is not None:
+                self.border[at, left] += border[:, own]
+
+    def _add_scattered(
+        self, rows: Rows, a: int, b: int, block: np.ndarray, gradient: np.ndarray | None, border: np.ndarray | None
+    ) -> None:
+        at, own, other = (rows.frames + a)[:, None], np.atleast_2d(rows.columns[a]), np.atleast_2d(rows.columns[b])
+        self.blocks[a - b][(at - a + b)[..., None], own[:, :, None], other[:, None, :]] += block
+        if gradient is not None:
+            self.gradient[at, own] += gradient
+        if border is not None:
+            self.border[at, own] += border
 
     def band(self, damping: float) -> np.ndarray:
         """Lower band (3k, T k) in LAPACK's layout, the diagonal enlarged by `damping` times itself."""
@@ -138,7 +186,7 @@ class NormalEquations:
 
 
 def minimize(
-    model: Callable[[S], Sequence[Rows]],
+    model: Callable[[S], Iterable[Rows]],
     start: S,
     sizes: tuple[int, int, int],
     max_iterations: int = 12,
@@ -155,28 +203,30 @@ def minimize(
         tol: relative decrease of the cost that counts as none.
         damping: first one.
     """
-    state, rows = start, model(start)
-    cost = sum(r.cost() for r in rows)
-    normal, converged, iteration = _normal(rows, sizes), False, 0
+    normal = NormalEquations(*sizes)
+    state, cost = start, normal.assemble(model(start))
+    converged, iteration = False, 0
     while iteration < max_iterations and not converged:
         iteration += 1
         step = normal.step(damping)
-        trial = state.moved(*step) if step is not None else None
-        trial_rows = model(trial) if trial is not None else rows
-        trial_cost = sum(r.cost() for r in trial_rows) if trial is not None else np.inf
-        if trial is None or not trial_cost < cost:
+        trial = state.moved(*step) if step is not None else state
+        trial_cost = normal.assemble(model(trial)) if step is not None else np.inf
+        if not trial_cost < cost:
             damping *= 10.0
             converged = damping > 1e6
-        else:
-            decrease = (cost - trial_cost) / max(cost, 1e-300)
-            state, rows, cost, damping = trial, trial_rows, trial_cost, max(damping * 0.2, 1e-9)
-            converged = decrease < tol
-            normal = _normal(rows, sizes)
+            normal.assemble(model(state))  # seldom; keeping both would double the memory
+            continue
+        converged = (cost - trial_cost) / max(cost, 1e-300) < tol
+        state, cost, damping = trial, trial_cost, max(damping * 0.2, 1e-9)
     return Solution(state, cost, iteration, converged, normal)
 
 
-def _normal(rows: Sequence[Rows], sizes: tuple[int, int, int]) -> NormalEquations:
-    normal = NormalEquations(*sizes)
-    for r in rows:
-        normal.add(r)
-    return normal
+def _is_range(frames: np.ndarray) -> bool:
+    return len(frames) > 0 and bool(np.all(np.diff(frames) == 1))
+
+
+def _runs(columns: np.ndarray) -> list[tuple[slice, slice]]:
+    """Ascending columns as runs without gaps: (place in the jacobian, place among the unknowns)."""
+    edges = np.flatnonzero(np.diff(columns) != 1) + 1
+    bounds = [0, *edges.tolist(), len(columns)]
+    return [(slice(i, j), slice(int(columns[i]), int(columns[i]) + j - i)) for i, j in itertools.pairwise(bounds)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,42 +120,45 @@ class JointProblem:
         people = len(self.people)
         return len(self.center_units), FRAME_SIZE + POSE_SIZE * people, 1 + len(SHAPES) * people
 
-    def rows(self, state: JointState) -> list[Rows]:
-        """All residuals at a state."""
+    def rows(self, state: JointState) -> Iterator[Rows]:
+        """All residuals at a state, one kind after the other."""
         s, shared = self.sigmas, self.sizes[2]
         camera = Camera.of(self.R_world_camera, self.center_units, state)
         second = np.sqrt(self.fps)
-        result = terms.camera_drift(
+        yield from terms.camera_drift(
             state.camera_turn, state.camera_shift, np.radians(s.camera_turn_deg) / second, s.camera_shift_m / second
         )
-        result += terms.depth_bias(state.depth_bias, s.bias, s.bias_memory_s * self.fps)
+        yield from terms.depth_bias(state.depth_bias, s.bias, s.bias_memory_s * self.fps)
         for p in range(len(self.people)):
-            result += self._person_rows(state, camera, p, shared)
-        return result
+            yield from self._person_rows(state, camera, p, shared)
 
-    def _person_rows(self, state: JointState, camera: Camera, p: int, shared: int) -> list[Rows]:
+    def _person_rows(self, state: JointState, camera: Camera, p: int, shared: int) -> Iterator[Rows]:
         data, person, s = self.people[p], state.people[p], self.sigmas
         body = PersonPoints.of(data.skeleton, person)
         seen = terms.camera_points(camera, body, p, shared)
         inside = INSIDE_SHARE * data.skeleton.height_m
-        return [
-            terms.reprojection(seen, self.matrix, data.xy_px, data.xy_weight, s.cauchy),
-            terms.pose_points(camera, body, p, shared, data.points_camera, data.pose_weight, s.cauchy),
-            terms.depth(
-                seen, state.depth_bias, state.scale, data.depth_units, inside, data.depth_weight, 1.5
-            ),
-            terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy),
-            terms.root_acceleration(person, p, self.fps, s.root_acceleration),
-            terms.turn_acceleration(person, p, self.fps, _turn_sigmas(s)),
-            terms.pose_prior(person, p, np.zeros((len(ROTATIONS), 3)), _prior_weight(s)),
-            terms.hinges(person, p, 0.05),
-            terms.planted(body, p, shared, TOUCHING, data.planted * self.fps / s.contact_speed, 1.5),
-            terms.on_surface(
-                body, p, shared, TOUCHING, data.normal, data.offset_units, data.above_m, state.scale,
-                data.touch / s.surface_m, 2.0,
-            ),
-            terms.shape_prior(data.skeleton, person.shape, p, shared, _shape_sigmas(s), s.ruler_m),
-        ]  # fmt: skip
+        yield terms.reprojection(seen, self.matrix, data.xy_px, data.xy_weight, s.cauchy)
+        yield terms.pose_points(camera, body, p, shared, data.points_camera, data.pose_weight, s.cauchy)
+        yield terms.depth(seen, state.depth_bias, state.scale, data.depth_units, inside, data.depth_weight, 1.5)
+        yield terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy)
+        yield terms.root_acceleration(person, p, self.fps, s.root_acceleration)
+        yield terms.turn_acceleration(person, p, self.fps, _turn_sigmas(s))
+        yield terms.pose_prior(person, p, np.zeros((len(ROTATIONS), 3)), _prior_weight(s))
+        yield terms.hinges(person, p, 0.05)
+        yield terms.planted(body, p, shared, TOUCHING, data.planted * self.fps / s.contact_speed, 1.5)
+        yield terms.on_surface(
+            body,
+            p,
+            shared,
+            TOUCHING,
+            data.normal,
+            data.offset_units,
+            data.above_m,
+            state.scale,
+            data.touch / s.surface_m,
+            2.0,
+        )
+        yield terms.shape_prior(data.skeleton, person.shape, p, shared, _shape_sigmas(s), s.ruler_m)
 
 
 def _shape_sigmas(s: Sigmas) -> np.ndarray:

@@ -75,15 +75,15 @@ def behind_itself(person: PersonObservation, focal: float) -> np.ndarray:
     """(T, 17) bool: another part of the same body is in front of the joint, so depth there is that part's."""
     share = np.linspace(0.0, 1.0, 5)[:, None]
     a, b = (np.array([POINTS.index(bone[i]) for bone in BONES]) for i in (0, 1))
-    parts = [
-        (values[:, a, None] * (1 - share) + values[:, b, None] * share).reshape(len(values), -1, values.shape[-1])
-        for values in (person.xy_px, person.points_camera[..., 2:])
-    ]
-    away = np.linalg.norm(parts[0][:, None] - person.xy_px[:, :, None], axis=-1)
-    extent = np.ptp(person.xy_px[..., 1], axis=1)  # of an upright person: the height, nearly
-    radius = THICK_SHARE * np.maximum(extent, 0.05 * focal)[:, None, None]
-    nearer = person.points_camera[:, :, None, 2] - parts[1][:, None, :, 0] > NEARER_SHARE * person.height_m
-    return np.any((away < radius) & nearer, axis=2)
+    result = np.zeros(person.confidence.shape, bool)
+    for t in range(len(result)):
+        xy, z = person.xy_px[t], person.points_camera[t, :, 2]
+        part_xy = (xy[a, None] * (1 - share) + xy[b, None] * share).reshape(-1, 2)
+        part_z = (z[a, None] * (1 - share[:, 0]) + z[b, None] * share[:, 0]).ravel()
+        radius = THICK_SHARE * max(float(np.ptp(xy[:, 1])), 0.05 * focal)  # of the height in the picture, nearly
+        close = np.sum((part_xy - xy[:, None]) ** 2, axis=-1) < radius**2
+        result[t] = np.any(close & (z[:, None] - part_z > NEARER_SHARE * person.height_m), axis=1)
+    return result
 
 
 def joint_depths(observed: Observations, person: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import so3
 from vm_reconstruction.solver.joint.arrow import Rows
-from vm_reconstruction.solver.joint.skeleton import PELVIS, ROTATIONS, Skeleton
+from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, Skeleton
 from vm_reconstruction.solver.joint.state import (
     CAMERA_SHIFT,
     CAMERA_TURN,
@@ -40,8 +40,10 @@ def camera_points(camera: Camera, body: PersonPoints, person: int, shared: int) 
     """q = R^T (P - c), dq = [q]x turn - R^T shift + R^T dP - R^T c_scaled dlog(scale)."""
     back = camera.rotation.transpose(0, 2, 1)[:, None]
     q = ((body.points[:, :N] - camera.center[:, None])[..., None, :] @ camera.rotation[:, None])[..., 0, :]
-    turn = so3.skew(q) @ camera.turn_jacobian[:, None]
-    by_frame = np.concatenate([turn, np.broadcast_to(-back, turn.shape), back @ body.by_pose[:, :N]], axis=-1)
+    by_frame = np.empty((*q.shape, len(_CAMERA) + POSE_SIZE))  # filled in place: these arrays are the solver's largest
+    by_frame[..., CAMERA_TURN] = so3.skew(q) @ camera.turn_jacobian[:, None]
+    by_frame[..., CAMERA_SHIFT] = -back
+    np.matmul(back, body.by_pose[:, :N], out=by_frame[..., len(_CAMERA) :])
     by_shared = np.zeros((*q.shape, shared))
     by_shared[..., SCALE] = -(camera.scaled_center[:, None] @ camera.rotation)
     by_shared[..., shape_columns(person)] = back @ body.by_shape[:, :N]
@@ -73,14 +75,16 @@ def pose_points(
     back = camera.rotation.transpose(0, 2, 1)[:, None]
     relative = body.points[:, :N] - body.points[:, PELVIS : PELVIS + 1]
     q = (relative[..., None, :] @ camera.rotation[:, None])[..., 0, :]
-    by_pose = back @ body.by_pose[:, :N]
-    by_pose[..., :3] = 0.0  # the root moves all points alike
-    by_frame = np.concatenate([so3.skew(q) @ camera.turn_jacobian[:, None], by_pose], axis=-1)
+    by_frame = np.empty((*q.shape, 3 + POSE_SIZE))
+    by_frame[..., :3] = so3.skew(q) @ camera.turn_jacobian[:, None]
+    np.matmul(back, body.by_pose[:, :N], out=by_frame[..., 3:])
+    by_frame[..., 3:6] = 0.0  # the root moves all points alike
     by_shared = np.zeros((*q.shape, shared))
     by_shared[..., shape_columns(person)] = back @ body.by_shape[:, :N]
     columns = np.concatenate([_CAMERA[CAMERA_TURN], pose_columns(person)])
-    scaled = weight[..., None]
-    return _rows((q - points_camera) * weight, by_frame * scaled, by_shared * scaled, columns, 3, cauchy)
+    by_frame *= weight[..., None]
+    by_shared *= weight[..., None]
+    return _rows((q - points_camera) * weight, by_frame, by_shared, columns, 3, cauchy)
 
 
 def depth(
