@@ -51,7 +51,7 @@ class MapConfig:
     clear_below_m: float = 0.05
     clear_below_blind_m: float = 0.15
     clear_every: int = 4
-    clear_rays: int = 3
+    clear_rays: int = 2
     clear_rest_s: float = 0.3
     blind_radius_m: float = 0.75
     seed_radius_m: float = 0.9

@@ -24,6 +24,7 @@ RECORD = 16  # SLOTS * COLUMNS and one to fill the line
 MOST_HITS = 48.0  # then all counts of the cell are halved: shares stay, and a changed world is believed in time
 FEW_HITS = 2.0  # a surface needs as many before it may stand above another one
 BACK_STEPS, BACK_STEP_M = 4, 0.02  # how far rays are followed back from their end
+OWN_CELL_M, REST_S = 0.03, 0.5
 MISS_MARGIN_M = 0.02
 MISSES_FOR_HITS = 0.6  # more misses a hit than this, and nothing stands there
 _SEEN, _SEEDED, _UNKNOWN = int(CellSource.SEEN), int(CellSource.SEEDED), int(CellSource.UNKNOWN)
@@ -56,9 +57,15 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
         flat = dx * dx + dy * dy
         square = flat + dz * dz
         sigma = noise[0] + noise[1] * np.sqrt(square)
+        per_m_slope = dz / max(np.sqrt(flat), 0.1)
         # noise lies along the ray; on level ground, only its vertical part moves the height
         variance = sigma * sigma * max(dz * dz / square, 0.1)
         _add_point(cells[ix, iy], pz, variance, now, noise, gate)
+        # in its own cell, too, the ray passed below what stands clearly higher than its end; but a riser's points do
+        # so below its tread, which is still being seen
+        own = pz - OWN_CELL_M * per_m_slope + MISS_MARGIN_M
+        if ceiling[ix, iy] > own:
+            _miss_above(cells[ix, iy], own, now - REST_S)
         if pz > ceiling[ix, iy] - gate[1]:
             passed[ix, iy] = 0  # what is hit again stands, whatever mirrored rays say
         _select(ix, iy, surface, ceiling, source, cells, gate[2])
@@ -75,16 +82,16 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
             last_x, last_y = jx, jy
             limit = pz - s * dz + MISS_MARGIN_M
             if ceiling[jx, jy] > limit:
-                _miss_above(cells[jx, jy], limit)
+                _miss_above(cells[jx, jy], limit, now)
                 _select(jx, jy, surface, ceiling, source, cells, gate[2])
     return inside
 
 
 @numba.njit(cache=True, inline="always")
-def _miss_above(cell, limit):
-    for k in range(SLOTS):
-        if cell[COLUMNS * k + HITS] > 0.0 and cell[COLUMNS * k + HEIGHT] > limit:
-            cell[COLUMNS * k + MISSES] += np.float32(1.0)
+def _miss_above(cell, limit, before):
+    for at in (0, COLUMNS, 2 * COLUMNS):
+        if cell[at + HITS] > 0.0 and cell[at + HEIGHT] > limit and cell[at + TIME] <= before:
+            cell[at + MISSES] += np.float32(1.0)
 
 
 @numba.njit(cache=True, inline="always")

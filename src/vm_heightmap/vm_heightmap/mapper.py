@@ -28,6 +28,9 @@ FOOT_MAX_STD_M = 0.012
 MOST_AHEAD_S = 1.0
 SEED_AGAIN_M = 0.15
 CLOCK_ROUNDING_S = 1e-6
+PENDING_SCANS = 5
+LIMB_SPEED = 1.5  # m/s that a limb may have moved since its joints were heard of
+MOUNT_POINTS = 3000  # a scan of fewer says nothing about the mount
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class HeightMapper:
         self.scans, self.bad_scans, self.dropped_scans, self.epoch = 0, 0, 0, 0
         self._joints: deque[tuple[float, np.ndarray]] = deque(maxlen=64)
         self._joint_pos: np.ndarray | None = None
-        self._pending: Scan | None = None
+        self._pending: deque[Scan] = deque(maxlen=PENDING_SCANS)
         self._stance = StanceWatch()
         self._seeded_at: np.ndarray | None = None
         self._odometry_at_s = self._lidar_at_s = -np.inf
@@ -155,9 +158,9 @@ class HeightMapper:
     def on_points(self, scan: Scan, now_s: float) -> None:
         """Takes a scan that was decoded."""
         self._lidar_at_s = now_s
-        if self._pending is not None:
+        if len(self._pending) == PENDING_SCANS:
             self.dropped_scans += 1
-        self._pending = scan
+        self._pending.append(scan)
         self._fuse_pending()
 
     # -- outputs -------------------------------------------------------------------------------------------------------
@@ -222,7 +225,8 @@ class HeightMapper:
         self.elevation.clear()
         self._stance.clear()
         self.drift = DriftEstimator(self.config.drift)
-        self._pending, self._seeded_at = None, None
+        self._pending.clear()
+        self._seeded_at = None
 
     def _follow_own_epoch(self) -> None:
         if self.own is not None and self.own.epoch != self.epoch:
@@ -258,41 +262,43 @@ class HeightMapper:
     # -- scans ---------------------------------------------------------------------------------------------------------
 
     def _fuse_pending(self) -> None:
-        """Fuses the scan that waits as soon as the poses reach its end."""
-        scan = self._pending
-        if scan is None:
-            return
-        if self.own is not None and not self._match_own(self.own, scan):
-            return
+        """Fuses the scans that wait, as far as the poses reach."""
+        while self._pending and self._fuse_next(self._pending[0]):
+            if self._pending:  # a fresh start on the way has emptied it
+                self._pending.popleft()
+
+    def _fuse_next(self, scan: Scan) -> bool:
+        """Fuses or drops a scan; False if it has to wait for poses."""
+        if self.own is not None:
+            verdict = self._match_own(self.own, scan)
+            if verdict not in (ScanVerdict.MATCHED, ScanVerdict.FIRST):
+                self.dropped_scans += verdict is not ScanVerdict.WAITS
+                return verdict is not ScanVerdict.WAITS
         start_s, end_s = scan.start_s + CLOCK_ROUNDING_S, scan.end_s - CLOCK_ROUNDING_S
         newest, oldest = self.poses.newest, self.poses.oldest
         if newest is None or oldest is None or (newest.time_s < end_s < newest.time_s + MOST_AHEAD_S):
-            return
-        self._pending = None
-        if not self.poses.covers(start_s, end_s):
-            self.dropped_scans += 1
-            span = f"{oldest.time_s:.3f}–{newest.time_s:.3f} s"
-            self._note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
-            return
-        self._fuse(scan, scan.start_s, scan.end_s)
+            return False
+        if self.poses.covers(start_s, end_s):
+            self._fuse(scan, scan.start_s, scan.end_s)
+            return True
+        self.dropped_scans += 1
+        span = f"{oldest.time_s:.3f}–{newest.time_s:.3f} s"
+        self._note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
+        return True
 
-    def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> bool:
-        """Lets the own odometry take the scan; whether its poses are good enough to fuse it."""
+    def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> ScanVerdict:
+        """Lets the own odometry take the scan, and follows what it made of it."""
         usable = scan.usable
         verdict, poses = own.on_scan(scan.xyz[usable], scan.offset_s[usable], scan.start_s)
         self._follow_own_epoch()
-        if verdict is ScanVerdict.WAITS:
-            return False
-        good = verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST)
-        self._note("odometry", "" if good or verdict is ScanVerdict.NOT_STARTED else f"scan {verdict.value}")
-        if not good:
-            self._pending = None
-            self.dropped_scans += 1
-            return False
-        self.elevation.tilt(own.releveled, own.pivot)
-        for pose in poses:
-            self.poses.add(pose.time_s, pose.pos, pose.quat_wxyz)
-        return True
+        if verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST):
+            self.elevation.tilt(own.releveled, own.pivot)
+            for pose in poses:
+                self.poses.add(pose.time_s, pose.pos, pose.quat_wxyz)
+            self._note("odometry", "")
+        elif verdict not in (ScanVerdict.WAITS, ScanVerdict.NOT_STARTED):
+            self._note("odometry", f"scan {verdict.value}")
+        return verdict
 
     def _fuse(self, scan: Scan, start_s: float, end_s: float) -> None:
         times = np.linspace(start_s, max(end_s, start_s + 1e-3), KNOTS)
@@ -313,7 +319,8 @@ class HeightMapper:
 
     def _mount_is_refused(self, points: np.ndarray, torso_pos: np.ndarray, torso_quat: np.ndarray) -> bool:
         """Checks the mount while both feet stand; a map that was begun with a wrong one is cleared."""
-        if not self.mount.passed and self._joint_pos is not None and self._stance.both_stand:
+        told = self.counts is not None and self.counts.kept + self.counts.out_of_bounds >= MOUNT_POINTS
+        if told and not self.mount.passed and self._joint_pos is not None and self._stance.both_stand:
             back = frames.quat_conjugate(torso_quat)[None]
             was = self.mount.problem
             self.mount.add(frames.quat_rotate(back, points - torso_pos), *soles_in_torso(self._joint_pos))
@@ -335,11 +342,13 @@ class HeightMapper:
         picks = np.linspace(0, len(times) - 1, BODY_SNAPSHOTS).round().astype(int)
         found, lowest = [], np.inf
         for k in picks:
-            joints = self._joints[int(np.abs(stamps - times[k]).argmin())][1]
+            nearest = int(np.abs(stamps - times[k]).argmin())
+            joints = self._joints[nearest][1]
             turn = frames.matrix_from_quat(quat[k])
             capsules = capsules_in_torso(joints)
             capsules[:, :3] = capsules[:, :3] @ turn.T + pos[k]
             capsules[:, 3:6] = capsules[:, 3:6] @ turn.T + pos[k]
+            capsules[:, 6] += LIMB_SPEED * min(abs(float(stamps[nearest] - times[k])), 0.1)
             lowest = min(lowest, float((soles_in_torso(joints)[0] @ turn[2] + pos[k, 2]).min()))
             found.append(capsules)
         return np.stack(found), lowest
