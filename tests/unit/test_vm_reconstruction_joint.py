@@ -13,7 +13,7 @@ from vm_core.errors import VmError
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.evaluation import protocol
-from vm_reconstruction.frontends.noisy_oracle import observe
+from vm_reconstruction.frontends.noisy_oracle import observe, units_a_metre
 from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.joint import arrow, so3, solve, videomimic
@@ -115,6 +115,36 @@ def test_the_banded_step_is_the_dense_one(observed: Observations) -> None:
     step = normal.step(damping)
     assert step is not None
     assert np.abs(np.concatenate([step[0].ravel(), step[1]]) - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+def test_the_covariance_is_the_inverse(observed: Observations) -> None:
+    problem, state = solve.make_problem(_short(observed, 8), Sigmas())
+    problem, state = _disturbed(problem, state, np.random.default_rng(2))
+    rows = [replace(r, cauchy=None) for r in problem.rows(state)]
+    normal = arrow.NormalEquations(*problem.sizes)
+    normal.assemble(rows)
+    J = _dense(rows, problem.sizes)
+    frames, k, g = problem.sizes
+    H = J.T @ J
+    H[np.arange(frames * k), np.arange(frames * k)] += 1e-9
+    inverse = np.linalg.inv(H)
+    columns = np.array([7, 8, 9, 20])
+    found = arrow.covariance(normal, columns)
+    assert np.abs(found.shared - inverse[frames * k :, frames * k :]).max() < 1e-6 * np.abs(inverse).max()
+    for t in range(frames):
+        at = t * k + columns
+        expected = inverse[np.ix_(at, at)]
+        assert np.abs(found.by_frame[t] - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+def test_the_covariance_covers_the_error(video: Path, observed: Observations) -> None:
+    truth = VideoTruth.load(video)
+    found = solve.solve(observed, uncertain=True)
+    units = units_a_metre(OracleNoise(), np.random.default_rng(3))
+    assert found.scale_std is not None and 0.002 < found.scale_std < 0.06
+    assert abs(np.log(found.scale * units)) < 3.5 * found.scale_std
+    std = np.sqrt(np.trace(found.root_cov[0], axis1=1, axis2=2))
+    assert len(std) == len(truth.T_world_camera) and 0.005 < np.median(std) < 0.3
 
 
 def test_rotations() -> None:

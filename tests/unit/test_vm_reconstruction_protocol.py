@@ -66,7 +66,7 @@ def test_planes_are_found_and_points_snapped() -> None:
     floor = np.column_stack([RNG.uniform(-2, 2, (3000, 2)), 0.02 * RNG.standard_normal(3000)])
     wall = np.column_stack([RNG.uniform(-2, 2, 1500), np.full(1500, 2.0), RNG.uniform(0.2, 2, 1500)])
     cloud = np.concatenate([floor, wall, RNG.uniform(-2, 2, (200, 3))])
-    found = planes.find_planes(cloud, 0.06, 0.1, 5)
+    found = planes.find_planes(cloud, np.full(len(cloud), 0.06), 0.1, 5)
     assert len(found) == 2
     assert abs(found[0].normal[2]) > 0.999 and abs(found[1].normal[1]) > 0.999
     assert np.abs(planes.snapped(cloud, found)[:3000, 2]).mean() < 0.004

@@ -15,7 +15,8 @@ from vm_reconstruction.solver.joint import solve, videomimic
 from vm_reconstruction.solver.joint.problem import TOUCHING, Sigmas
 
 FRAME_STEP, PIXEL_STEP = 10, 3  # of the depth pictures that become points
-PLANE_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES = 0.08, 0.02, 12
+# Planes hold points within a share of their distance, for that is how depth errs.
+PLANE_TOLERANCE_SHARE, PLANE_MIN_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES = 0.02, 0.03, 0.01, 15
 
 
 @dataclass(frozen=True)
@@ -68,5 +69,6 @@ def estimate(method: str, observed: Observations) -> Estimate:
         pixels = clouds.agreed(pixels, observed, found.scale, found.T_world_camera)
     points = pixels.points(observed.depth_matrix, found.T_world_camera)
     if method == "joint":
-        points = planes.snapped(points, planes.find_planes(points, PLANE_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES))
+        tolerance = np.maximum(PLANE_TOLERANCE_SHARE * pixels.depth, PLANE_MIN_TOLERANCE_M)
+        points = planes.snapped(points, planes.find_planes(points, tolerance, PLANE_MIN_SHARE, MOST_PLANES))
     return Estimate(found.people, found.T_world_camera, found.scale, pixels, points, seconds)

@@ -17,9 +17,12 @@ class Plane:
 
 
 def find_planes(
-    points: np.ndarray, tolerance_m: float, min_share: float, most: int, seed: int = 0, tries: int = 300
+    points: np.ndarray, tolerance_m: np.ndarray, min_share: float, most: int, seed: int = 0, tries: int = 300
 ) -> list[Plane]:
-    """Up to `most` planes that hold at least min_share of the points (N, 3) within tolerance_m (RANSAC, then fits)."""
+    """Up to `most` planes that hold at least min_share of the points (N, 3), RANSAC, then fits.
+
+    tolerance_m (N,): how far from its plane a point may be; far points may be farther, as their depth errs by more.
+    """
     rng = np.random.default_rng(seed)
     free = np.ones(len(points), bool)
     planes: list[Plane] = []
@@ -33,9 +36,10 @@ def find_planes(
 
 
 def _largest(
-    points: np.ndarray, free: np.ndarray, tolerance: float, rng: np.random.Generator, tries: int
+    points: np.ndarray, free: np.ndarray, tolerance: np.ndarray, rng: np.random.Generator, tries: int
 ) -> Plane | None:
-    sample = points[rng.choice(free, min(4000, len(free)), replace=False)]
+    chosen = rng.choice(free, min(4000, len(free)), replace=False)
+    sample, allowed = points[chosen], tolerance[chosen, None]
     corners = sample[rng.integers(len(sample), size=(tries, 3))]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     size = np.linalg.norm(normal, axis=1)
@@ -43,18 +47,20 @@ def _largest(
     if len(normal) == 0:
         return None
     offset = np.sum(normal * corners[size > 1e-3, 0], axis=1)
-    count = (np.abs(sample @ normal.T - offset) < tolerance).sum(axis=0)
+    count = (np.abs(sample @ normal.T - offset) < allowed).sum(axis=0)
     best = int(np.argmax(count))
     n, d = normal[best], offset[best]
     for _ in range(4):
-        near = free[np.abs(points[free] @ n - d) < tolerance]
+        near = free[np.abs(points[free] @ n - d) < tolerance[free]]
         if len(near) < 10:
             return None
-        center = points[near].mean(axis=0)
-        n = np.linalg.svd(points[near] - center, full_matrices=False)[2][2]
+        weight = 1.0 / tolerance[near] ** 2
+        center = np.average(points[near], axis=0, weights=weight)
+        away = points[near] - center
+        n = np.linalg.eigh((away * weight[:, None]).T @ away)[1][:, 0]
         d = float(n @ center)
     members = np.zeros(len(points), bool)
-    members[free[np.abs(points[free] @ n - d) < tolerance]] = True
+    members[free[np.abs(points[free] @ n - d) < tolerance[free]]] = True
     return Plane(n, d, members)
 
 

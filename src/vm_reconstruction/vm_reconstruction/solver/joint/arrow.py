@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import lapack, solve_triangular
+
+from vm_core.errors import VmError
 
 PART = 128  # frames
 REACH = 2  # frames ahead that a residual may touch
@@ -183,6 +185,48 @@ class NormalEquations:
         except np.linalg.LinAlgError:
             return None
         return -(solved[:, 0] - solved[:, 1:] @ shared).reshape(frames, k), -shared
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Of the solution, in units of the residuals' standard deviations: shared (g, g), by frame (T, k, k)."""
+
+    shared: np.ndarray
+    by_frame: np.ndarray
+
+
+def covariance(normal: NormalEquations, columns: np.ndarray) -> Covariance:
+    """Blocks of the inverse of the normal matrix, without ever forming it.
+
+    The frames' part: backward substitution with the banded Cholesky factor, carrying a square root of the covariance
+    (Takahashi's recursion without the root loses all digits within 60 frames), linear in the clip's length. The shared
+    unknowns: their Schur complement's inverse, which the frames inherit.
+
+    Args:
+        normal: at the solution.
+        columns: (c,) unknowns of a frame that are wanted.
+    """
+    frames, k = normal.gradient.shape
+    factor, info = lapack.dpbtrf(normal.band(0.0), lower=1, overwrite_ab=1)
+    if info != 0:
+        raise VmError("the solution's normal matrix is not positive definite; nothing is known of some unknowns")
+    border = normal.border.reshape(frames * k, -1)
+    solved, _ = lapack.dpbtrs(factor, np.asfortranarray(border), lower=1)
+    shared = np.linalg.inv(normal.corner - border.T @ solved)
+    by_shared = solved.reshape(frames, k, -1)[:, columns]
+    stored = factor.T.reshape(frames, k, (REACH + 1) * k)  # row c of frame t: the factor's column c from its diagonal
+    ahead = np.zeros((REACH * k, REACH * k))  # a square root of the covariance of the next frames
+    result = np.empty((frames, len(columns), len(columns)))
+    for t in range(frames - 1, -1, -1):
+        column = np.zeros(((REACH + 1) * k, k))
+        for c in range(k):
+            column[c:, c] = stored[t, c, : (REACH + 1) * k - c]
+        inverse = solve_triangular(column[:k], np.eye(k), lower=True)
+        now = np.concatenate([inverse.T, -(column[k:] @ inverse).T @ ahead], axis=1)  # x_t from noise and from x ahead
+        result[t] = now[columns] @ now[columns].T + by_shared[t] @ shared @ by_shared[t].T
+        kept = np.concatenate([np.zeros(((REACH - 1) * k, k)), ahead[:-k]], axis=1)
+        ahead = np.linalg.qr(np.concatenate([now, kept]).T, mode="r").T  # as many columns as rows again
+    return Covariance(shared, result)
 
 
 def minimize(

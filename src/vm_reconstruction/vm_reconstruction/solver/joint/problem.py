@@ -41,6 +41,7 @@ class Sigmas:
         shape, width: log lengths, of limbs and of hips and shoulders; ruler_m: stature.
         twist, bend: hinge joints off their axis, other joints [rad].
         cauchy: standard deviations beyond which a measurement counts as wrong.
+        error_memory_s: how long errors of the networks last; used for the covariance only.
     """
 
     point_m: float = 0.028
@@ -64,6 +65,7 @@ class Sigmas:
     twist: float = 0.2
     bend: float = 0.4
     cauchy: float = 2.5
+    error_memory_s: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.joint import arrow, contacts, start
 from vm_reconstruction.solver.joint.problem import TOUCHING, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import Skeleton
-from vm_reconstruction.solver.joint.state import Camera, JointState, PersonPoints
+from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
 from vm_reconstruction.solver.joint.terms import N
 from vm_reconstruction.stages.body import all_joints
 
@@ -30,6 +30,8 @@ class JointResult:
         scale: metres per unit of the observations.
         state: everything that was solved for.
         cost, iterations: of the solver, all rounds together.
+        scale_std: relative standard deviation of the scale; root_cov: one (T, 3, 3) a person [m^2]; None where the
+            method has none.
     """
 
     people: tuple[HumanMotion, ...]
@@ -38,6 +40,8 @@ class JointResult:
     state: JointState
     cost: float
     iterations: int
+    scale_std: float | None = None
+    root_cov: tuple[np.ndarray, ...] = ()
 
 
 def make_problem(observed: Observations, sigmas: Sigmas) -> tuple[JointProblem, JointState]:
@@ -81,14 +85,14 @@ def _person_data(
     )
 
 
-def solve(observed: Observations, sigmas: Sigmas | None = None) -> JointResult:
-    """The most likely people, cameras and scale.
+def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool = False) -> JointResult:
+    """The most likely people, cameras and scale; `uncertain`: with the covariance of scale and roots.
 
     Raises:
         VmError: a person is seen in too few frames, or depth is known nowhere on a person.
     """
     problem, state = make_problem(observed, sigmas or Sigmas())
-    iterations, cost = 0, 0.0
+    iterations, cost, solution = 0, 0.0, None
     still = [np.zeros((len(problem.center_units), len(TOUCHING)))] * len(problem.people)
     for round_, limit in enumerate(ITERATIONS):
         if round_:
@@ -98,7 +102,18 @@ def solve(observed: Observations, sigmas: Sigmas | None = None) -> JointResult:
             problem = with_contacts(problem, still, margin_s)
         solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
-    return result(problem, state, still, cost, iterations, observed)
+    found = result(problem, state, still, cost, iterations, observed)
+    return _with_covariance(found, problem, solution.normal) if uncertain and solution is not None else found
+
+
+def _with_covariance(found: JointResult, problem: JointProblem, normal: arrow.NormalEquations) -> JointResult:
+    """Errors of networks last, so `error_memory_s` of frames count as one measurement."""
+    roots = [pose_columns(p)[:3] for p in range(len(problem.people))]
+    cov = arrow.covariance(normal, np.concatenate(roots))
+    alike = max(1.0, problem.sigmas.error_memory_s * problem.fps)
+    scale_std = float(np.sqrt(alike * cov.shared[SCALE, SCALE]))
+    blocks = [alike * cov.by_frame[:, 3 * p : 3 * p + 3, 3 * p : 3 * p + 3] for p in range(len(roots))]
+    return replace(found, scale_std=scale_std, root_cov=tuple(blocks))
 
 
 def _seen(problem: JointProblem, state: JointState) -> list[tuple[PersonPoints, Camera]]:

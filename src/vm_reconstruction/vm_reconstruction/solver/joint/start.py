@@ -103,7 +103,7 @@ def joint_depths(observed: Observations, person: int) -> np.ndarray:
         high = maximum_filter(np.where(own, depth, 0.0), 3)
         at = row[t], column[t]
         ok = good[t] & own[at] & (depth[at] > 0) & (high[at] - low[at] < EDGE_SHARE * np.maximum(depth[at], 1e-6))
-        result[t] = np.where(ok, depth[at], 0.0)
+        result[t] = np.where(ok, low[at], 0.0)  # what flies between body and background lies behind the body
     return result
 
 

@@ -211,7 +211,7 @@ def camera_drift(turn: np.ndarray, shift: np.ndarray, turn_sigma: float, shift_s
         own = np.arange(6)[columns]
         eye = np.broadcast_to(np.eye(3) / sigma, (len(values) - 1, 3, 3))
         result.append(Rows(np.diff(values, axis=0) / sigma, (-eye, eye), (own, own), np.arange(len(values) - 1)))
-        start = 100.0 / sigma
+        start = 5.0 / sigma
         result.append(Rows(values[:1] * start, (np.eye(3)[None] * start,), (own,), np.arange(1)))
     return result
 
