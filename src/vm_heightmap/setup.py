@@ -10,8 +10,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    install_requires=["numpy", "numba", "scipy", "vm-core"],
+    install_requires=["numpy", "numba", "scipy", "rosbags", "tyro", "vm-core"],
     python_requires=">=3.10",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["vm-heightmap = vm_heightmap.heightmap_node:main"]},
+    entry_points={"console_scripts": ["vm-heightmap = vm_heightmap.command:main"]},
 )

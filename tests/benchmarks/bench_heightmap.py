@@ -10,18 +10,24 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import heightmap_anchors
 import heightmap_scores
 import numpy as np
 from heightmap_recording import record
 from heightmap_walks import all_walks
 
 from vm_core import g1, livox_cdr, unitree_cdr
+from vm_core.height_grid import HeightGridSpec, cell_points_world
+from vm_heightmap.elevation_map import ElevationMap
+from vm_heightmap.grid_sampler import sample_points
 from vm_heightmap.mapper import HeightMapper, MapperConfig
 from vm_heightmap.warm_up import compile_now
 from vm_sim.lidar import Mid360Pattern
 
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "5"))
+STATISTICS = Path(os.environ.get("VM_BENCH_STATISTICS", "out/bench/height_grid_errors.json"))
 POINTS = 20_000
 SCANS = 100
 SENSOR_HEIGHT_M = 1.22
@@ -37,19 +43,38 @@ def figures(seed: int) -> Iterator[dict]:
     yield _figure("scan decoded, placed, fused, cleared p50", np.percentile(scan_ms, 50), "ms", 2.5)
     yield _figure("scan decoded, placed, fused, cleared p99", np.percentile(scan_ms, 99), "ms", 20.0)
     yield _figure("grid sampled p50", np.percentile(grid_ms, 50), "ms", 1.0)
+    yield _figure("11x11 query alone p50", _query_us(seed), "us", 10.0)
     yield _figure("compile at start", compile_s, "s", 30.0)
     yield from _errors(seed)
 
 
 def _errors(seed: int) -> Iterator[dict]:
-    all_cells = heightmap_scores.Cells()
+    """Each walk with the true pose and with the own odometry; anchors, if installed, on the first seed."""
+    cells = {"true pose": heightmap_scores.Cells(), "own odometry": heightmap_scores.Cells()}
+    drift, milliseconds, anchors = [], [], heightmap_anchors.Anchors()
     for own_seed in range(seed, seed + SEEDS):
         for name, make in all_walks(own_seed):
             recording = record(make(), own_seed)
-            cells, _ = heightmap_scores.with_true_pose(recording)
-            _tell(own_seed, name, "true pose", heightmap_scores.summary(cells))
-            all_cells.add(cells)
-    yield from _rows(heightmap_scores.summary(all_cells), "true pose", 0.4, 2.5)
+            found, _ = heightmap_scores.with_true_pose(recording)
+            cells["true pose"].add(found)
+            _tell(own_seed, name, "true pose", heightmap_scores.summary(found))
+            found, _, track = heightmap_scores.with_own_odometry(recording)
+            cells["own odometry"].add(found)
+            drift.append(track.z_drift_m())
+            milliseconds += track.milliseconds
+            shown = heightmap_scores.summary(found) | {"z_2s_p95_cm": 100 * float(np.percentile(drift[-1], 95))}
+            _tell(own_seed, name, "own odometry", shown)
+            if own_seed == seed:
+                anchors.play(recording)
+    heightmap_scores.write_statistics(cells, np.concatenate(drift), STATISTICS)
+    yield from _rows(heightmap_scores.summary(cells["true pose"]), "true pose", 0.4, 2.5)
+    yield from _rows(heightmap_scores.summary(cells["own odometry"]), "own odometry", 0.8, 4.0)
+    z_cm = 100 * float(np.percentile(np.concatenate(drift), 95))
+    yield _figure("z drift over any 2 s, own odometry: p95", z_cm, "cm", 0.4)
+    yield _figure("odometry, a scan p50", np.percentile(milliseconds, 50), "ms", 12.0)
+    yield _figure("odometry, a scan p99", np.percentile(milliseconds, 99), "ms", 40.0)
+    for anchor, value, unit, goal in anchors.rows():
+        yield _figure(f"anchor, seed {seed}: {anchor}", value, unit, goal)
 
 
 def _rows(found: dict[str, float], pose: str, away_goal: float, edge_goal: float) -> Iterator[dict]:
@@ -81,6 +106,25 @@ def _scan(index: int, rng: np.random.Generator) -> bytes:
         points[axis] = values
     points["offset_time"] = np.arange(POINTS) * 5_000
     return livox_cdr.encode_custom_msg(livox_cdr.LivoxScan(index * 10**8, "livox_frame", 0, points))
+
+
+def _query_us(seed: int) -> float:
+    """Microseconds of reading 121 cells out of a full map."""
+    rng = np.random.default_rng(seed)
+    elevation = ElevationMap()
+    xy = rng.uniform(-1.0, 1.0, (100_000, 2))
+    points = np.column_stack([xy, rng.normal(0.0, 0.01, len(xy))])
+    elevation.move_to(np.zeros(2))
+    elevation.add_points(points, points + [0.0, 0.0, 1.0], 0.0)
+    places = cell_points_world(HeightGridSpec(), np.zeros(3), UPRIGHT)
+    out, source = np.zeros((121, 3)), np.zeros(121, dtype=np.uint8)
+    layers = (elevation.surface, elevation.source, elevation.cells)
+    taken = []
+    for _ in range(500):
+        start = time.perf_counter()
+        sample_points(places, elevation.place, layers, 1.0, (2e-6, 1e-4, 4e-6), out, source)
+        taken.append(1e6 * (time.perf_counter() - start))
+    return float(np.percentile(taken, 50))
 
 
 def _timings(seed: int) -> tuple[list[float], list[float]]:

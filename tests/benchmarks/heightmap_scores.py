@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from heightmap_recording import Recording
 from heightmap_walks import RATE_HZ, STAND_S
 
 from vm_core import unitree_cdr
+from vm_core.atomic_files import atomic_path
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_heightmap.mapper import HeightMapper, MapperConfig
 
@@ -161,4 +165,48 @@ def summary(cells: Cells) -> dict[str, float]:
         "bias_cm": 100 * float(error[plain].mean()),
         "honest": float(honest[known].mean()),
         "std_away_cm": 100 * float(np.sqrt(np.mean(std[plain] ** 2))),
+    }
+
+
+def statistics(cells: Cells, z_drift_m: np.ndarray) -> dict:
+    """What a noise model needs: errors by age and by distance to an edge, gross errors, unknown cells, drift."""
+    error, known = cells.column("error_m"), cells.column("source") != CellSource.UNKNOWN
+    distance, age = cells.column("edge_distance_m"), cells.column("age_s")
+    away = known & (distance > EDGE_M)
+    return {
+        "cells": int(len(error)),
+        "unknown_share": float(1.0 - known.mean()),
+        "filled_share": float(np.mean(cells.column("source") == CellSource.FILLED)),
+        "away_from_edges": _spread(error[away]),
+        "by_age_s": _binned(error, age, away, (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)),
+        "by_edge_distance_m": _binned(error, distance, known, (0.0, 0.015, 0.025, 0.035, 0.055, 0.105, 0.205)),
+        "z_drift_2s_m": {"p50": float(np.percentile(z_drift_m, 50)), "p95": float(np.percentile(z_drift_m, 95))},
+    }
+
+
+def write_statistics(cells: dict[str, Cells], z_drift_m: np.ndarray, path: Path) -> None:
+    """Writes the statistics of each kind of pose as JSON."""
+    found = {pose: statistics(part, z_drift_m) for pose, part in cells.items()}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _binned(error: np.ndarray, value: np.ndarray, use: np.ndarray, edges: tuple[float, ...]) -> list[dict]:
+    rows = []
+    for low, high in pairwise(edges):
+        inside = use & (value >= low) & (value < high)
+        if inside.sum() >= 50:
+            rows.append({"from": low, "to": high, **_spread(error[inside])})
+    return rows
+
+
+def _spread(error: np.ndarray) -> dict[str, float]:
+    off = np.abs(error)
+    return {
+        "cells": int(len(error)),
+        "bias_m": round(float(error.mean()), 5),
+        "std_m": round(float(error.std()), 5),
+        "mae_m": round(float(off.mean()), 5),
+        "p95_m": round(float(np.percentile(off, 95)), 5),
+        "share_over_5cm": round(float(np.mean(off > 0.05)), 5),
     }

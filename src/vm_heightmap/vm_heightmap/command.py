@@ -1,0 +1,23 @@
+"""`vm-heightmap`: the node, or `vm-heightmap replay BAG --out DIR` without any ROS."""
+
+from __future__ import annotations
+
+import sys
+
+from vm_core import command_line
+
+
+def main() -> None:
+    """Console entry point."""
+    if sys.argv[1:2] == ["replay"]:
+        from vm_heightmap import replay
+
+        command_line.run(lambda: replay.main(sys.argv[2:]))
+        return
+    from vm_heightmap import heightmap_node
+
+    heightmap_node.main()
+
+
+if __name__ == "__main__":
+    main()
