@@ -15,8 +15,10 @@ from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.evaluation import protocol
 from vm_reconstruction.frontends.noisy_oracle import observe, units_a_metre
 from vm_reconstruction.frontends.oracle_noise import OracleNoise
+from vm_reconstruction.geometry import clouds
+from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import arrow, so3, solve, videomimic
+from vm_reconstruction.solver.joint import arrow, so3, solve, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState
 
@@ -145,6 +147,25 @@ def test_the_covariance_covers_the_error(video: Path, observed: Observations) ->
     assert abs(np.log(found.scale * units)) < 3.5 * found.scale_std
     std = np.sqrt(np.trace(found.root_cov[0], axis1=1, axis2=2))
     assert len(std) == len(truth.T_world_camera) and 0.005 < np.median(std) < 0.3
+
+
+def test_surfaces_under_the_feet_are_the_true_ones(video: Path) -> None:
+    truth = VideoTruth.load(video)
+    person, T = truth.people[0], truth.T_world_camera
+    exact = observe(truth, OracleNoise(strength=0.0, scale_range=1.0), seed=1)
+    pixels = clouds.static_pixels(exact, 1.0, 4, 1)
+    soles = [joint_index(f"{side}_{part}") for side in ("left", "right") for part in ("heel", "toe")]
+    points = person.joint_pos_world[:, [*soles, 0]]
+    still = np.zeros(points.shape[:2])
+    still[:, :4] = np.repeat(person.contact[:, :2], 2, axis=1)
+    normal, offset, touch = surfaces.carriers(
+        points, still, np.zeros(5), pixels.points(exact.depth_matrix, T), scale=1.0
+    )
+    gap = np.sum(normal * points, axis=-1) - offset
+    flat = (touch > 0) & (still > 0)
+    assert flat[:, :4].sum() > 0.7 * still[:, :4].sum()
+    assert np.median(np.abs(gap[flat])) < 0.01
+    assert not touch[:, 4].any()
 
 
 def test_rotations() -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vm_reconstruction.body_model import segment_quats
+from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
-from vm_reconstruction.solver.joint import arrow, contacts, start
+from vm_reconstruction.solver.joint import arrow, contacts, start, surfaces
 from vm_reconstruction.solver.joint.problem import TOUCHING, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
@@ -18,6 +19,7 @@ from vm_reconstruction.stages.body import all_joints
 
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
 ITERATIONS = (5, 5, 4)
+CLOUD_FRAMES, CLOUD_PIXEL_STEP = 30, 2  # of the depth pictures that show the surfaces; more would cost memory
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             seen = _seen(problem, state)
             still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
             problem = with_contacts(problem, still, margin_s)
+            if round_ == len(ITERATIONS) - 1:
+                problem = with_surfaces(problem, state, still, observed)
         solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
     found = result(problem, state, still, cost, iterations, observed)
@@ -128,6 +132,29 @@ def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: floa
     return replace(problem, people=people)
 
 
+def with_surfaces(
+    problem: JointProblem, state: JointState, still: list[np.ndarray], observed: Observations
+) -> JointProblem:
+    """The same problem where resting points lie on the surfaces that the depth shows below them."""
+    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
+    pixels = clouds.static_pixels(observed, state.scale, max(1, observed.num_frames // CLOUD_FRAMES), CLOUD_PIXEL_STEP)
+    if len(pixels.depth) == 0:
+        return problem
+    pixels = clouds.agreed(pixels, observed, state.scale, _poses(camera))
+    cloud = pixels.points(observed.depth_matrix, _poses(camera))
+    people = []
+    for data, (body, _), flags in zip(problem.people, _seen(problem, state), still, strict=True):
+        normal, offset, touch = surfaces.carriers(body.points[:, TOUCHING], flags, data.above_m, cloud, state.scale)
+        people.append(replace(data, normal=normal, offset_units=offset, touch=touch))
+    return replace(problem, people=tuple(people))
+
+
+def _poses(camera: Camera) -> np.ndarray:
+    T = np.tile(np.eye(4), (len(camera.center), 1, 1))
+    T[:, :3, :3], T[:, :3, 3] = camera.rotation, camera.center
+    return T
+
+
 def result(
     problem: JointProblem, state: JointState, still: list[np.ndarray], cost: float, iterations: int,
     observed: Observations,
@@ -144,6 +171,4 @@ def result(
             )
         )
     camera = Camera.of(problem.R_world_camera, problem.center_units, state)
-    T = np.tile(np.eye(4), (len(camera.center), 1, 1))
-    T[:, :3, :3], T[:, :3, 3] = camera.rotation, camera.center
-    return JointResult(tuple(motions), T, state.scale, state, cost, iterations)
+    return JointResult(tuple(motions), _poses(camera), state.scale, state, cost, iterations)
