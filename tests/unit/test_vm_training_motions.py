@@ -78,15 +78,16 @@ def test_points_of_an_arc(curvature, yaw, length):
     assert np.abs(turned).max() < 1e-6
 
 
-@given(st.lists(st.floats(0.25, 1.5), min_size=1, max_size=6), st.floats(0.15, 0.4))
-def test_feet_keep_clear_of_edges(lengths, stride):
+@given(st.lists(st.floats(0.25, 1.5), min_size=1, max_size=6), st.floats(0.15, 0.4), st.booleans())
+def test_feet_keep_clear_of_edges(lengths, stride, soft):
     borders = np.concatenate([[0.0], np.cumsum(lengths)])
-    places = np.array(foot_places(list(zip(borders, borders[1:], strict=False)), stride))
+    places = np.array(foot_places(list(zip(borders, borders[1:], strict=False)), stride, soft_ends=soft))
     assert places[0] == 0.0 and places[-1] == pytest.approx(borders[-1])
     gaps = np.diff(places)
     assert np.all(gaps > 0.0) and gaps.max() < stride + 2 * EDGE_MARGIN_M
-    if len(borders) == 2 and len(gaps) > 2:  # one level way: half a stride at either end
-        np.testing.assert_allclose(gaps, gaps[1] * np.array([0.5, *np.ones(len(gaps) - 2), 0.5]))
+    if len(borders) == 2 and len(gaps) > 2:  # one level way
+        ends = 0.5 if soft else 1.0
+        np.testing.assert_allclose(gaps, gaps[1] * np.array([ends, *np.ones(len(gaps) - 2), ends]))
     clear = (
         np.abs(places[1:-1, None] - borders[1:-1]).min(axis=1) if len(borders) > 2 and len(places) > 2 else np.ones(1)
     )

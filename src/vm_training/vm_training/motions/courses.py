@@ -38,10 +38,10 @@ def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
     Args:
         kind: name in KINDS.
         rng: source of sizes.
-        gait: whose stride, heights and angles are adapted to the course.
+        gait: whose stride, ends, heights and angles are adapted to the course.
     """
     scene, route, stride, text = KINDS[kind](rng)
-    return Course(kind, scene, route, suited_gait(scene, route, replace(gait, stride_m=stride)), text)
+    return Course(kind, scene, route, suited_gait(scene, route, replace(gait, stride_m=stride, soft_ends=True)), text)
 
 
 def suited_gait(scene: SceneAsset, route: Route, gait: Gait) -> Gait:

@@ -26,6 +26,7 @@ class Gait:
         stand_s: standing before the first and after the last step [s].
         foot_spacing_m: distance between the feet's centre lines.
         stride_m: length of a step on level ground.
+        soft_ends: begin and end with half a stride, as a body that gains and loses speed.
         com_height_m: centre of mass above the feet.
         height_delay_s: how late the centre of mass rises; later bends the rear ankle less and works the knees more.
         drop_lead_s: how early it sinks before the foot stands below.
@@ -42,6 +43,7 @@ class Gait:
     stand_s: float = 1.0
     foot_spacing_m: float = 0.19
     stride_m: float = 0.25
+    soft_ends: bool = False
     com_height_m: float = 0.656
     height_delay_s: float = 0.12
     drop_lead_s: float = 0.2
@@ -78,7 +80,7 @@ def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
         route: way over it.
         gait: timing and widths.
     """
-    along = foot_places(level_stretches(scene, route), gait.stride_m)
+    along = foot_places(level_stretches(scene, route), gait.stride_m, soft_ends=gait.soft_ends)
     lift_off = [gait.stand_s + i * gait.step_s for i in range(len(along))]
     first = [_stance(scene, route, gait, side, along[0], 0.0) for side in SIDES]
     # the last step brings the other foot beside the first that came to the end
@@ -87,10 +89,13 @@ def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
     return _with_lift_offs([*first, *steps], gait)
 
 
-def foot_places(stretches: list[tuple[float, float]], stride_m: float) -> list[float]:
+def foot_places(stretches: list[tuple[float, float]], stride_m: float, *, soft_ends: bool) -> list[float]:
     """Distances [m] along the route at which one foot after the other stands, both ends of the route among them.
 
-    A route begins and ends with half a stride where there is room, for a body at rest gains and loses speed in it.
+    Args:
+        stretches: level ones along the route.
+        stride_m: longest step on them.
+        soft_ends: begin and end with half a stride where there is room.
     """
     places: list[float] = []
     for i, (start, end) in enumerate(stretches):
@@ -100,19 +105,19 @@ def foot_places(stretches: list[tuple[float, float]], stride_m: float) -> list[f
         if high - low < (_SHORT_END_M if is_first or is_last else _SHORT_M):
             places.append(start if is_first else end if is_last else 0.5 * (start + end))
         else:
-            gaps = _gaps(high - low, stride_m, is_first, is_last)
+            gaps = _gaps(high - low, stride_m, is_first and soft_ends, is_last and soft_ends)
             places += [low, *(low + np.cumsum(gaps)[:-1]).tolist(), high]
     return places
 
 
-def _gaps(length_m: float, stride_m: float, is_first: bool, is_last: bool) -> np.ndarray:
+def _gaps(length_m: float, stride_m: float, half_first: bool, half_last: bool) -> np.ndarray:
     """Equal strides that fill a length, the first or last of them half."""
-    halves = 0.5 * (is_first + is_last)
+    halves = 0.5 * (half_first + half_last)
     count = max(int(np.ceil(length_m / stride_m + halves - 1e-9)), 1)
     gaps = np.ones(count)
     if count > 1:
-        gaps[0] *= 0.5 if is_first else 1.0
-        gaps[-1] *= 0.5 if is_last else 1.0
+        gaps[0] *= 0.5 if half_first else 1.0
+        gaps[-1] *= 0.5 if half_last else 1.0
     return length_m * gaps / gaps.sum()
 
 
