@@ -28,6 +28,7 @@ FOOT_MAX_STD_M = 0.012
 MOST_AHEAD_S = 1.0
 SEED_AGAIN_M = 0.15
 CLOCK_ROUNDING_S = 1e-6
+SOLES_PERIOD_S = 0.02
 PENDING_SCANS = 5
 LIMB_SPEED = 1.5  # m/s that a limb may have moved since its joints were heard of
 MOUNT_POINTS = 3000  # a scan of fewer says nothing about the mount
@@ -88,12 +89,16 @@ class HeightMapper:
         self._pending: deque[Scan] = deque(maxlen=PENDING_SCANS)
         self._stance = StanceWatch()
         self._seeded_at: np.ndarray | None = None
+        self._soles_s = -np.inf
         self._odometry_at_s = self._lidar_at_s = -np.inf
 
     # -- inputs --------------------------------------------------------------------------------------------------------
 
     def on_low_state(self, data: bytes) -> None:
-        """Takes the joints' angles from a raw LowState."""
+        """Takes the joints' angles from a raw LowState; what comes faster than needed is not read."""
+        time_s = self._data_time_s()
+        if time_s is not None and self._joints and abs(time_s - self._joints[-1][0]) < JOINT_PERIOD_S - 1e-6:
+            return
         try:
             joint_pos = unitree_cdr.get_motors(unitree_cdr.parse_low_state(data), "q").astype(float)
         except VmError as error:
@@ -104,8 +109,7 @@ class HeightMapper:
             return
         self.problems.pop("joints", None)
         self._joint_pos = joint_pos
-        time_s = self._data_time_s()
-        if time_s is not None and (not self._joints or abs(time_s - self._joints[-1][0]) >= JOINT_PERIOD_S):
+        if time_s is not None:
             self._joints.append((time_s, joint_pos))
             if self.own is not None:
                 self.own.on_soles(soles_in_torso(joint_pos)[0])
@@ -226,7 +230,7 @@ class HeightMapper:
         self._stance.clear()
         self.drift = DriftEstimator(self.config.drift)
         self._pending.clear()
-        self._seeded_at = None
+        self._seeded_at, self._soles_s = None, -np.inf
 
     def _follow_own_epoch(self) -> None:
         if self.own is not None and self.own.epoch != self.epoch:
@@ -237,8 +241,9 @@ class HeightMapper:
 
     def _on_pose(self, time_s: float, torso_pos: np.ndarray, torso_quat: np.ndarray) -> None:
         self.elevation.move_to(torso_pos[:2])
-        if self._joint_pos is None:
+        if self._joint_pos is None or abs(time_s - self._soles_s) < SOLES_PERIOD_S - 1e-6:
             return
+        self._soles_s = time_s
         soles, normals = (frames.quat_rotate(torso_quat[None], part) for part in soles_in_torso(self._joint_pos))
         soles = soles + torso_pos
         standing = self._stance.update(time_s, soles)
@@ -326,7 +331,7 @@ class HeightMapper:
             self.mount.add(frames.quat_rotate(back, points - torso_pos), *soles_in_torso(self._joint_pos))
             if self.mount.problem and not was:
                 self.elevation.clear()
-                self._seeded_at = None
+                self._seeded_at, self._soles_s = None, -np.inf
         return bool(self.mount.problem)
 
     def _sensor_knots(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:

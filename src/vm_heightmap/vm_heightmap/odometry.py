@@ -36,6 +36,7 @@ class ScanVerdict(Enum):
     FEW_INLIERS = "too few points on known planes; predicted only"
     TOO_FAR = "match too far from the prediction, refused"
     TIME_JUMP = "time jumped, started afresh"
+    LOST = "not matched for too long, started afresh"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class OdometryConfig:
         start_s: inertial data that the start averages; standing still is best.
         still_rad_s: turning no faster than this, it stands still, and the gyroscope's mean is its bias.
         max_gap_s: longer pauses in the inertial data are jumps in time.
+        lost_s: without a match for longer, dead reckoning is worth nothing and all begins anew.
         leg_period_s: between velocities from the legs.
         leg_gate_m_s: a foot whose velocity differs by more does not stand.
     """
@@ -70,6 +72,7 @@ class OdometryConfig:
     start_s: float = 1.0
     still_rad_s: float = 0.1
     max_gap_s: float = 0.5
+    lost_s: float = 1.5
     leg_period_s: float = 0.02
     leg_gate_m_s: float = 0.25
 
@@ -97,7 +100,7 @@ class LidarInertialOdometry:
     def _reset(self) -> None:
         self._filter: InertialFilter | None = None
         self._ahead: InertialFilter | None = None
-        self._time_s = -np.inf
+        self._time_s = self._matched_s = -np.inf
         self._samples: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=2000)
         self._soles: deque[tuple[float, np.ndarray]] = deque(maxlen=100)
         self._last_leg: tuple[float, np.ndarray] | None = None
@@ -199,6 +202,11 @@ class LidarInertialOdometry:
         self._propagate(end_s)
         verdict = self._match(xyz, offset_s, start_s, end_s)
         self._carry_ahead()
+        if verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST):
+            self._matched_s = end_s
+        elif end_s > self._matched_s + self.config.lost_s:
+            self.restart()
+            return ScanVerdict.LOST, []
         self._level_world()
         poses = [self._pose_of(*entry) for entry in self._trajectory if start_s - 0.011 <= entry[0] <= end_s]
         return verdict, poses
@@ -236,6 +244,7 @@ class LidarInertialOdometry:
             height = -float((self._soles[-1][1] @ state.turn.T)[:, 2].min())
         state.position = np.array([0.0, 0.0, height]) + state.turn @ self._imu_pos
         self._filter, self._ahead, self._time_s = state, state.copy(), newest_s
+        self._matched_s = newest_s
         self._trajectory.append((newest_s, state.turn.copy(), state.position.copy()))
 
     def _leg_velocities(self, times: np.ndarray, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
