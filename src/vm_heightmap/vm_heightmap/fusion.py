@@ -25,7 +25,7 @@ MOST_HITS = 48.0  # then all counts of the cell are halved: shares stay, and a c
 FEW_HITS = 2.0  # a surface needs as many before it may stand above another one
 BACK_STEPS, BACK_STEP_M = 4, 0.02  # how far rays are followed back from their end
 OWN_CELL_M, REST_S = 0.03, 0.5
-MISS_MARGIN_M = 0.02
+MISS_MARGIN_M, THROUGH_M = 0.02, 0.08
 MISSES_FOR_HITS = 0.6  # more misses a hit than this, and nothing stands there
 _SEEN, _SEEDED, _UNKNOWN = int(CellSource.SEEN), int(CellSource.SEEDED), int(CellSource.UNKNOWN)
 
@@ -60,6 +60,9 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
         per_m_slope = dz / max(np.sqrt(flat), 0.1)
         # noise lies along the ray; on level ground, only its vertical part moves the height
         variance = sigma * sigma * max(dz * dz / square, 0.1)
+        inside += 1
+        if flat >= 0.1 and _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, gate[2]):
+            continue
         _add_point(cells[ix, iy], pz, variance, now, noise, gate)
         # in its own cell, too, the ray passed below what stands clearly higher than its end; but a riser's points do
         # so below its tread, which is still being seen
@@ -69,22 +72,33 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
         if pz > ceiling[ix, iy] - gate[1]:
             passed[ix, iy] = 0  # what is hit again stands, whatever mirrored rays say
         _select(ix, iy, surface, ceiling, source, cells, gate[2])
-        inside += 1
-        if flat < 0.1:
-            continue
-        back = BACK_STEP_M / np.sqrt(flat)
-        last_x, last_y = ix, iy
-        for step in range(1, BACK_STEPS + 1):
-            s = step * back
-            jx, jy = cell_at(px - s * dx, py - s * dy, corner, n, per_m)
-            if jx < 0 or (jx == last_x and jy == last_y):
-                continue
-            last_x, last_y = jx, jy
-            limit = pz - s * dz + MISS_MARGIN_M
-            if ceiling[jx, jy] > limit:
-                _miss_above(cells[jx, jy], limit, now)
-                _select(jx, jy, surface, ceiling, source, cells, gate[2])
     return inside
+
+
+@numba.njit(cache=True)
+def _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, share):
+    """Counts misses in the cells before a ray's end; whether it passes far below the surface of each of them.
+
+    Then it came through the ground: an image in a wet floor. If the ground is really gone, the misses will tell.
+    """
+    corner, per_m = place
+    surface, ceiling, source = layers
+    n = len(cells)
+    back = BACK_STEP_M / np.sqrt(dx * dx + dy * dy)
+    last_x, last_y, visited, through = ix, iy, 0, 0
+    for step in range(1, BACK_STEPS + 1):
+        s = step * back
+        jx, jy = cell_at(px - s * dx, py - s * dy, corner, n, per_m)
+        if jx < 0 or (jx == last_x and jy == last_y):
+            continue
+        last_x, last_y = jx, jy
+        visited += 1
+        limit = pz - s * dz + MISS_MARGIN_M
+        if ceiling[jx, jy] > limit:
+            through += surface[jx, jy, 0] > limit + THROUGH_M
+            _miss_above(cells[jx, jy], limit, now)
+            _select(jx, jy, surface, ceiling, source, cells, share)
+    return visited >= 2 and through == visited
 
 
 @numba.njit(cache=True, inline="always")
