@@ -16,7 +16,7 @@ from scipy.linalg import lapack, solve_triangular
 
 from vm_core.errors import VmError
 
-PART = 128  # frames
+PART = 128  # frames of a person's 48 unknowns; more of what touches fewer
 REACH = 2  # frames ahead that a residual may touch
 
 
@@ -113,7 +113,8 @@ class NormalEquations:
     def add(self, rows: Rows) -> None:
         """Adds one kind of residuals, some frames at a time so that the products stay in the processor's cache."""
         if rows.residual.size:
-            for part in rows.parts(PART):
+            width = max((jacobian.shape[2] for jacobian in rows.jacobians), default=1)
+            for part in rows.parts(PART * max(1, 48 // width)):
                 self._add_part(part)
 
     def _add_part(self, rows: Rows) -> None:

@@ -19,7 +19,7 @@ from vm_reconstruction.stages.body import all_joints
 
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
 ITERATIONS = (5, 5, 4)
-CLOUD_FRAMES, CLOUD_PIXEL_STEP = 30, 2  # of the depth pictures that show the surfaces; more would cost memory
+CLOUD_FRAMES, CLOUD_PIXEL_STEP = 16, 2  # of the depth pictures that show the surfaces; more would cost memory
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def with_surfaces(
     pixels = clouds.static_pixels(observed, state.scale, max(1, observed.num_frames // CLOUD_FRAMES), CLOUD_PIXEL_STEP)
     if len(pixels.depth) == 0:
         return problem
-    pixels = clouds.agreed(pixels, observed, state.scale, _poses(camera))
+    pixels = clouds.agreed(pixels, observed, state.scale, _poses(camera), rounds=1)
     cloud = pixels.points(observed.depth_matrix, _poses(camera))
     people = []
     for data, (body, _), flags in zip(problem.people, _seen(problem, state), still, strict=True):
