@@ -1,4 +1,4 @@
-"""The height map on walks whose truth is known: errors, honesty, coverage, and what a scan and a grid cost.
+"""The height map on walks whose truth is known: errors, honesty, coverage.
 
 `VM_BENCH_SEEDS` says how many seeds of the nine walks are played (5). `--only heightmap` also names each walk's figures
 on stderr. Truth is used to score and, where a figure says so, as the pose; never inside an estimate.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,37 +17,11 @@ import numpy as np
 from heightmap_recording import record
 from heightmap_walks import all_walks
 
-from vm_core import g1, livox_cdr, unitree_cdr
-from vm_core.height_grid import HeightGridSpec, cell_points_world
-from vm_heightmap.elevation_map import ElevationMap
-from vm_heightmap.grid_sampler import sample_points
-from vm_heightmap.mapper import HeightMapper, MapperConfig
-from vm_heightmap.warm_up import compile_now
-from vm_sim.lidar import Mid360Pattern
-
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "5"))
 STATISTICS = Path(os.environ.get("VM_BENCH_STATISTICS", "out/bench/height_grid_errors.json"))
-POINTS = 20_000
-SCANS = 100
-SENSOR_HEIGHT_M = 1.22
-UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 def figures(seed: int) -> Iterator[dict]:
-    """Times first, then errors over all walks and seeds."""
-    start = time.perf_counter()
-    compile_now(MapperConfig())
-    compile_s = time.perf_counter() - start
-    scan_ms, grid_ms = _timings(seed)
-    yield _figure("scan decoded, placed, fused, cleared p50", np.percentile(scan_ms, 50), "ms", 2.5)
-    yield _figure("scan decoded, placed, fused, cleared p99", np.percentile(scan_ms, 99), "ms", 20.0)
-    yield _figure("grid sampled p50", np.percentile(grid_ms, 50), "ms", 1.0)
-    yield _figure("11x11 query alone p50", _query_us(seed), "us", 10.0)
-    yield _figure("compile at start", compile_s, "s", 30.0)
-    yield from _errors(seed)
-
-
-def _errors(seed: int) -> Iterator[dict]:
     """Each walk with the true pose and with the own odometry; anchors, if installed, on the first seed."""
     cells = {"true pose": heightmap_scores.Cells(), "own odometry": heightmap_scores.Cells()}
     drift, milliseconds, anchors = [], [], heightmap_anchors.Anchors()
@@ -92,57 +65,3 @@ def _figure(figure: str, value: float, unit: str, goal: float, better: str = "lo
 def _tell(seed: int, walk: str, pose: str, found: dict[str, float]) -> None:
     words = " ".join(f"{name} {value:.3f}" for name, value in found.items())
     print(f"seed {seed} {walk:16} {pose}: {words}", file=sys.stderr, flush=True)
-
-
-def _scan(index: int, rng: np.random.Generator) -> bytes:
-    """A scan of a room of 6 m with a floor, by the real pattern, from the sensor that hangs upside down."""
-    directions = Mid360Pattern().directions(np.arange(index * POINTS, (index + 1) * POINTS))
-    with np.errstate(divide="ignore"):
-        floor = np.where(directions[:, 2] > 0, SENSOR_HEIGHT_M / directions[:, 2], np.inf)
-        walls = 3.0 / np.abs(directions[:, :2]).max(axis=1)
-    ranges = np.minimum(floor, walls) + rng.normal(0.0, 0.015, POINTS)
-    points = np.zeros(POINTS, dtype=livox_cdr.POINT)
-    for axis, values in zip("xyz", (directions * ranges[:, None]).T, strict=True):
-        points[axis] = values
-    points["offset_time"] = np.arange(POINTS) * 5_000
-    return livox_cdr.encode_custom_msg(livox_cdr.LivoxScan(index * 10**8, "livox_frame", 0, points))
-
-
-def _query_us(seed: int) -> float:
-    """Microseconds of reading 121 cells out of a full map."""
-    rng = np.random.default_rng(seed)
-    elevation = ElevationMap()
-    xy = rng.uniform(-1.0, 1.0, (100_000, 2))
-    points = np.column_stack([xy, rng.normal(0.0, 0.01, len(xy))])
-    elevation.move_to(np.zeros(2))
-    elevation.add_points(points, points + [0.0, 0.0, 1.0], 0.0)
-    places = cell_points_world(HeightGridSpec(), np.zeros(3), UPRIGHT)
-    out, source = np.zeros((121, 3)), np.zeros(121, dtype=np.uint8)
-    layers = (elevation.surface, elevation.source, elevation.cells)
-    taken = []
-    for _ in range(500):
-        start = time.perf_counter()
-        sample_points(places, elevation.place, layers, 1.0, (2e-6, 1e-4, 4e-6), out, source)
-        taken.append(1e6 * (time.perf_counter() - start))
-    return float(np.percentile(taken, 50))
-
-
-def _timings(seed: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of each scan (decode, deskew, filter, fuse, clear) and of each grid."""
-    rng = np.random.default_rng(seed)
-    mapper = HeightMapper()
-    mapper.on_low_state(unitree_cdr.new_low_state().tobytes())
-    scan_ms, grid_ms = [], []
-    for index in range(SCANS):
-        for tick in range(11):
-            time_s = 0.1 * index + 0.01 * tick
-            mapper.on_odometry(time_s, np.array([0.45 * time_s, 0.0, g1.STAND_PELVIS_HEIGHT_M]), UPRIGHT, time_s)
-        data = _scan(index, rng)
-        start = time.perf_counter()
-        mapper.on_scan(data, time_s)
-        scan_ms.append(1e3 * (time.perf_counter() - start))
-        start = time.perf_counter()
-        mapper.grid(time_s)
-        grid_ms.append(1e3 * (time.perf_counter() - start))
-    assert mapper.scans == SCANS
-    return scan_ms, grid_ms
