@@ -1,6 +1,8 @@
 """Poses, deskew, point filters, and what the mapper says about broken input."""
 
 import re
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,3 +143,24 @@ def test_pose_jump_clears_and_seeds_again() -> None:
     sample, _ = mapper.grid(0.2)
     assert mapper.epoch == 1
     np.testing.assert_allclose(sample.height, 0.5, atol=0.01)
+
+
+def test_memory_stays_flat_over_many_scans() -> None:
+    def resident_mb() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    mapper, rng = HeightMapper(), np.random.default_rng(0)
+    mapper.on_low_state(low_state())
+    ring = rng.uniform(-2.0, 2.0, (3000, 3))
+    ring[:, 2] = 1.2
+    after_warm_up = 0.0
+    for k in range(600):
+        for tick in range(1, 11):
+            time_s = 0.1 * k + 0.01 * tick
+            mapper.on_odometry(time_s, STAND + [0.4 * time_s, 0.0, 0.0], UPRIGHT, time_s)
+        mapper.on_scan(scan_bytes(ring, 0.1 * k + 0.05), time_s)
+        assert mapper.grid(time_s) is not None
+        if k == 200:
+            after_warm_up = resident_mb()
+    assert mapper.scans == 600
+    assert resident_mb() - after_warm_up < 3.0
