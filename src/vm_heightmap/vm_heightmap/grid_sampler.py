@@ -89,23 +89,29 @@ def sample_points(points, place, layers, now, noise, out, source):
         source[i] = middle[3]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _blend(x, y, middle, reach, corner, layers):
     """Tent-weighted height of the cells on the middle's surface, and the variance, nearby edges included."""
     surface, source, _ = layers
     n = source.shape[0]
     low_x, low_y = int(np.floor(x)) - reach + 1, int(np.floor(y)) - reach + 1
+    per_cell, z0 = 1.0 / reach, np.float32(middle[0])
+    seeded = middle[3] == _SEEDED
     total, sum_z, sum_v, other, rise = 0.0, 0.0, 0.0, 0.0, 0.0
     for jx in range(max(low_x, 0), min(low_x + 2 * reach, n)):
-        weight_x = 1.0 - abs(x - jx) / reach
-        kx = jx + corner[2] - (n if jx + corner[2] >= n else 0)
+        weight_x = 1.0 - abs(x - jx) * per_cell
+        kx = jx + corner[2]
+        if kx >= n:
+            kx -= n
         for jy in range(max(low_y, 0), min(low_y + 2 * reach, n)):
-            ky = jy + corner[3] - (n if jy + corner[3] >= n else 0)
+            ky = jy + corner[3]
+            if ky >= n:
+                ky -= n
             kind = source[kx, ky]
-            if kind == _UNKNOWN or (kind == _SEEDED and middle[3] != _SEEDED):
+            if kind == _UNKNOWN or (kind == _SEEDED and not seeded):
                 continue
-            weight = weight_x * (1.0 - abs(y - jy) / reach)
-            off = surface[kx, ky, 0] - middle[0]
+            weight = weight_x * (1.0 - abs(y - jy) * per_cell)
+            off = surface[kx, ky, 0] - z0
             if abs(off) <= EDGE_M:
                 total += weight
                 sum_z += weight * off
@@ -118,7 +124,7 @@ def _blend(x, y, middle, reach, corner, layers):
     edge = other / (total + other) * rise * rise
     # a seed's cells are all wrong together; a filled or lonely cell is as uncertain as it says
     own = middle[1] if middle[3] != _SEEN or middle[1] > LONELY_VARIANCE else 0.1 * middle[1]
-    return middle[0] + sum_z / total, max(sum_v / (total * total), own) + edge
+    return z0 + sum_z / total, max(sum_v / (total * total), own) + edge
 
 
 @numba.njit(cache=True)

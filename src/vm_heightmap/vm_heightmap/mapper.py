@@ -354,8 +354,9 @@ class HeightMapper:
             capsules[:, :3] = capsules[:, :3] @ turn.T + pos[k]
             capsules[:, 3:6] = capsules[:, 3:6] @ turn.T + pos[k]
             capsules[:, 6] += LIMB_SPEED * min(abs(float(stamps[nearest] - times[k])), 0.1)
-            lowest = min(lowest, float((soles_in_torso(joints)[0] @ turn[2] + pos[k, 2]).min()))
             found.append(capsules)
+            if k in (picks[0], picks[-1]):
+                lowest = min(lowest, float((soles_in_torso(joints)[0] @ turn[2] + pos[k, 2]).min()))
         return np.stack(found), lowest
 
     def _scan_problem(self, counts: FilterCounts) -> str:

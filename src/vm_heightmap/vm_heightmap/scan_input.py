@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,12 +31,12 @@ class Scan:
     xyz: np.ndarray
     offset_s: np.ndarray
 
-    @property
+    @cached_property
     def usable(self) -> np.ndarray:
         """(N,) bool: points whose offset can be true."""
         return (self.offset_s >= 0.0) & (self.offset_s <= MAX_SCAN_S)
 
-    @property
+    @cached_property
     def end_s(self) -> float:
         """Time of the last usable point."""
         offsets = self.offset_s[self.usable]
