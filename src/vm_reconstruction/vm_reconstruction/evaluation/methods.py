@@ -14,9 +14,9 @@ from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.joint import solve, videomimic
 from vm_reconstruction.solver.joint.problem import TOUCHING, Sigmas
 
-FRAME_STEP, PIXEL_STEP = 10, 3  # of the depth pictures that become points
+FRAME_STEP, PIXEL_STEP = 5, 4  # of the depth pictures that become points
 # Planes hold points within a share of their distance, for that is how depth errs.
-PLANE_TOLERANCE_SHARE, PLANE_MIN_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES = 0.02, 0.03, 0.01, 15
+PLANE_TOLERANCE_SHARE, PLANE_MIN_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES = 0.025, 0.03, 0.01, 15
 
 
 @dataclass(frozen=True)
