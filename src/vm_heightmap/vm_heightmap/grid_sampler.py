@@ -18,6 +18,7 @@ BLEND_M = 0.04
 MAX_FILL_M = 0.12
 """Widest gap that is filled, from its lower side: what a tread's edge hides from the sensor. Wider ones stay holes."""
 LONELY_VARIANCE = 4e-4
+SPECK_HITS = 5.0
 _UNKNOWN, _SEEN = int(CellSource.UNKNOWN), int(CellSource.SEEN)
 _FILLED, _SEEDED = int(CellSource.FILLED), int(CellSource.SEEDED)
 
@@ -154,9 +155,10 @@ def _middle(ix, iy, corner, per_m, most, layers):
 
 @numba.njit(cache=True)
 def _is_speck(ix, iy, kx, ky, corner, layers):
-    """Whether a single hit (dust, a mirror image) makes the cell differ from most of its better-seen neighbours."""
+    """Whether a few hits (dust, mirror images) make the cell differ from most of its neighbours, no less seen."""
     surface, source, cells = layers
-    if source[kx, ky] != _SEEN or _hits(cells[kx, ky]) >= FEW_HITS:
+    own = _hits(cells[kx, ky])
+    if source[kx, ky] != _SEEN or own >= SPECK_HITS:
         return False
     agree, differ = 0, 0
     for dx in range(-1, 2):
@@ -166,7 +168,7 @@ def _is_speck(ix, iy, kx, ky, corner, layers):
                 continue
             if abs(surface[jx, jy, 0] - surface[kx, ky, 0]) <= EDGE_M:
                 agree += 1
-            elif _hits(cells[jx, jy]) >= FEW_HITS:
+            elif _hits(cells[jx, jy]) >= max(own, FEW_HITS):
                 differ += 1
     return differ > 2 and differ > 2 * agree
 
