@@ -36,7 +36,7 @@ test: setup
 check: setup
 	@$(VENV)/bin/ruff check src tests requirements launch
 	@$(VENV)/bin/ruff format --check src tests requirements launch
-	@$(RUN) pyright
+	@$(RUN) pyright -p .  # not a configuration of some folder above
 	@$(VENV)/bin/python -m pytest -q tests/contract/test_import_rules.py tests/contract/test_docs_links.py
 
 bench: setup
