@@ -148,3 +148,7 @@ SOLE_POINTS: np.ndarray = np.array(
 )
 """Centres (4, 3) of the sole's contact spheres in the ankle roll link [m]."""
 SOLE_HEIGHT_M = 0.035  # from the ankle roll origin down to the sole
+SOLE_CENTER: np.ndarray = np.array([SOLE_POINTS[:, 0].mean(), 0.0, -SOLE_HEIGHT_M])
+"""Middle of the sole (3,) in the ankle roll link [m]."""
+SOLE_TOE: np.ndarray = np.array([SOLE_POINTS[:, 0].max(), 0.0, SOLE_POINTS[0, 2]])
+"""Between the front spheres (3,) in the ankle roll link [m]: a foot that lifts its heel rolls about this."""

@@ -98,7 +98,7 @@ _PARENT, _OFFSET, _LEAN, _AXIS = _tables()
 _CAPSULE = _capsule_table()
 _TORSO = g1.motor_index("waist_pitch_joint")
 _FEET = np.array([g1.motor_index(f"{side}_ankle_roll_joint") for side in ("left", "right")])
-_SOLE = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
+_SOLE = g1.SOLE_CENTER
 
 
 def link_poses(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

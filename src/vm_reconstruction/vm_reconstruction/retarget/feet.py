@@ -12,7 +12,6 @@ from vm_core.frames import quat_from_matrix, quat_rotate
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
 
-SOLE_CENTER = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
 SOLE_CORNERS = g1.SOLE_POINTS - np.array([0.0, 0.0, g1.SOLE_SPHERE_RADIUS_M])
 CONTACT_THRESHOLD = 0.5
 MIN_STANCE_S = 0.1
@@ -54,7 +53,7 @@ def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -
     )
     _plant(center, yaw, pitch, planted, scene, BLEND_S * motion.fps)
     quat = _quat(yaw, pitch)
-    pos = center - quat_rotate(quat, np.broadcast_to(SOLE_CENTER, center.shape))
+    pos = center - quat_rotate(quat, np.broadcast_to(g1.SOLE_CENTER, center.shape))
     pos[:, 2] += _lift(pos, quat, planted, scene, motion.fps)
     firmness = _smooth(1.0 - _steps_away(planted) / (BLEND_S * motion.fps))
     return FootPath(pos, quat, planted, firmness)

@@ -17,13 +17,13 @@ from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, gait_phase
 from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
 from vm_core.motion_clip import MotionClip
 from vm_core.observation import ObservationInputs, build_terms
-from vm_core.policy_contract import ObservationTerm
+from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.observations import SensorNoise
 from vm_training.motions.footsteps import Gait
 
 GRID = HeightGridSpec()
-UNKNOWN_M = 0.85
+UNKNOWN_M = PolicyContract.height_grid_unknown
 HISTORY = 3
 WALK_TERMS = (
     ObservationTerm("base_ang_vel", 3, (0.5,), history_length=HISTORY),

@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_rotate
 from vm_core.scene_asset import SceneAsset
 from vm_training.motions.footsteps import SIDES, Gait, Stance
 from vm_training.motions.route import EDGE_M
 
-TOE_FROM_SOLE_CENTER = np.array([0.085, 0.0, 0.005])  # centre of the front sole spheres, about which a foot rolls
+# rounded, for the last digit of a difference would change every plan by as little
+TOE_FROM_SOLE_CENTER = np.round(g1.SOLE_TOE - g1.SOLE_CENTER, 6)
 RISE_END, FALL_START = 0.45, 0.65  # of the swing: up first, then down, so that the toe clears the riser
 
 

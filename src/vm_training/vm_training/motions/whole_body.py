@@ -14,7 +14,6 @@ from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_
 from vm_sim.g1_model import joint_addresses, load_g1_spec, stand_qpos
 from vm_training.motions.swing import FeetPath
 
-SOLE_CENTER = np.array([g1.SOLE_POINTS[:, 0].mean(), 0.0, -g1.SOLE_HEIGHT_M])
 FRICTION = 0.5
 FORCE_REGULARIZATION = 0.01
 TOUCHING_M = 0.004
@@ -73,7 +72,7 @@ def solve_kinematics(
         for side, task in foot_tasks.items():
             tilt = quat_from_rotvec(np.array([0.0, feet.pitch[side][frame], 0.0]))
             quat = quat_multiply(quat_from_yaw(np.array(feet.yaw[side][frame])), tilt)
-            ankle = feet.position_world[side][frame] - quat_rotate(quat, SOLE_CENTER)
+            ankle = feet.position_world[side][frame] - quat_rotate(quat, g1.SOLE_CENTER)
             task.set_target(mink.SE3(np.concatenate([quat, ankle])))
         com_task.set_target(com_world[frame])
         upright = mink.SE3(np.concatenate([quat_multiply(quat_from_yaw(heading[frame]), lean), np.zeros(3)]))
