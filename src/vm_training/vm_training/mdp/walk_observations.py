@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vm_core import g1
-from vm_core.frames import (
-    quat_from_rotvec,
-    quat_multiply,
-    quat_rotate,
-    yaw_from_quat,
-)
+from vm_core import g1, g1_kinematics
+from vm_core.frames import quat_from_rotvec, quat_multiply, yaw_from_quat
 from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, gait_phase
 from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
 from vm_core.motion_clip import MotionClip
@@ -167,10 +162,4 @@ class WalkObserver:
 
 def torso_pose(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position (N, 3) [m] and orientation (N, 4) of torso_link for configurations (N, 30) of the 23-joint model."""
-    quat, axes = qpos[:, 3:7], np.eye(3)[[2, 0, 1]]
-    position = qpos[:, :3]
-    for joint, axis in zip(_WAIST, axes, strict=True):
-        if axis[0]:  # the roll joint sits off the yaw joint
-            position = position + quat_rotate(quat, np.broadcast_to(g1.WAIST_ROLL_IN_WAIST_YAW, (len(qpos), 3)))
-        quat = quat_multiply(quat, quat_from_rotvec(qpos[:, 7 + joint, None] * axis))
-    return position, quat
+    return g1_kinematics.torso_pose(qpos[:, :3], qpos[:, 3:7], qpos[:, [7 + joint for joint in _WAIST]])

@@ -1,0 +1,89 @@
+"""The G1's joint tree: where each link's frame sits in its parent's, by motor. A test compares it with the model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from vm_core import frames, g1
+
+_X, _Y, _Z = range(3)
+_THIGH_TILT_RAD = 0.174896  # the hip roll link leans back by this, the knee link forward again
+_SHOULDER_ROLL_RAD = 0.279311  # the shoulder pitch link leans out by this, the shoulder roll link back by 0.279252
+
+
+def _about(axis: int, angle: float) -> tuple[float, float, float, float]:
+    parts = [math.cos(0.5 * angle), 0.0, 0.0, 0.0]
+    parts[1 + axis] = math.sin(0.5 * angle)
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+_PLAIN = (1.0, 0.0, 0.0, 0.0)
+# joint, parent joint, link's offset in the parent's link [m], lean, axis; left side of Unitree's description
+_LEG = (
+    ("hip_pitch", "", (0.0, 0.064452, -0.1027), _PLAIN, _Y),
+    ("hip_roll", "hip_pitch", (0.0, 0.052, -0.030465), _about(_Y, -_THIGH_TILT_RAD), _X),
+    ("hip_yaw", "hip_roll", (0.025001, 0.0, -0.12412), _PLAIN, _Z),
+    ("knee", "hip_yaw", (-0.078273, 0.0021489, -0.17734), _about(_Y, _THIGH_TILT_RAD), _Y),
+    ("ankle_pitch", "knee", (0.0, -9.4445e-05, -0.30001), _PLAIN, _Y),
+    ("ankle_roll", "ankle_pitch", (0.0, 0.0, -0.017558), _PLAIN, _X),
+)
+_WAIST = (
+    ("waist_yaw", "", (0.0, 0.0, 0.0), _PLAIN, _Z),
+    ("waist_roll", "waist_yaw", tuple(g1.WAIST_ROLL_IN_WAIST_YAW.tolist()), _PLAIN, _X),
+    ("waist_pitch", "waist_roll", (0.0, 0.0, 0.0), _PLAIN, _Y),
+)
+_ARM = (
+    ("shoulder_pitch", "waist_pitch", (0.0039563, 0.10022, 0.24778), _about(_X, _SHOULDER_ROLL_RAD), _Y),
+    ("shoulder_roll", "shoulder_pitch", (0.0, 0.038, -0.013831), _about(_X, -0.279252), _X),
+    ("shoulder_yaw", "shoulder_roll", (0.0, 0.00624, -0.1032), _PLAIN, _Z),
+    ("elbow", "shoulder_yaw", (0.015783, 0.0, -0.080518), _PLAIN, _Y),
+    ("wrist_roll", "elbow", (0.1, 0.00188791, -0.01), _PLAIN, _X),
+    ("wrist_pitch", "wrist_roll", (0.038, 0.0, 0.0), _PLAIN, _Y),
+    ("wrist_yaw", "wrist_pitch", (0.046, 0.0, 0.0), _PLAIN, _Z),
+)
+
+
+def _mirrored(quat: tuple[float, ...]) -> tuple[float, ...]:
+    return quat[0], -quat[1], quat[2], -quat[3]
+
+
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Parent's motor (-1: pelvis), offsets, quaternions and axes of the links, by motor."""
+    parent, axis = np.full(g1.NUM_MOTORS, -1), np.zeros(g1.NUM_MOTORS, dtype=np.int64)
+    offset, lean = np.zeros((g1.NUM_MOTORS, 3)), np.zeros((g1.NUM_MOTORS, 4))
+    for side, mirror in (("left_", 1.0), ("right_", -1.0), ("", 1.0)):
+        for joint, above, (x, y, z), quat, own_axis in _WAIST if not side else (*_LEG, *_ARM):
+            motor = g1.motor_index(f"{side}{joint}_joint")
+            if above:
+                parent[motor] = g1.motor_index(f"{'' if above.startswith('waist') else side}{above}_joint")
+            offset[motor], axis[motor] = (x, mirror * y, z), own_axis
+            lean[motor] = quat if mirror > 0 else _mirrored(quat)
+    return parent, offset, lean, axis
+
+
+JOINT_PARENT, JOINT_OFFSET, JOINT_LEAN_WXYZ, JOINT_AXIS = _tables()
+"""By motor: the parent link's motor (29,), -1 for the pelvis; the link's offset (29, 3) [m] and turn (29, 4) at angle
+zero in the parent link; the axis (29,) about which the joint turns it, 0 to 2 for x to z. Parents precede children."""
+_WAIST_MOTORS = tuple(g1.motor_index(f"{joint}_joint") for joint, *_ in _WAIST)
+
+
+def torso_pose(
+    pelvis_pos: np.ndarray, pelvis_quat_wxyz: np.ndarray, waist: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pose of the torso link in the world.
+
+    Args:
+        pelvis_pos, pelvis_quat_wxyz: (N, 3) [m], (N, 4) in the world.
+        waist: (N, 3) angles of waist yaw, roll and pitch [rad].
+
+    Returns:
+        Position (N, 3) [m] and quaternion (N, 4) wxyz.
+    """
+    pos, quat = pelvis_pos, pelvis_quat_wxyz
+    for motor, angle in zip(_WAIST_MOTORS, waist.T, strict=True):
+        if JOINT_OFFSET[motor].any():
+            pos = pos + frames.quat_rotate(quat, np.broadcast_to(JOINT_OFFSET[motor], pos.shape))
+        quat = frames.quat_multiply(quat, frames.quat_from_rotvec(angle[:, None] * np.eye(3)[JOINT_AXIS[motor]]))
+    return pos, quat
