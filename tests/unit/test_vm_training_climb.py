@@ -11,8 +11,8 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_training import evaluate, export
-from vm_training.tasks import climb
+from vm_training import export
+from vm_training.tasks import climb, climb_checks
 from vm_training.tasks.distillation import DistillationConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher, TeacherRound
@@ -48,8 +48,8 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
 
 
 def test_a_run_leaves_a_policy_that_the_node_accepts(tmp_path, monkeypatch):
-    monkeypatch.setattr(climb, "evaluate_student", partial(evaluate.evaluate_student, starts=2))
-    monkeypatch.setattr(evaluate, "CONDITIONS", {"nominal": evaluate.CONDITIONS["nominal"]})
+    monkeypatch.setattr(climb, "evaluate_student", partial(climb_checks.evaluate_student, starts=2))
+    monkeypatch.setattr(climb_checks, "CONDITIONS", {"nominal": climb_checks.CONDITIONS["nominal"]})
     monkeypatch.setattr(climb, "export_policy", export.export_policy)
     student = trained(tmp_path)
     policy, folder = OnnxPolicy.load(tmp_path / "policy.onnx"), WorkFolder(tmp_path / "work")

@@ -15,7 +15,6 @@ import torch
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
-from vm_training.evaluate import Check, evaluate_student, follow
 from vm_training.export import export_policy, tracking_contract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking, StartNoise
 from vm_training.mdp.observations import SensorNoise, observe
@@ -27,6 +26,7 @@ from vm_training.motions.reference import plan_reference
 from vm_training.motions.route import climb_route
 from vm_training.progress import Progress
 from vm_training.student import Student
+from vm_training.tasks.climb_checks import Check, evaluate_student, follow
 from vm_training.tasks.distillation import (
     OBSERVATION_SIZE,
     DistillationConfig,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from vm_training import evaluate
-from vm_training.evaluate import CONDITIONS, evaluate_student, follow
 from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
+from vm_training.tasks import climb_checks
+from vm_training.tasks.climb_checks import CONDITIONS, evaluate_student, follow
 from vm_training.tasks.distillation import OBSERVATION_SIZE
 
 sys.path.append(str(Path(__file__).parent))
@@ -49,7 +49,7 @@ def test_each_condition_is_tried_in_the_finer_physics(monkeypatch):
         seen.append((env.ranges, env.noise, env.collision, env.timestep_s, env.num_envs, env.seed))
         return 1.0, 2.0
 
-    monkeypatch.setattr(evaluate, "follow", witness)
+    monkeypatch.setattr(climb_checks, "follow", witness)
     checks = evaluate_student(silent(), cases.standing_clip(), cases.stairs(), seed=9, starts=3, threads=1)
     assert [c.condition for c in checks] == list(CONDITIONS)
     assert seen == [(ranges, noise, "full", 0.002, 3, 9) for ranges, noise in CONDITIONS.values()]
