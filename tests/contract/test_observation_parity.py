@@ -7,7 +7,7 @@ import torch
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec
 from vm_core.observation import TERMS, ObservationHistory, ObservationInputs, ReferenceFrame, build_terms
-from vm_core.policy_contract import ObservationTerm
+from vm_core.policy_contract import HISTORY_LAYOUTS, ObservationTerm
 
 J, CELLS, ENVS = 23, 121, 7
 SIZES = {
@@ -16,6 +16,12 @@ SIZES = {
     "height_grid": CELLS,
     "gait_phase": 2,
     "ref_phase": 1,
+    "joint_pos": J,
+    "ref_joint_state": 2 * J,
+    "ref_anchor_ori": 6,
+    "linear_velocity_commands": 2,
+    "yaw_rate_command": 1,
+    **dict.fromkeys(("foot_phase_sin", "foot_phase_cos", "cycle_phase"), 2),
 }
 
 
@@ -28,7 +34,9 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
     def draw(*shape: int):
         return convert(rng.normal(size=(ENVS, *shape)))
 
-    reference = ReferenceFrame(draw(J), draw(J), draw(3), convert(quat()), draw(3), draw(), draw(J))
+    reference = ReferenceFrame(
+        draw(J), draw(J), draw(3), convert(quat()), draw(3), draw(), draw(J), draw(3), convert(quat())
+    )
     return ObservationInputs(
         draw(J),
         draw(J),
@@ -42,6 +50,10 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
         draw(CELLS),
         reference,
         draw(2),
+        draw(2),
+        draw(),
+        draw(3),
+        convert(quat()),
     )
 
 
@@ -49,7 +61,7 @@ def all_terms() -> list[ObservationTerm]:
     return [ObservationTerm(n, SIZES.get(n, 3), scale=(0.5,), clip=(-1.0, 1.0), history_length=3) for n in TERMS]
 
 
-@pytest.mark.parametrize("layout", ["term_major_oldest_first", "frame_major_newest_first"])
+@pytest.mark.parametrize("layout", HISTORY_LAYOUTS)
 def test_numpy_and_torch_agree(layout):
     terms = all_terms()
     histories = [ObservationHistory(terms, layout) for _ in range(2)]
@@ -62,15 +74,18 @@ def test_numpy_and_torch_agree(layout):
 
 def test_history_layouts():
     terms = [ObservationTerm("a", 1, history_length=2), ObservationTerm("b", 1, history_length=3)]
-    old_first = ObservationHistory(terms, "term_major_oldest_first")
-    new_first = ObservationHistory(terms, "frame_major_newest_first")
-    for step in range(3):
-        frame = {"a": np.array([step]), "b": np.array([10 + step])}
-        first, second = old_first.push(frame), new_first.push(frame)
-        if step == 0:
-            assert first.tolist() == [0, 0, 10, 10, 10]  # the first reading is repeated
-    assert first.tolist() == [1, 2, 10, 11, 12]
-    assert second.tolist() == [2, 12, 1, 11, 10]
+    expected = {
+        "term_major_oldest_first": [1, 2, 10, 11, 12],
+        "term_major_newest_first": [2, 1, 12, 11, 10],
+        "frame_major_oldest_first": [10, 1, 11, 2, 12],
+        "frame_major_newest_first": [2, 12, 1, 11, 10],
+    }
+    assert set(expected) == set(HISTORY_LAYOUTS)
+    for layout, wanted in expected.items():
+        history = ObservationHistory(terms, layout)
+        built = [history.push({"a": np.array([step]), "b": np.array([10 + step])}) for step in range(3)]
+        assert built[2].tolist() == wanted, layout
+        assert sorted(built[0].tolist()) == [0, 0, 10, 10, 10]  # the first reading is repeated
 
 
 def test_gravity_points_down_when_upright():

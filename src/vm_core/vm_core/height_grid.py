@@ -23,24 +23,27 @@ class CellSource(IntEnum):
 
 @dataclass(frozen=True)
 class HeightGridSpec:
-    """Geometry of a grid centred on the torso.
+    """Geometry of a grid under and around the torso.
 
     Attributes:
         size_x: cells along the heading.
         size_y: cells to the side.
         resolution: distance between neighbouring cells [m].
         full_attitude: tilt the grid with the torso (as VideoMimic's training did); default: turn with its yaw only.
+        center_x: from the torso forward to the grid's middle, to look ahead [m].
     """
 
     size_x: int = 11
     size_y: int = 11
     resolution: float = 0.1
     full_attitude: bool = False
+    center_x: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.size_x < 1 or self.size_y < 1 or not 0.0 < self.resolution < 10.0:
+        if self.size_x < 1 or self.size_y < 1 or not 0.0 < self.resolution < 10.0 or not abs(self.center_x) < 10.0:
             raise VmError(
-                f"height grid {self.size_x}×{self.size_y} at {self.resolution} m: need at least 1×1 cells, 0–10 m"
+                f"height grid {self.size_x}×{self.size_y} at {self.resolution} m, {self.center_x} m ahead: "
+                "need at least 1×1 cells, 0–10 m apart and less than 10 m ahead"
             )
 
     @property
@@ -50,7 +53,7 @@ class HeightGridSpec:
     @property
     def cell_offsets_xy(self) -> np.ndarray:
         """Cell centres (num_cells, 2) [m] in the grid frame; x changes slowly, y quickly."""
-        x = (np.arange(self.size_x) - 0.5 * (self.size_x - 1)) * self.resolution
+        x = (np.arange(self.size_x) - 0.5 * (self.size_x - 1)) * self.resolution + self.center_x
         y = (np.arange(self.size_y) - 0.5 * (self.size_y - 1)) * self.resolution
         return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
 

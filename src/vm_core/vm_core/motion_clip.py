@@ -17,6 +17,7 @@ from vm_core.frames import quat_conjugate, quat_multiply, quat_slerp, rotvec_fro
 FORMAT = "videomimic_g1_clip"
 FORMAT_VERSION = 1
 _ARRAYS = ("joint_pos", "root_pos_world", "root_quat_wxyz", "body_pos_world", "body_quat_wxyz", "contact")
+_OPTIONAL_ARRAYS = ("joint_target", "given_joint_vel")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class MotionClip:
         contact: (T, C) in 0..1.
         source: where the motion comes from, for people.
         joint_target: (T, J) PD target that produces the motion, feed-forward torque folded in [rad]; or None.
+        given_joint_vel: (T, J) [rad/s] where the source tells velocities of its own; or None: from the positions.
     """
 
     fps: float
@@ -50,6 +52,7 @@ class MotionClip:
     contact: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     source: str = ""
     joint_target: np.ndarray | None = None
+    given_joint_vel: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.joint_pos)
@@ -70,8 +73,8 @@ class MotionClip:
 
     @property
     def joint_vel(self) -> np.ndarray:
-        """(T, J) [rad/s], central differences."""
-        return _rate(self.joint_pos, self.fps)
+        """(T, J) [rad/s], the given ones, else central differences."""
+        return _rate(self.joint_pos, self.fps) if self.given_joint_vel is None else self.given_joint_vel
 
     @property
     def root_lin_vel_world(self) -> np.ndarray:
@@ -113,6 +116,7 @@ class MotionClip:
             body_quat_wxyz=quat_slerp(self.body_quat_wxyz[low], self.body_quat_wxyz[low + 1], bodies),
             contact=self.contact[np.rint(at).astype(int)],
             joint_target=None if self.joint_target is None else linear(self.joint_target),
+            given_joint_vel=None if self.given_joint_vel is None else linear(self.given_joint_vel),
         )
 
     def save(self, path: Path | str | BinaryIO) -> None:
@@ -128,8 +132,9 @@ class MotionClip:
             "quaternion_order": "wxyz",
         }
         arrays: dict[str, np.ndarray] = {n: np.asarray(getattr(self, n), dtype=np.float64) for n in _ARRAYS}
-        if self.joint_target is not None:
-            arrays["joint_target"] = np.asarray(self.joint_target, dtype=np.float64)
+        for name in _OPTIONAL_ARRAYS:
+            if getattr(self, name) is not None:
+                arrays[name] = np.asarray(getattr(self, name), dtype=np.float64)
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         if not isinstance(path, (str, Path)):
             np.savez_compressed(path, allow_pickle=False, **arrays)
@@ -158,6 +163,7 @@ class MotionClip:
                 contact_names=tuple(header["contact_names"]),
                 source=str(header.get("source", "")),
                 joint_target=arrays.get("joint_target"),
+                given_joint_vel=arrays.get("given_joint_vel"),
                 **{key: arrays[key] for key in _ARRAYS},
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -210,7 +216,7 @@ def _check(clip: MotionClip) -> None:
         "body_pos_world": (frames, bodies, 3),
         "body_quat_wxyz": (frames, bodies, 4),
         "contact": (frames, len(clip.contact_names)),
-        "joint_target": (frames, joints),
+        **dict.fromkeys(_OPTIONAL_ARRAYS, (frames, joints)),
     }
     if frames == 0:
         raise VmError("clip has no frames")
@@ -218,7 +224,7 @@ def _check(clip: MotionClip) -> None:
         raise VmError(f"clip has {clip.fps} frames a second; expected more than 0")
     for name, shape in expected.items():
         value = getattr(clip, name)
-        if name == "joint_target" and value is None:
+        if name in _OPTIONAL_ARRAYS and value is None:
             continue
         if np.shape(value) != shape:
             raise VmError(f"clip's {name} has shape {np.shape(value)}; expected {shape}")

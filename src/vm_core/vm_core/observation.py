@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +10,16 @@ from typing import Protocol
 from array_api_compat import array_namespace
 
 from vm_core.errors import VmError
-from vm_core.frames import Array, heading_quat, quat_conjugate, quat_multiply, quat_rotate_inverse, rotvec_from_quat
+from vm_core.frames import (
+    Array,
+    heading_quat,
+    matrix_from_quat,
+    quat_conjugate,
+    quat_multiply,
+    quat_rotate_inverse,
+    rotvec_from_quat,
+)
+from vm_core.g1 import IMU_POS_IN_PELVIS
 
 
 @dataclass
@@ -21,6 +31,7 @@ class ReferenceFrame:
         root_pos_world: (..., 3) [m].  root_quat_wxyz: (..., 4).  root_lin_vel_world: (..., 3) [m/s].
         phase: (...) 0 at the start, 1 at the end.
         joint_target: (..., J) PD target with feed-forward [rad].
+        anchor_pos_world, anchor_quat_wxyz: (..., 3) [m], (..., 4) the body that the policy's contract calls its anchor.
     """
 
     joint_pos: Array
@@ -30,6 +41,8 @@ class ReferenceFrame:
     root_lin_vel_world: Array
     phase: Array
     joint_target: Array
+    anchor_pos_world: Array | None = None
+    anchor_quat_wxyz: Array | None = None
 
 
 @dataclass
@@ -45,6 +58,9 @@ class ObservationInputs:
         height_grid: (..., cells) torso z minus terrain z [m].
         reference: the moment of the clip to be tracked.
         gait_phase: (..., 2) of `vm_core.gait_clock`.
+        foot_phase: (..., 2) of `vm_core.phase_clocks.FootPhases` [rad].
+        cycle_phase: (...) of `vm_core.phase_clocks.CyclePhase`, 0 to 1.
+        anchor_pos_world, anchor_quat_wxyz: (..., 3) [m], (..., 4) the anchor of the contract, on the robot.
     """
 
     joint_pos: Array
@@ -59,6 +75,10 @@ class ObservationInputs:
     height_grid: Array | None = None
     reference: ReferenceFrame | None = None
     gait_phase: Array | None = None
+    foot_phase: Array | None = None
+    cycle_phase: Array | None = None
+    anchor_pos_world: Array | None = None
+    anchor_quat_wxyz: Array | None = None
 
 
 def _need(value: Array | None, what: str) -> Array:
@@ -97,11 +117,54 @@ def _ref_root_ori_error(x: ObservationInputs) -> Array:
     return rotvec_from_quat(quat_multiply(quat_conjugate(x.root_quat_wxyz), _reference(x).root_quat_wxyz))
 
 
+def _base_lin_vel(x: ObservationInputs) -> Array:
+    return quat_rotate_inverse(x.root_quat_wxyz, _need(x.root_lin_vel_world, "odometry (root velocity)"))
+
+
+def _imu_lin_vel(x: ObservationInputs) -> Array:
+    xp = array_namespace(x.root_ang_vel_body)
+    arm = xp.zeros_like(x.root_ang_vel_body) + xp.asarray(IMU_POS_IN_PELVIS, dtype=x.root_ang_vel_body.dtype)
+    return _base_lin_vel(x) + xp.linalg.cross(x.root_ang_vel_body, arm)
+
+
+def _reference_anchor(x: ObservationInputs, what: str) -> Array:
+    return _need(getattr(_reference(x), f"anchor_{what}"), "an anchor body of the reference")
+
+
+def _ref_anchor_pos(x: ObservationInputs) -> Array:
+    own = _need(x.anchor_pos_world, "odometry and an anchor body")
+    return quat_rotate_inverse(_need(x.anchor_quat_wxyz, "an anchor body"), _reference_anchor(x, "pos_world") - own)
+
+
+def _ref_anchor_ori(x: ObservationInputs) -> Array:
+    own = _need(x.anchor_quat_wxyz, "an anchor body")
+    turn = matrix_from_quat(quat_multiply(quat_conjugate(own), _reference_anchor(x, "quat_wxyz")))
+    return array_namespace(turn).reshape(turn[..., :2], (*turn.shape[:-2], 6))
+
+
+def _cycle_phase(x: ObservationInputs) -> Array:
+    angle = 2.0 * math.pi * _need(x.cycle_phase, "a cycle clock")[..., None]
+    xp = array_namespace(angle)
+    return xp.concat([xp.sin(angle), xp.cos(angle)], axis=-1)
+
+
+def _foot_phase(x: ObservationInputs) -> Array:
+    return _need(x.foot_phase, "a clock of the feet")
+
+
 TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "base_ang_vel": lambda x: x.root_ang_vel_body,
     "projected_gravity": _projected_gravity,
     "velocity_commands": lambda x: _need(x.command, "a root command"),
+    "linear_velocity_commands": lambda x: _need(x.command, "a root command")[..., :2],
+    "yaw_rate_command": lambda x: _need(x.command, "a root command")[..., 2:],
     "gait_phase": lambda x: _need(x.gait_phase, "a gait clock"),
+    "foot_phase_sin": lambda x: array_namespace(_foot_phase(x)).sin(_foot_phase(x)),
+    "foot_phase_cos": lambda x: array_namespace(_foot_phase(x)).cos(_foot_phase(x)),
+    "cycle_phase": _cycle_phase,
+    "base_lin_vel": _base_lin_vel,
+    "imu_lin_vel": _imu_lin_vel,
+    "joint_pos": lambda x: x.joint_pos,
     "joint_pos_rel": lambda x: x.joint_pos - x.default_joint_pos,
     "joint_vel_rel": lambda x: x.joint_vel,
     "last_action": lambda x: x.last_action,
@@ -112,9 +175,23 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "ref_root_pos_error": _ref_root_pos_error,
     "ref_root_lin_vel_error": _ref_root_lin_vel_error,
     "ref_root_ori_error": _ref_root_ori_error,
+    "ref_joint_state": lambda x: array_namespace(x.joint_pos).concat(
+        [_reference(x).joint_pos, _reference(x).joint_vel], axis=-1
+    ),
+    "ref_anchor_pos": _ref_anchor_pos,
+    "ref_anchor_ori": _ref_anchor_ori,
     "ref_phase": lambda x: _reference(x).phase[..., None],
 }
-"""Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad]."""
+"""Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad];
+`base_lin_vel` is the pelvis origin's and `imu_lin_vel` the IMU's, in the pelvis frame; `ref_anchor_pos` and
+`ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row)."""
+ODOMETRY_TERMS = frozenset(
+    ("ref_root_pos_error", "ref_root_lin_vel_error", "base_lin_vel", "imu_lin_vel", "ref_anchor_pos")
+)
+"""Terms that read a position or a linear velocity."""
+ANCHOR_TERMS = frozenset(("ref_anchor_pos", "ref_anchor_ori"))
+PHASE_TERMS = {"foot_phase_sin": "feet", "foot_phase_cos": "feet", "cycle_phase": "cycle"}
+"""Terms that read a clock of `vm_core.phase_clocks`, and which."""
 
 
 class TermLike(Protocol):
@@ -178,14 +255,12 @@ class ObservationHistory:
         return self._flatten()
 
     def _flatten(self) -> Array:
-        if self._layout == "term_major_oldest_first":
-            blocks = [frame for term in self._terms for frame in self._frames[term.name]]
+        major, newest_first = self._layout.startswith("frame_major"), self._layout.endswith("newest_first")
+        depth = max(term.history_length for term in self._terms)
+        ages = range(depth) if newest_first else range(depth - 1, -1, -1)
+        if major:
+            places = [(term, age) for age in ages for term in self._terms]
         else:
-            depth = max(term.history_length for term in self._terms)
-            blocks = [
-                self._frames[term.name][-1 - age]
-                for age in range(depth)
-                for term in self._terms
-                if age < term.history_length
-            ]
+            places = [(term, age) for term in self._terms for age in ages]
+        blocks = [self._frames[term.name][-1 - age] for term, age in places if age < term.history_length]
         return array_namespace(blocks[0]).concat(blocks, axis=-1)

@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_core.g1 import MOTOR_NAMES
+from vm_core.g1 import MOTOR_NAMES, PELVIS_BODY, TORSO_BODY
 from vm_core.height_grid import HeightGridSpec
+from vm_core.observation import ANCHOR_TERMS, ODOMETRY_TERMS, PHASE_TERMS
+from vm_core.phase_clocks import CLOCKS
 
 METADATA_KEY = "vm_policy_contract"
 REFERENCE_KEY = "vm_reference_clip"
 FORMAT_VERSION = 1
 ROBOT = "unitree_g1_29dof"
-HISTORY_LAYOUTS = ("term_major_oldest_first", "frame_major_newest_first")
+HISTORY_LAYOUTS = (
+    "term_major_oldest_first",
+    "term_major_newest_first",
+    "frame_major_oldest_first",
+    "frame_major_newest_first",
+)
+ANCHOR_BODIES = (PELVIS_BODY, TORSO_BODY)
 ACTION_BASES = ("default_pose", "reference_target")
 
 
@@ -75,6 +83,9 @@ class PolicyContract:
         height_grid_unknown: what unknown cells read as [m].
         height_grid_max_age_s: oldest grid that may be acted on.
         gait_step_s: time of a step, when a term reads the gait clock.
+        phase_clock: which clock of `vm_core.phase_clocks` the phase terms read, or None.
+        phase_period_s: its period.
+        anchor_body: the body whose pose the anchor terms compare, pelvis or torso_link, or None.
         command_limits: lower and upper bounds of vx [m/s], vy [m/s], yaw rate [rad/s].
         training: run, command, git commit, figures; for people.
         golden: the pair that every loader replays.
@@ -97,6 +108,9 @@ class PolicyContract:
     height_grid_unknown: float = 0.85
     height_grid_max_age_s: float = 0.5
     gait_step_s: float | None = None
+    phase_clock: str | None = None
+    phase_period_s: float | None = None
+    anchor_body: str | None = None
     command_limits: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     training: dict = field(default_factory=dict)
     robot: str = ROBOT
@@ -115,7 +129,7 @@ class PolicyContract:
 
     @property
     def uses_odometry(self) -> bool:
-        return any(t.name in ("ref_root_pos_error", "ref_root_lin_vel_error") for t in self.observation)
+        return any(t.name in ODOMETRY_TERMS for t in self.observation)
 
     def motor_indices(self) -> np.ndarray:
         """Motor index (J,) of each policy joint."""
@@ -189,5 +203,18 @@ def _check(contract: PolicyContract) -> None:
         raise VmError("policy reads a height grid but its contract has no grid geometry")
     if any(t.name == "gait_phase" for t in contract.observation) and not 0.1 <= (contract.gait_step_s or 0.0) <= 5.0:
         raise VmError(f"policy reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {contract.gait_step_s}")
+    _check_clock_and_anchor(contract)
     if len(contract.command_limits) != 3:
         raise VmError(f"policy has {len(contract.command_limits)} command limits; expected 3: vx, vy, yaw rate")
+
+
+def _check_clock_and_anchor(contract: PolicyContract) -> None:
+    wanted = {PHASE_TERMS[term.name] for term in contract.observation if term.name in PHASE_TERMS}
+    if contract.phase_clock is not None and contract.phase_clock not in CLOCKS:
+        raise VmError(f"phase clock {contract.phase_clock!r} is unknown; there are {', '.join(CLOCKS)}")
+    if wanted - {contract.phase_clock}:
+        raise VmError(f"policy reads the phase clocks {', '.join(sorted(wanted))}; it names {contract.phase_clock!r}")
+    if contract.phase_clock is not None and not 0.1 <= (contract.phase_period_s or 0.0) <= 10.0:
+        raise VmError(f"phase period {contract.phase_period_s} s; expected 0.1 to 10 s")
+    if any(term.name in ANCHOR_TERMS for term in contract.observation) and contract.anchor_body not in ANCHOR_BODIES:
+        raise VmError(f"policy compares an anchor body {contract.anchor_body!r}; expected {', '.join(ANCHOR_BODIES)}")
