@@ -194,6 +194,11 @@ def test_a_policy_with_a_grid_waits_for_one_that_fits(tmp_path):
     controller.on_grid(Grid(0.8, np.zeros(25), HeightGridSpec(5, 5, 0.2)), 0.1)
     drive(controller, 0.1, 0.02)
     assert "5×5 at 0.2 m, the policy expects 11×11 at 0.1 m" in controller.request("stand", 0.12).message
+    others = {"0.300 m ahead": HeightGridSpec(center_x=0.3), "leaning": HeightGridSpec(full_attitude=True)}
+    for words, spec in others.items():
+        controller.on_grid(Grid(0.8, np.zeros(121), spec), 0.12)
+        drive(controller, 0.12, 0.02)
+        assert words in controller.request("stand", 0.14).message
     controller.on_grid(Grid(0.8, np.zeros(7), HeightGridSpec()), 0.12)
     drive(controller, 0.12, 0.02)
     assert "7 heights for 121 cells" in controller.request("stand", 0.14).message

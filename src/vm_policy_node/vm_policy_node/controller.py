@@ -9,7 +9,7 @@ import numpy as np
 from vm_core import frames, g1, unitree_cdr
 from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import policy_heights
+from vm_core.height_grid import HeightGridSpec, policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
 from vm_core.remote import decode_remote
 from vm_policy_node.inputs import Grid, Latest, Odometry, RobotState, read_low_state
@@ -196,10 +196,8 @@ class Controller:
         grid, wanted = self._grid.value, self.contract.height_grid
         if not self.needs.grid or not isinstance(grid, Grid) or wanted is None:
             return None
-        came = (grid.spec.size_x, grid.spec.size_y, round(grid.spec.resolution, 6))
-        if came != (wanted.size_x, wanted.size_y, round(wanted.resolution, 6)):
-            expected = f"{wanted.size_x}×{wanted.size_y} at {wanted.resolution} m"
-            return f"grid: {came[0]}×{came[1]} at {came[2]} m, the policy expects {expected}"
+        if _geometry(grid.spec) != _geometry(wanted):
+            return f"grid: {_geometry(grid.spec)}, the policy expects {_geometry(wanted)}"
         if len(grid.terrain_height) != wanted.num_cells or not np.isfinite(grid.torso_height):
             return f"grid: {len(grid.terrain_height)} heights for {wanted.num_cells} cells"
         return None
@@ -307,3 +305,9 @@ class Controller:
             record["reserve"][0] = self.state.tick
         record["crc"] = unitree_cdr.low_cmd_crc(record)
         return record
+
+
+def _geometry(spec: HeightGridSpec) -> str:
+    """Names a grid's geometry, to what a message's float32 keeps of it."""
+    ahead = f", {spec.center_x:.3f} m ahead" if abs(spec.center_x) > 5e-4 else ""
+    return f"{spec.size_x}×{spec.size_y} at {spec.resolution:.4g} m{ahead}{', leaning' if spec.full_attitude else ''}"

@@ -20,7 +20,8 @@ from vm_policy_node.safety import State
 def grid_from_msg(msg: HeightGrid) -> Grid:
     """The grid of a message; contradicting sizes are caught by the controller."""
     resolution = float(msg.resolution) if 0.0 < msg.resolution < 10.0 else 1e-3
-    spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution)
+    ahead = float(msg.center_x) if abs(msg.center_x) < 10.0 else 0.0
+    spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution, bool(msg.full_attitude), ahead)
     return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec)
 
 
