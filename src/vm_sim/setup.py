@@ -1,6 +1,19 @@
+import importlib.util
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 PACKAGE = "vm_sim"
+
+
+def meshes() -> list[str]:
+    """The G1's meshes out of the mjlab wheel, for viewers that look for package://vm_sim/meshes; none without it."""
+    wheel = importlib.util.find_spec("mjlab")
+    if wheel is None or wheel.origin is None:
+        return []
+    folder = Path(wheel.origin).parent / "asset_zoo/robots/unitree_g1/xmls/assets"
+    return sorted(str(path) for path in folder.glob("*.STL"))
+
 
 setup(
     name=PACKAGE,
@@ -9,6 +22,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/meshes", meshes()),
     ],
     install_requires=["numpy", "mujoco", "av", "tqdm", "tyro", "vm-core"],
     python_requires=">=3.10",
@@ -16,6 +30,7 @@ setup(
     entry_points={
         "console_scripts": [
             "vm-sim = vm_sim.robot_node:main",
+            "vm-robot-state = vm_sim.robot_state_node:main",
             "vm-render = vm_sim.render:main",
         ],
     },
