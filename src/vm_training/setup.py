@@ -6,6 +6,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["mdp/*.json"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -16,6 +17,10 @@ setup(
     python_requires=">=3.10",
     license="Apache-2.0",
     entry_points={
-        "console_scripts": ["vm-train = vm_training.train:main", "vm-make-motions = vm_training.make_motions:main"]
+        "console_scripts": [
+            "vm-train = vm_training.train:main",
+            "vm-make-motions = vm_training.make_motions:main",
+            "vm-evaluate = vm_training.evaluate:main",
+        ]
     },
 )

@@ -20,6 +20,7 @@ class BatchPhysics:
         num_envs: N.
         substeps: physics steps in a control period.
         qpos: (N, nq).  qvel: (N, nv).  Views of the current state; NaN for a robot that diverged, until its reset.
+        sensordata: (N, n) of the last physics step's start; stays as it was for robots that do not move.
     """
 
     def __init__(self, models: Sequence[mujoco.MjModel], *, control_period_s: float = 0.02, threads: int = 2) -> None:
@@ -42,8 +43,9 @@ class BatchPhysics:
         self._rollout = Rollout(nthread=threads)
         self._state = np.zeros((self.num_envs, mujoco.mj_stateSize(first, _STATE)))
         self._history = np.zeros((self.num_envs, self.substeps, self._state.shape[1]))
-        self._rest = np.zeros(self._state.shape[1])
-        self._rest[1 : 1 + first.nq] = first.qpos0
+        self._sensors = np.zeros((self.num_envs, self.substeps, first.nsensordata)) if first.nsensordata else None
+        self.sensordata = np.zeros((self.num_envs, first.nsensordata))
+        self._moved = np.zeros(0, dtype=int)
         self._nq, self._nv, self._nu = first.nq, first.nv, first.nu
 
     @property
@@ -60,22 +62,42 @@ class BatchPhysics:
         self._state[envs, 1 : 1 + self._nq] = qpos
         self._state[envs, 1 + self._nq : 1 + self._nq + self._nv] = qvel
 
-    def step(self, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray) -> None:
+    def step(
+        self, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray, envs: np.ndarray | None = None
+    ) -> None:
         """One control period of PD targets (N, nu) [rad].
 
         Args:
             target: what the controller asks for now.
             previous: what it asked for before, still in force for the first `delay_substeps` (N,) physics steps.
             delay_substeps: from computing to acting.
+            envs: (E,) indices of those that move; the others stand still in time. None: all.
         """
+        broken = self._broken()
+        moving = ~broken  # a broken one is not simulated: every step of it would be a warning
+        if envs is not None:
+            moving &= np.isin(np.arange(self.num_envs), envs)
+        at = np.flatnonzero(moving)
+        if len(at):
+            self._advance(at, target[at], previous[at], delay_substeps[at])
+        self._state[broken | self._broken()] = np.nan
+
+    def _advance(self, at: np.ndarray, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray) -> None:
         late = np.arange(self.substeps)[None, :, None] < delay_substeps[:, None, None]
         control = np.where(late, previous[:, None], target[:, None])
-        broken = self._broken()  # not simulated: every step of theirs would be a warning
-        start = np.where(broken[:, None], self._rest, self._state)
-        control[broken] = 0.0
-        self._rollout.rollout(self._models, self._data, start, control, state=self._history)
-        self._state[:] = self._history[:, -1]
-        self._state[broken | self._broken()] = np.nan
+        models = [self._models[i] for i in at] if len(at) < self.num_envs else self._models
+        history = self._history[: len(at)]
+        sensors = None if self._sensors is None else self._sensors[: len(at)]
+        self._rollout.rollout(models, self._data, self._state[at], control, state=history, sensordata=sensors)
+        self._state[at] = history[:, -1]
+        self._moved = at
+        if sensors is not None:
+            self.sensordata[at] = sensors[:, -1]
+
+    def substates(self, env: int) -> np.ndarray:
+        """(substeps, nq + nv): a robot's states after each physics step of the last period; empty if it stood still."""
+        row = np.flatnonzero(self._moved == env)
+        return self._history[row[0], :, 1 : 1 + self._nq + self._nv] if len(row) else np.zeros((0, self._nq + self._nv))
 
     def _broken(self) -> np.ndarray:
         """(N,) bool: states beyond what MuJoCo itself calls stable."""

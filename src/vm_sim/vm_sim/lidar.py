@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import mujoco
@@ -115,7 +116,7 @@ class Mid360:
         self._turn = np.zeros(9)
         mujoco.mju_quat2Mat(self._turn, g1.LIDAR_QUAT_IN_TORSO_WXYZ)
         given = None if pattern_path is None else load_pattern(pattern_path)
-        self._directions = Mid360Pattern().directions(np.arange(PATTERN_POINTS)) if given is None else given
+        self._directions = _usual_directions() if given is None else given
         self._range_std_m, self._limits_m = range_std_m, (min_range_m, max_range_m)
         self._next = 0
         _hide_housing(model, self._torso)
@@ -164,6 +165,14 @@ def join_sub_scans(sub_scans: list[np.ndarray]) -> np.ndarray:
     points = np.concatenate(sub_scans)
     points["offset_time"] = np.arange(len(points)) * (10**9 // POINT_RATE_HZ)
     return points
+
+
+@cache
+def _usual_directions() -> np.ndarray:
+    """The parametric pattern's directions (PATTERN_POINTS, 3); shared, for 19 MB a sensor would be many."""
+    directions = Mid360Pattern().directions(np.arange(PATTERN_POINTS))
+    directions.setflags(write=False)
+    return directions
 
 
 def _hide_housing(model: mujoco.MjModel, torso: int) -> None:

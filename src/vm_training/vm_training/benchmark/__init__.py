@@ -1,0 +1,1 @@
+"""The fixed benchmark: courses, robots, an operator, figures and their report."""

@@ -1,0 +1,198 @@
+"""The fixed benchmark's courses: what stands in the way, where it begins and ends, and what is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset, SceneBox
+
+RISES_CM = (8, 10, 12, 14, 16, 18, 20)
+RUNS_M = (0.26, 0.30, 0.34)
+APPROACH_M = 0.8
+STEPS = 6
+SIT_SKILL = "sit"
+"""A policy that can sit says so in its contract: training["skills"] holds this."""
+_SIDE_M = 1.2
+_DEPTH_M = 0.5
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One robot's way, straight ahead along x from the origin.
+
+    Attributes:
+        scene: what it walks on.
+        goal_m: x to be reached; 0 for standing.
+        speed: asked for on the way [m/s].
+        time_limit_s: for all of it.
+        slope: dz/dx of the ground where it starts.
+        push_at_s: when it is pushed; infinite for never.
+        push_m_s: (vx, vy) added to the pelvis.
+        heading: of the way in the scene [rad]; the start is turned to it.
+        seat_m: height of a seat behind the start; 0 for none.
+    """
+
+    scene: SceneAsset
+    goal_m: float
+    speed: float
+    time_limit_s: float
+    slope: float = 0.0
+    push_at_s: float = math.inf
+    push_m_s: tuple[float, float] = (0.0, 0.0)
+    heading: float = 0.0
+    seat_m: float = 0.0
+
+
+@dataclass(frozen=True)
+class Course:
+    """A row of the benchmark.
+
+    Attributes:
+        name: of the row.
+        make: an episode from its index and a random generator.
+        most_drift_m: farther from the start is no success; infinite where the way leads elsewhere.
+    """
+
+    name: str
+    make: Callable[[int, np.random.Generator], Episode]
+    most_drift_m: float = math.inf
+
+
+def _box(x: tuple[float, float], top: float, label: str, y: tuple[float, float] = (-_SIDE_M, _SIDE_M)) -> SceneBox:
+    low = min(-_DEPTH_M, top - _DEPTH_M)
+    center = (0.5 * (x[0] + x[1]), 0.5 * (y[0] + y[1]), 0.5 * (low + top))
+    return SceneBox(center, (0.5 * (x[1] - x[0]), 0.5 * (y[1] - y[0]), 0.5 * (top - low)), label=label)
+
+
+def _way(scene: SceneAsset, goal_m: float, rng: np.random.Generator, slope: float = 0.0) -> Episode:
+    speed = float(rng.uniform(0.28, 0.4))
+    return Episode(scene, goal_m, speed, 4.0 + 1.6 * goal_m / speed, slope)
+
+
+def flat(index: int, rng: np.random.Generator) -> Episode:
+    """Three metres straight ahead."""
+    return _way(SceneAsset(), 3.0, rng)
+
+
+def pushed(index: int, rng: np.random.Generator) -> Episode:
+    """The same with a push of 0.5 m/s in any direction, somewhere on the way."""
+    way, angle = flat(index, rng), float(rng.uniform(0.0, 2.0 * math.pi))
+    push = (0.5 * math.cos(angle), 0.5 * math.sin(angle))
+    return Episode(way.scene, way.goal_m, way.speed, way.time_limit_s, 0.0, float(rng.uniform(3.0, 6.0)), push)
+
+
+def standing(index: int, rng: np.random.Generator) -> Episode:
+    """A zero command for a minute."""
+    return Episode(SceneAsset(), 0.0, 0.0, 60.0)
+
+
+def stairs(rise_m: float, up: bool) -> Callable[[int, np.random.Generator], Episode]:
+    """A flight of six steps; the tread goes round RUNS_M with the episode."""
+
+    def make(index: int, rng: np.random.Generator) -> Episode:
+        run = RUNS_M[index % len(RUNS_M)]
+        edges = APPROACH_M + run * np.arange(STEPS)
+        end = float(edges[-1] + run + 1.0)
+        if up:
+            boxes = [_box((float(x), end + 2.0), rise_m * (i + 1), "step") for i, x in enumerate(edges)]
+            return _way(SceneAsset(boxes=tuple(boxes)), end - 0.3, rng)
+        tops = rise_m * np.arange(STEPS, 0, -1)
+        boxes = [_box((-3.0, float(x)), float(top), "step") for x, top in zip(edges, tops, strict=True)]
+        return _way(SceneAsset(boxes=tuple(boxes)), end - 0.3, rng)
+
+    return make
+
+
+def kerbs(index: int, rng: np.random.Generator) -> Episode:
+    """Onto a kerb and off it, twice; heights of 5 to 12 cm."""
+    first, second = ((0.05, 0.08), (0.07, 0.10), (0.09, 0.12), (0.12, 0.06))[index % 4]
+    return _way(SceneAsset(boxes=(_box((1.0, 2.2), first, "kerb"), _box((3.2, 4.4), second, "kerb"))), 5.0, rng)
+
+
+def slope(index: int, rng: np.random.Generator) -> Episode:
+    """Up or down a plane of up to 10 degrees."""
+    gradient = math.tan(math.radians((-10.0, -7.0, -4.0, 4.0, 7.0, 10.0)[index % 6]))
+    return _way(SceneAsset(ground=(gradient, 0.0, 0.0)), 3.0, rng, gradient)
+
+
+def rough(index: int, rng: np.random.Generator) -> Episode:
+    """Square slabs of 0.4 m, each within 5 cm of the level."""
+    field = np.random.default_rng(index % 8)
+    boxes = [
+        _box((0.8 + 0.4 * i, 1.2 + 0.4 * i), float(field.uniform(0.005, 0.05)), "slab", (0.4 * j - 0.8, 0.4 * j - 0.4))
+        for i in range(8)
+        for j in range(4)
+    ]
+    return _way(SceneAsset(boxes=tuple(boxes)), 4.5, rng)
+
+
+def mixed(index: int, rng: np.random.Generator) -> Episode:
+    """A kerb, three steps up, a landing, three steps down, and loose slabs."""
+    kerb, rise, run = ((0.06, 0.10, 0.30), (0.08, 0.12, 0.34), (0.10, 0.14, 0.30))[index % 3]
+    boxes = [_box((1.0, 2.0), kerb, "kerb")]
+    down = 3.0 + 6 * run + 1.0
+    boxes += [_box((3.0 + run * i, down - run * i), rise * (i + 1), "step") for i in range(3)]
+    slabs = np.random.default_rng(index % 3).uniform(0.01, 0.04, 4)
+    boxes += [_box((down + 0.8 + 0.4 * i, down + 1.2 + 0.4 * i), float(h), "slab") for i, h in enumerate(slabs)]
+    return _way(SceneAsset(boxes=tuple(boxes)), down + 3.2, rng)
+
+
+def sit_and_stand(index: int, rng: np.random.Generator) -> Episode:
+    """A seat of 0.35 to 0.50 m right behind: sit down, stay three seconds, stand up and walk half a metre."""
+    height = (0.35, 0.40, 0.45, 0.50)[index % 4]
+    seat = _box((-0.75, -0.22), height, "seat", (-0.4, 0.4))
+    return Episode(SceneAsset(boxes=(seat,)), 0.5, 0.25, 16.0, seat_m=height)
+
+
+def user_scene(name: str, scene: SceneAsset) -> Course:
+    """From the scene's origin to the middle of its highest box, straight; without boxes two metres ahead."""
+
+    def make(index: int, rng: np.random.Generator) -> Episode:
+        if not scene.boxes:
+            return _way(scene, 2.0, rng)
+        goal = np.array(max(scene.boxes, key=lambda box: box.top).center_world[:2])
+        way = float(np.linalg.norm(goal))
+        if way < 0.3:
+            raise VmError(f"scene {name}: its highest box lies over the start; expected one to walk to")
+        found = _way(scene, way, rng)
+        heading = math.atan2(goal[1], goal[0])
+        return Episode(found.scene, found.goal_m, found.speed, found.time_limit_s, heading=heading)
+
+    return Course(f"scene {name}", make)
+
+
+COURSES: tuple[Course, ...] = (
+    Course("flat", flat),
+    Course("push", pushed),
+    Course("zero_command", standing, most_drift_m=0.2),
+    *(Course(f"stairs_up_{rise:02d}cm", stairs(rise / 100, up=True)) for rise in RISES_CM),
+    *(Course(f"stairs_down_{rise:02d}cm", stairs(rise / 100, up=False)) for rise in RISES_CM),
+    Course("kerbs", kerbs),
+    Course("slopes", slope),
+    Course("rough", rough),
+    Course("sit_stand", sit_and_stand),
+    Course("mixed", mixed),
+)
+"""All rows, in order."""
+
+
+def chosen_courses(names: tuple[str, ...]) -> list[Course]:
+    """Courses by name or by the beginning of their names; all for none.
+
+    Raises:
+        VmError: a name that fits none.
+    """
+    found: list[Course] = []
+    for name in names:
+        fitting = [course for course in COURSES if course.name == name] or [
+            course for course in COURSES if course.name.startswith(name)
+        ]
+        if not fitting:
+            raise VmError(f"no course {name!r}; there are {', '.join(course.name for course in COURSES)}")
+        found += [course for course in fitting if course not in found]
+    return found if names else list(COURSES)

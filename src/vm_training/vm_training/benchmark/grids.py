@@ -1,0 +1,75 @@
+"""Height grids for the benchmark's robots: the truth, or the truth with the errors that the mapper was seen to make."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import torch
+
+from vm_core import g1
+from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
+from vm_training.benchmark.robots import Robots
+from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
+
+
+class TrueGrid:
+    """What an error-free map would give."""
+
+    def __init__(self, robots: Robots) -> None:
+        spec = robots.contract.height_grid
+        assert spec is not None
+        self.spec: HeightGridSpec = spec
+        self._data = mujoco.MjData(robots.models[0])
+        self._torso = robots.models[0].body(g1.TORSO_BODY).id
+
+    def torso(self, robots: Robots) -> tuple[np.ndarray, np.ndarray]:
+        """Position (N, 3) [m] and orientation (N, 4) of the torso."""
+        position, quat = np.zeros((robots.num, 3)), np.zeros((robots.num, 4))
+        for i, qpos in enumerate(robots.physics.qpos):
+            if not np.isfinite(qpos).all():
+                quat[i, 0] = 1.0
+                continue
+            self._data.qpos[:] = qpos
+            mujoco.mj_kinematics(robots.models[i], self._data)
+            position[i], quat[i] = self._data.xpos[self._torso], self._data.xquat[self._torso]
+        return position, quat
+
+    def heights(self, robots: Robots) -> np.ndarray:
+        position, quat = self.torso(robots)
+        cells = cell_points_world(self.spec, position, quat)[..., :2]
+        return self._read(robots, cells, position[:, 2])
+
+    def after_step(self, robots: Robots, active: np.ndarray) -> None:
+        """The truth remembers nothing."""
+
+    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray) -> np.ndarray:
+        terrain = terrain_heights(robots, cells)
+        return policy_heights(torso_height, terrain, robots.contract.height_grid_unknown)
+
+
+class NoisyGrid(TrueGrid):
+    """The truth, misplaced, drifting and with holes as measured."""
+
+    def __init__(self, robots: Robots, seed: int) -> None:
+        super().__init__(robots)
+        generator = torch.Generator().manual_seed(seed)
+        period = robots.contract.control_period_s
+        self._errors = GridErrors(robots.num, self.spec, GridErrorScales.measured(), generator, period)
+
+    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray) -> np.ndarray:
+        read_at = self._errors.shift(torch.from_numpy(cells.astype(np.float32)))
+        terrain = torch.from_numpy(terrain_heights(robots, read_at.numpy()))
+        speed = torch.from_numpy(np.nan_to_num(np.linalg.norm(robots.physics.qvel[:, :2], axis=1)).astype(np.float32))
+        wrong = self._errors.disturb(terrain, speed).numpy()
+        return policy_heights(torso_height, wrong, robots.contract.height_grid_unknown)
+
+
+def terrain_heights(robots: Robots, xy: np.ndarray) -> np.ndarray:
+    """Terrain z (N, P) [m] at points xy (N, P, 2), each robot's in its own scene."""
+    found = np.zeros(xy.shape[:2])
+    scenes = {id(episode.scene): episode.scene for episode in robots.episodes}
+    for key, scene in scenes.items():
+        rows = np.array([id(episode.scene) == key for episode in robots.episodes])
+        points = xy[rows]
+        found[rows] = scene.height_at(points.reshape(-1, 2)).reshape(points.shape[:2])
+    return found
