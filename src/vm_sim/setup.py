@@ -1,4 +1,5 @@
 import importlib.util
+import os
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -12,7 +13,8 @@ def meshes() -> list[str]:
     if wheel is None or wheel.origin is None:
         return []
     folder = Path(wheel.origin).parent / "asset_zoo/robots/unitree_g1/xmls/assets"
-    return sorted(str(path) for path in folder.glob("*.STL"))
+    # colcon takes relative paths only
+    return sorted(os.path.relpath(path, Path(__file__).parent) for path in folder.glob("*.STL"))
 
 
 setup(
