@@ -22,9 +22,9 @@ from shared_data import shared
 from vm_core import g1
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.controller import Controller, ControllerConfig
-from vm_policy_node.import_unitree_rl_lab import import_unitree_rl_lab
+from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_policy_node.safety import State
+from vm_policy_node.safety import SafetyLimits, State
 from vm_sim.g1_model import joint_addresses
 from vm_sim.robot import SimulatedG1
 from vm_training.motions.center_of_mass import com_from_zmp
@@ -132,7 +132,8 @@ def _velocity_policy() -> OnnxPolicy:
 
 def _walked(name: str, scene: SceneAsset, seed: int, command: tuple[float, float, float], grass_m: float = 0.0) -> Walk:
     robot = SimulatedG1(scene, seed=seed, start_noise=0.5, hang=False)
-    controller = Controller(_velocity_policy(), ControllerConfig(stand_duration_s=1.0))
+    limits = SafetyLimits(start_still_s=0.0)  # it stands freely, nobody can wait
+    controller = Controller(_velocity_policy(), ControllerConfig(stand_duration_s=1.0), limits)
     qpos = []
     for k in range(round((STAND_S + WALK_S) * 50)):
         now = 0.02 * k

@@ -1,6 +1,7 @@
 """What the student saw and did in training is what the node sees and does on the robot, number for number."""
 
 import importlib
+import itertools
 import sys
 from dataclasses import replace
 from functools import cache
@@ -16,7 +17,7 @@ from vm_core.motion_clip import MotionClip
 from vm_core.remote import RemoteState, encode_remote
 from vm_policy_node.controller import Controller
 from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_policy_node.safety import State
+from vm_policy_node.safety import SafetyLimits, State
 from vm_training.export import export_policy, tracking_contract
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.mdp.observations import TRACKING_TERMS, observe
@@ -29,6 +30,7 @@ cases = importlib.import_module("vm_training_cases")
 
 MOVED = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
 PERIOD_S, STAND_S = 0.02, 2.2
+TICKS = itertools.count(20, 20)  # the robot's clock [ms]
 REMOTE = np.frombuffer(encode_remote(RemoteState()), dtype=np.uint8)
 
 
@@ -69,6 +71,7 @@ def low_state(qpos: np.ndarray, qvel: np.ndarray, compass_rad: float) -> bytes:
     joints[MOVED], speeds[MOVED] = qpos[7:], qvel[6:]
     record["imu"]["quaternion"] = frames.quat_multiply(frames.quat_from_yaw(np.array(compass_rad)), qpos[3:7])
     record["imu"]["gyroscope"] = qvel[3:6]
+    record["tick"], record["mode_machine"] = next(TICKS), 5
     unitree_cdr.set_motors(record, "q", joints)
     unitree_cdr.set_motors(record, "dq", speeds)
     record["wireless_remote"] = REMOTE
@@ -86,7 +89,9 @@ def tell(controller: Controller, env: ClipTracking, now_s: float, compass_rad: f
 
 def running(policy_file: Path, env: ClipTracking, compass_rad: float) -> Controller:
     """A controller that has stood up at the clip's first frame and now runs the policy."""
-    controller = Controller(OnnxPolicy.load(policy_file))
+    controller = Controller(
+        OnnxPolicy.load(policy_file), limits=SafetyLimits(start_still_s=0.0, late_cycle_s=1.0, late_share=1.0)
+    )
     env.reset(np.arange(1), np.zeros(1, dtype=int))
     for k in range(round(STAND_S / PERIOD_S)):
         tell(controller, env, k * PERIOD_S, compass_rad)

@@ -61,6 +61,8 @@ class Trial:
         if controller.at_start_pose(now):
             controller.request("run", now)
         command = controller.step(now)
+        if controller.machine.state == State.IDLE:
+            return  # it still swings on the gantry
         assert command is not None and controller.machine.state != State.DAMPING, controller.machine.cause
         self.command = command.copy()
         if controller.run_step > 0:
