@@ -12,7 +12,7 @@ from vm_core.height_grid import cell_points_world
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_policy_node.safety import State
+from vm_policy_node.safety import SafetyLimits, State
 from vm_sim.g1_model import load_g1_spec
 from vm_training.export import export_policy, walking_contract
 from vm_training.make_motions import MakeMotions, make_motions
@@ -68,7 +68,8 @@ def tell(controller: Controller, env: ClipTracking, now_s: float) -> None:
 
 def test_the_node_sees_what_the_walker_saw(motion, policy):
     env, observer = walking(motion)
-    controller, rng, seen, wanted = Controller(policy), np.random.default_rng(0), [], []
+    controller, rng = Controller(policy, limits=SafetyLimits(start_still_s=0.0)), np.random.default_rng(0)
+    seen, wanted = [], []
     everyone = np.arange(1)
     env.reset(everyone, np.zeros(1, dtype=int))
     observer.reset(everyone)

@@ -9,9 +9,9 @@ import pytest
 
 from vm_core import frames, g1, unitree_cdr
 from vm_policy_node.controller import Controller, ControllerConfig
-from vm_policy_node.import_unitree_rl_lab import import_unitree_rl_lab
+from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_policy_node.safety import State
+from vm_policy_node.safety import SafetyLimits, State
 from vm_sim.g1_model import joint_addresses, load_g1_spec, set_gains, stand_qpos
 
 DATA = Path(os.environ.get("VM_SHARED_DATA", Path(__file__).parents[2].parent / "shared/data"))
@@ -33,7 +33,7 @@ class SimulatedRobot:
 
     def low_state(self) -> bytes:
         record = unitree_cdr.new_low_state()
-        record["tick"] = round(1000 * self.data.time)
+        record["tick"], record["mode_machine"] = round(1000 * self.data.time) + 1, 5
         record["imu"]["quaternion"] = self.data.qpos[3:7]
         record["imu"]["gyroscope"] = self.data.qvel[3:6]
         unitree_cdr.set_motors(record, "q", self.data.qpos[self.qpos])
@@ -54,14 +54,15 @@ def policy(tmp_path_factory) -> OnnxPolicy:
     if not VELOCITY_POLICY.is_dir():
         pytest.skip(f"no velocity policy at {VELOCITY_POLICY}")
     out = tmp_path_factory.mktemp("policy") / "velocity.onnx"
-    import_unitree_rl_lab(VELOCITY_POLICY, out)
+    import_unitree_rl_lab(VELOCITY_POLICY).write(out)
     return OnnxPolicy.load(out)
 
 
 def walk(policy: OnnxPolicy, seconds: float, command, *, stand_s: float = 1.0) -> tuple[SimulatedRobot, Controller]:
     """Stands up, runs, and gives `command(t)` = (vx, vy, yaw rate) until the time is over."""
     robot = SimulatedRobot()
-    controller = Controller(policy, ControllerConfig(stand_duration_s=stand_s))
+    limits = SafetyLimits(start_still_s=0.0)  # it stands freely, nobody can wait
+    controller = Controller(policy, ControllerConfig(stand_duration_s=stand_s), limits)
     for k in range(round((seconds + stand_s) / 0.02)):
         now = 0.02 * k
         controller.on_low_state(robot.low_state(), now)
