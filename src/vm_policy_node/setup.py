@@ -20,8 +20,9 @@ setup(
     entry_points={
         "console_scripts": [
             "vm-policy-node = vm_policy_node.policy_node:main",
-            "vm-import-policy = vm_policy_node.import_unitree_rl_lab:main",
+            "vm-import-policy = vm_policy_node.importers.command:main",
             "vm-bringup = vm_policy_node.bringup.start:main",
+            "vm-supervisor = vm_policy_node.bringup.supervisor_node:main",
             "vm-demo = vm_policy_node.bringup.demo:main",
         ],
     },

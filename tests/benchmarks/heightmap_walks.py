@@ -126,7 +126,7 @@ def _outdoors(seed: int) -> SceneAsset:
 def _velocity_policy() -> OnnxPolicy:
     with tempfile.TemporaryDirectory(prefix="vm-bench-") as folder:
         out = Path(folder) / "velocity.onnx"
-        import_unitree_rl_lab(shared("policies/unitree_g1_velocity"), out)
+        import_unitree_rl_lab(shared("policies/unitree_g1_velocity")).write(out)
         return OnnxPolicy.load(out)
 
 

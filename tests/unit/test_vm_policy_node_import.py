@@ -1,127 +1,222 @@
-"""The importer of unitree_rl_lab's policies, without and with the real files."""
+"""The importers of mjlab, BeyondMimic, holosoma and TorchScript: what they take over, and what they refuse by name."""
 
-import os
-import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from foreign_policies import REVERSED, beyondmimic, csv, deploy, holosoma, mjlab, motion_tables, network, pelvis_motion
 
-from vm_core import g1
 from vm_core.errors import VmError
-from vm_policy_node.import_unitree_rl_lab import contract_from_deploy, import_unitree_rl_lab, read_deploy_yaml
+from vm_policy_node.importers.holosoma import import_holosoma
+from vm_policy_node.importers.imported import Imported, read_model
+from vm_policy_node.importers.mjlab import BEYONDMIMIC, MJLAB, import_metadata_policy
+from vm_policy_node.importers.torchscript import import_torchscript
 from vm_policy_node.onnx_policy import OnnxPolicy
 
-DATA = Path(os.environ.get("VM_SHARED_DATA", Path(__file__).parents[2].parent / "shared/data"))
-VELOCITY_POLICY = DATA / "policies/unitree_g1_velocity"
-MOTORS = list(reversed(range(29)))
+LIMITS = ((-0.5, 0.5), (-0.3, 0.3), (-0.5, 0.5))
 
 
-def deploy(**changes) -> dict:
-    """A deploy.yaml with reversed joint order, so that order mistakes show."""
-    values = {
-        "joint_ids_map": MOTORS,
-        "step_dt": 0.02,
-        "stiffness": [float(i) for i in range(29)],
-        "damping": [0.1 * i for i in range(29)],
-        "default_joint_pos": [0.01 * i for i in range(29)],
-        "commands": {
-            "base_velocity": {"ranges": {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.3, 0.3], "ang_vel_z": [-0.2, 0.2]}}
-        },
-        "actions": {
-            "JointPositionAction": {"clip": None, "scale": [0.25] * 29, "offset": [0.01 * i for i in range(29)]}
-        },
-        "observations": {
-            "base_ang_vel": {"clip": None, "scale": [0.2] * 3, "history_length": 5},
-            "joint_pos_rel": {"clip": [-9.0, 9.0], "scale": [1.0] * 29, "history_length": 2},
-        },
-    }
-    return values | changes
+def read_mjlab(path: Path) -> Imported:
+    return import_metadata_policy(path, MJLAB, "", 0.02, LIMITS)
 
 
-def test_lists_in_policy_and_motor_order_are_told_apart():
-    contract = contract_from_deploy(deploy(), "p")
-    assert contract.joint_names == tuple(reversed(g1.MOTOR_NAMES))
-    assert contract.kp[0] == 28.0  # stiffness is in motor order
-    assert contract.default_joint_pos[0] == 0.0  # default pose is in policy order
-    assert contract.command_limits == ((-0.5, 1.0), (-0.3, 0.3), (-0.2, 0.2))
-    assert contract.observation_size == 5 * 3 + 2 * 29
-    assert contract.observation[1].clip == (-9.0, 9.0)
-    assert contract.history_layout == "term_major_oldest_first"
+def read_beyondmimic(path: Path) -> Imported:
+    return import_metadata_policy(path, BEYONDMIMIC, "", 0.02, LIMITS)
+
+
+def test_beyondmimic_brings_joints_gains_and_motion(tmp_path):
+    contract = read_beyondmimic(beyondmimic(tmp_path / "b.onnx")).write(tmp_path / "out.onnx")
+    policy = OnnxPolicy.load(tmp_path / "out.onnx")
+    assert contract.joint_names == REVERSED
+    assert (contract.kp[28], contract.kd[1], contract.default_joint_pos[5]) == (68.0, 1.1, 0.05)
+    assert contract.anchor_body == "torso_link"
+    assert contract.uses_odometry and contract.uses_reference
+    assert contract.training["run"] == "somebody/run"
+    tables = motion_tables(REVERSED)
+    assert policy.reference is not None
+    np.testing.assert_allclose(policy.reference.joint_vel, tables["joint_vel"], atol=1e-6)
+    torso = policy.reference.at(7)
+    np.testing.assert_allclose(torso.anchor_pos_world, tables["body_pos_w"][7, 2], atol=1e-6)
+    np.testing.assert_allclose(policy.reference.root_pos_world, tables["body_pos_w"][:, 0], atol=1e-6)
+
+
+def test_the_cut_network_acts_as_the_whole_one(tmp_path):
+    import onnxruntime
+
+    path = beyondmimic(tmp_path / "b.onnx")
+    read_beyondmimic(path).write(tmp_path / "out.onnx")
+    policy = OnnxPolicy.load(tmp_path / "out.onnx")
+    whole = onnxruntime.InferenceSession(str(path))
+    observation = np.random.default_rng(5).normal(size=policy.contract.observation_size).astype(np.float32)
+    feed = {"obs": observation[None], "time_step": np.array([[3.0]], np.float32)}
+    np.testing.assert_allclose(policy.act(observation), whole.run(["actions"], feed)[0][0], atol=1e-6)
+
+
+def test_mjlab_tells_scales_histories_and_clips(tmp_path):
+    contract = read_mjlab(mjlab(tmp_path / "m.onnx")).write(tmp_path / "out.onnx")
+    first, second = contract.observation[:2]
+    assert (first.name, first.scale, first.clip, first.history_length) == ("imu_lin_vel", (0.25, 0.5, 1.0), None, 3)
+    assert (second.name, second.scale, second.clip, second.history_length) == ("base_ang_vel", (1.0,), (-1.5, 1.5), 1)
+    assert contract.observation[-1].name == "velocity_commands"
+    assert contract.command_limits == LIMITS
+
+
+def test_holosoma_reads_in_alphabetical_order(tmp_path):
+    contract = import_holosoma(holosoma(tmp_path / "h.onnx")).write(tmp_path / "out.onnx")
+    names = [term.name for term in contract.observation]
+    assert names == [
+        *("last_action", "base_ang_vel", "yaw_rate_command", "linear_velocity_commands", "foot_phase_cos"),
+        *("joint_pos_rel", "joint_vel_rel", "projected_gravity", "foot_phase_sin"),
+    ]
+    assert (contract.action_clip, contract.phase_clock, contract.action_scale[0]) == (100.0, "feet", 0.25)
+    by_name = dict(zip(contract.joint_names, contract.default_joint_pos, strict=True))
+    assert (by_name["left_knee_joint"], by_name["right_shoulder_roll_joint"]) == (0.669, -0.2)
+
+
+def test_holosoma_tracking_finds_the_pelvis_under_the_torso(tmp_path):
+    contract = import_holosoma(holosoma(tmp_path / "h.onnx", tracking=True)).write(tmp_path / "out.onnx")
+    policy = OnnxPolicy.load(tmp_path / "out.onnx")
+    assert policy.clip is not None
+    pos, quat = pelvis_motion()
+    np.testing.assert_allclose(policy.clip.root_pos_world, pos, atol=1e-6)
+    np.testing.assert_allclose(np.abs(np.sum(policy.clip.root_quat_wxyz * quat, axis=1)), 1.0, atol=1e-6)
+    assert (contract.action_scale[0], contract.uses_odometry) == (1.0, False)
+
+
+def test_a_holosoma_configuration_changes_single_values(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("gait_period: 0.8\nobs_scales: {base_ang_vel: 1.0}\ndefault_dof_angles: " + str([0.1] * 29))
+    contract = import_holosoma(holosoma(tmp_path / "h.onnx"), config).contract
+    assert (contract.phase_period_s, contract.default_joint_pos[4]) == (0.8, 0.1)
+    assert contract.observation[1].scale == (1.0,)
+    config.write_text("gait_perod: 0.8")
+    with pytest.raises(VmError, match="unknown keys gait_perod; there are obs_terms"):
+        import_holosoma(holosoma(tmp_path / "h.onnx"), config)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"observations": {"odour": {}, "base_ang_vel": {}}}, "unknown observation terms odour; known: base_ang_vel"),
-        ({"actions": {"JointVelocityAction": {}}}, "actions JointVelocityAction; only JointPositionAction"),
-        ({"joint_ids_map": [0] * 29}, "joint_ids_map must name each"),
-        ({"stiffness": [1.0] * 12}, "stiffness has 12 values; expected 29"),
-        ({"stiffness": [float("nan")] * 29}, "expected 29 finite"),
-        ({"default_joint_pos": [0.5] * 29}, "offset differs from its default_joint_pos"),
-        ({"commands": {}}, "incomplete or damaged"),
-        ({"observations": None}, "incomplete or damaged"),
+        ({"observation_names": csv(["odour"])}, "unknown observation terms odour; known: command, base_lin_vel"),
+        ({"observation_names": csv(["height_scan"])}, "unknown observation terms height_scan"),
+        ({"joint_names": csv([*REVERSED[:-1], "tail"])}, "joint_names names tail; the G1 has"),
+        ({"joint_names": csv(REVERSED[:-1])}, "has 29 values; expected 28"),
+        ({"joint_stiffness": "1,2,three"}, "could not convert"),
+        ({"command_names": "dance"}, "commands dance; expected exactly one of twist, motion"),
+        ({"observation_terms_scale": "1.0"}, "observation_terms_scale has 1 values for 7 observation terms"),
+        ({"observation_terms_clip": csv(["5;1"] * 7)}, "expected lower < upper"),
     ],
 )
-def test_what_does_not_fit_is_named(changes, words):
+def test_what_mjlab_files_do_not_fit_is_named(tmp_path, changes, words):
+    with pytest.raises(VmError, match=words) as caught:
+        read_mjlab(mjlab(tmp_path / "m.onnx", **changes))
+    assert str(caught.value).startswith("m.onnx: ") and "\n" not in str(caught.value)
+
+
+def test_fewer_joints_are_held_only_in_waist_and_wrists(tmp_path):
+    for wrong, words in (("wrist", None), ("knee", "does not move left_knee_joint, right_knee_joint; only joints of")):
+        kept = [name for name in REVERSED if wrong not in name]
+        numbers = csv([1.0] * len(kept))
+        keys = ("joint_stiffness", "joint_damping", "default_joint_pos", "action_scale")
+        path = mjlab(tmp_path / "m.onnx", joint_names=csv(kept), **dict.fromkeys(keys, numbers))
+        if words is None:
+            assert set(read_mjlab(path).contract.held_joints) == {n for n in REVERSED if wrong in n}
+        else:
+            with pytest.raises(VmError, match=words):
+                read_mjlab(path)
+
+
+def test_another_robot_is_told_by_its_torso(tmp_path, monkeypatch):
+    tables = motion_tables(REVERSED)
+    tables["body_pos_w"][:, 2, 2] += 0.05
+    monkeypatch.setattr("foreign_policies.motion_tables", lambda names: tables)
+    with pytest.raises(VmError, match="torso is up to 0.050 m and 0.000 rad from where this G1's waist puts it"):
+        read_beyondmimic(beyondmimic(tmp_path / "b.onnx"))
+
+
+def test_an_action_that_depends_on_time_is_refused(tmp_path):
+    model = onnx.load_model_from_string(beyondmimic(tmp_path / "b.onnx").read_bytes())
+    late = onnx.helper.make_node("Add", ["actions", "time_step"], ["late"])
+    model.graph.node.append(late)
+    for value in model.graph.output:
+        if value.name == "actions":
+            value.name = "late"
+    for node in model.graph.node:
+        for k, name in enumerate(node.output):
+            node.output[k] = {"late": "actions", "actions": "early"}.get(name, name)
+        for k, name in enumerate(node.input):
+            node.input[k] = {"actions": "early"}.get(name, name)
+    for value in model.graph.output:
+        if value.name == "late":
+            value.name = "actions"
+    (tmp_path / "t.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(VmError, match="actions depend on obs, time_step; expected on the observation alone"):
+        read_beyondmimic(tmp_path / "t.onnx")
+
+
+def test_weights_outside_the_file_are_refused(tmp_path):
+    model = read_model(network(4, 2, {}), "n")
+    tensor = model.graph.initializer[0]
+    onnx.external_data_helper.set_external_data(tensor, "../../secret")
+    with pytest.raises(VmError, match="the weights w lie outside the file"):
+        read_model(model.SerializeToString(), "n")
+
+
+@pytest.mark.parametrize("reader", [read_mjlab, read_beyondmimic, import_holosoma])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no metadata|lack"),
+        (b"\x80\x04pickle", "a pickle or PyTorch file"),
+        (b"PK\x03\x04zip", "a pickle or PyTorch file"),
+        (b"\xff" * 50, "damaged or not an ONNX"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, reader, content, words):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
     with pytest.raises(VmError, match=words):
-        contract_from_deploy(deploy(**changes), "p")
+        reader(path)
+    with pytest.raises(VmError, match="no such policy file"):
+        reader(tmp_path / "none.onnx")
 
 
-def test_python_tags_are_text_and_never_run(tmp_path):
-    path = tmp_path / "deploy.yaml"
-    trap = tmp_path / "trap"
-    path.write_text(f"a: !!python/object/apply:os.mkdir ['{trap}']\nb: !!python/tuple [1, 2]\n")
-    assert read_deploy_yaml(path) == {"a": [str(trap)], "b": [1, 2]}
-    assert not trap.exists()
-
-
-@settings(max_examples=100, deadline=None)
-@given(text=st.text(max_size=200))
-def test_any_text_is_read_or_refused(tmp_path_factory, text):
-    path = tmp_path_factory.mktemp("fuzz") / "deploy.yaml"
-    path.write_text(text, encoding="utf-8", errors="replace")
-    try:
-        content = read_deploy_yaml(path)
-        contract_from_deploy(content, "p")
-    except VmError as error:
-        assert "\n" not in str(error)
-
-
-def test_missing_files_are_named(tmp_path):
-    with pytest.raises(VmError, match="expected a folder with deploy.yaml"):
-        import_unitree_rl_lab(tmp_path, tmp_path / "out.onnx")
-
-
-def test_a_network_of_another_size_is_refused_and_nothing_written(tmp_path):
+def test_torchscript_is_converted_and_answers_alike(tmp_path):
+    torch = pytest.importorskip("torch")
     import yaml
 
-    (tmp_path / "deploy.yaml").write_text(yaml.safe_dump(deploy()))
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["obs", "w"], ["actions"])],
-        "small",
-        [helper.make_tensor_value_info("obs", TensorProto.FLOAT, [1, 7])],
-        [helper.make_tensor_value_info("actions", TensorProto.FLOAT, [1, 29])],
-        [numpy_helper.from_array(np.zeros((7, 29), dtype=np.float32), "w")],
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(73, 16), torch.nn.ELU(), torch.nn.Linear(16, 29))
+    torch.jit.script(module).save(str(tmp_path / "p.pt"))
+    (tmp_path / "deploy.yaml").write_text(yaml.safe_dump(deploy(), sort_keys=False))
+    contract = import_torchscript(tmp_path / "p.pt", tmp_path / "deploy.yaml").write(tmp_path / "out.onnx")
+    policy = OnnxPolicy.load(tmp_path / "out.onnx")
+    observation = np.random.default_rng(1).normal(size=73).astype(np.float32)
+    wanted = module(torch.from_numpy(observation[None])).detach().numpy()[0]
+    np.testing.assert_allclose(policy.act(observation), wanted, atol=1e-5)
+    (tmp_path / "c.json").write_text(contract.to_json())
+    torch.save(module.state_dict(), tmp_path / "checkpoint.pt")
+    with pytest.raises(VmError, match="checkpoint.pt: not TorchScript"):
+        import_torchscript(tmp_path / "checkpoint.pt", tmp_path / "c.json")
+
+
+def test_the_command_says_what_it_wrote_and_ends_with_2_on_errors(tmp_path):
+    call = [sys.executable, "-c", "from vm_policy_node.importers.command import main; main()"]
+    source = holosoma(tmp_path / "h.onnx")
+    good = subprocess.run(
+        [*call, "holosoma", str(source), "--out", str(tmp_path / "o.onnx")], capture_output=True, text=True, check=False
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.save(model, str(tmp_path / "policy.onnx"))
-    with pytest.raises(VmError, match=re.escape("policy.onnx takes [1, 7]; deploy.yaml's terms give [1, 73]")):
-        import_unitree_rl_lab(tmp_path, tmp_path / "out.onnx")
-    assert not (tmp_path / "out.onnx").exists()
-
-
-@pytest.mark.skipif(not VELOCITY_POLICY.is_dir(), reason=f"no velocity policy at {VELOCITY_POLICY}")
-def test_the_real_velocity_policy(tmp_path):
-    out = tmp_path / "velocity.onnx"
-    contract = import_unitree_rl_lab(VELOCITY_POLICY, out)
-    assert contract.observation_size == 480
-    assert contract.joint_names[:3] == ("left_hip_pitch_joint", "right_hip_pitch_joint", "waist_yaw_joint")
-    by_name = dict(zip(contract.joint_names, zip(contract.kp, contract.kd, strict=True), strict=True))
-    assert by_name["left_knee_joint"] == (150.0, 4.0)
-    assert by_name["waist_yaw_joint"] == (200.0, 5.0)
-    assert OnnxPolicy.load(out).contract == contract
+    assert good.returncode == 0, good.stderr
+    assert "h: 29 joints at 50 Hz, needs the robot state" in good.stdout
+    bad = subprocess.run(
+        [*call, "mjlab", str(source), "--out", str(tmp_path / "o.onnx")], capture_output=True, text=True, check=False
+    )
+    assert bad.returncode == 2
+    assert "error: h.onnx: the ONNX metadata lack joint_names; they have command_ranges, dof_names" in bad.stderr
+    same = subprocess.run(
+        [*call, "holosoma", str(source), "--out", str(source)], capture_output=True, text=True, check=False
+    )
+    assert "would overwrite" in same.stderr and same.returncode == 2

@@ -27,7 +27,7 @@ def joint_target_from_action(action: Array, contract: PolicyContract, reference_
 
     Args:
         action: the network's raw output.
-        contract: scales, clip and base.
+        contract: scales, clips and base.
         reference_target: (..., J) the clip's PD target [rad]; needed when the contract's base is reference_target.
 
     Raises:
@@ -38,10 +38,15 @@ def joint_target_from_action(action: Array, contract: PolicyContract, reference_
         action = xp.clip(action, -contract.action_clip, contract.action_clip)
     offset = action * xp.asarray(contract.action_scale, dtype=action.dtype)
     if contract.action_base == "default_pose":
-        return xp.asarray(contract.default_joint_pos, dtype=action.dtype) + offset
-    if reference_target is None:
+        target = xp.asarray(contract.default_joint_pos, dtype=action.dtype) + offset
+    elif reference_target is None:
         raise VmError(f"policy {contract.name!r} acts around a reference clip and none is loaded")
-    return reference_target + offset
+    else:
+        target = reference_target + offset
+    if contract.joint_target_clip is None:
+        return target
+    bounds = xp.asarray(contract.joint_target_clip, dtype=action.dtype)
+    return xp.clip(target, bounds[:, 0], bounds[:, 1])
 
 
 def expand_to_motors(joint_target: np.ndarray, contract: PolicyContract) -> MotorTargets:

@@ -73,6 +73,7 @@ class PolicyContract:
         default_joint_pos: pose [rad] that observations are relative to and default_pose actions add to.
         action_scale: [rad] a unit of action.
         action_clip: bound on the raw network output, or None.
+        joint_target_clip: lower and upper bound [rad] of each joint's target, or None.
         action_base: what actions add to: default_pose or reference_target (the embedded clip's PD target).
         kp: [Nm/rad].  kd: [Nm s/rad].
         held_joints: the other motors: name to (position [rad], kp, kd).
@@ -101,6 +102,7 @@ class PolicyContract:
     golden: GoldenPair | None = None
     held_joints: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     action_clip: float | None = None
+    joint_target_clip: tuple[tuple[float, float], ...] | None = None
     action_base: str = "default_pose"
     control_period_s: float = 0.02
     history_layout: str = "term_major_oldest_first"
@@ -193,6 +195,9 @@ def _check(contract: PolicyContract) -> None:
         value = getattr(contract, name)
         if len(value) != joints or not np.all(np.isfinite(value)):
             raise VmError(f"policy's {name} has {len(value)} values; expected {joints} finite ones, one a joint")
+    clip = contract.joint_target_clip
+    if clip is not None and (np.shape(clip) != (joints, 2) or not np.all(np.diff(clip) > 0.0)):
+        raise VmError(f"policy's joint_target_clip has shape {np.shape(clip)}; expected {joints} pairs lower < upper")
     if contract.action_base not in ACTION_BASES:
         raise VmError(f"action base {contract.action_base!r} is unknown; there are {', '.join(ACTION_BASES)}")
     if contract.history_layout not in HISTORY_LAYOUTS:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vm_core import frames
+from vm_core import frames, g1
 from vm_core.errors import VmError
+from vm_core.g1_kinematics import torso_pose
 from vm_core.motion_clip import MotionClip
 from vm_core.observation import ReferenceFrame
 from vm_core.policy_contract import PolicyContract
@@ -20,6 +21,7 @@ class Reference:
     Attributes:
         joint_pos, joint_vel, joint_target: (T, J) [rad, rad/s, rad].
         root_pos_world: (T, 3) [m].  root_quat_wxyz: (T, 4).  root_lin_vel_world: (T, 3) [m/s].
+        waist: (T, 3) yaw, roll and pitch [rad], where the policy's anchor is the torso; or None.
     """
 
     joint_pos: np.ndarray
@@ -28,6 +30,7 @@ class Reference:
     root_pos_world: np.ndarray
     root_quat_wxyz: np.ndarray
     root_lin_vel_world: np.ndarray
+    waist: np.ndarray | None = None
 
     @staticmethod
     def from_clip(clip: MotionClip, contract: PolicyContract, name: str = "policy") -> Reference:
@@ -52,6 +55,7 @@ class Reference:
             clip.root_pos_world,
             clip.root_quat_wxyz,
             clip.root_lin_vel_world,
+            _waist_of(clip, name) if contract.anchor_body == g1.TORSO_BODY else None,
         )
 
     @property
@@ -62,6 +66,7 @@ class Reference:
         """The frame of a control step; the last one stays after the end."""
         k = min(max(step, 0), self.num_frames - 1)
         ended = step >= self.num_frames
+        anchor_pos, anchor_quat = self._anchor(k)
         return ReferenceFrame(
             joint_pos=self.joint_pos[k],
             joint_vel=0.0 * self.joint_vel[k] if ended else self.joint_vel[k],
@@ -70,7 +75,17 @@ class Reference:
             root_lin_vel_world=0.0 * self.root_lin_vel_world[k] if ended else self.root_lin_vel_world[k],
             phase=np.array(k / max(self.num_frames - 1, 1)),
             joint_target=self.joint_target[k],
+            anchor_pos_world=anchor_pos,
+            anchor_quat_wxyz=anchor_quat,
         )
+
+    def _anchor(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The anchor's pose in frame k: the torso's if the policy asks for it, else the pelvis'."""
+        pos, quat = self.root_pos_world[k], self.root_quat_wxyz[k]
+        if self.waist is None:
+            return pos, quat
+        torso_pos, torso_quat = torso_pose(pos[None], quat[None], self.waist[k : k + 1])
+        return torso_pos[0], torso_quat[0]
 
     def placed_at(self, root_pos_world: np.ndarray, root_quat_wxyz: np.ndarray) -> Reference:
         """The same motion turned (about z) and moved so that its first frame lies at the given pelvis pose."""
@@ -84,3 +99,12 @@ class Reference:
             root_quat_wxyz=frames.quat_multiply(np.broadcast_to(turn, self.root_quat_wxyz.shape), self.root_quat_wxyz),
             root_lin_vel_world=frames.quat_rotate(turn[None], self.root_lin_vel_world),
         )
+
+
+def _waist_of(clip: MotionClip, name: str) -> np.ndarray:
+    """(T, 3) angles of waist yaw, roll and pitch [rad]; VmError where the clip lacks one."""
+    joints = [f"waist_{axis}_joint" for axis in ("yaw", "roll", "pitch")]
+    missing = [joint for joint in joints if joint not in clip.joint_names]
+    if missing:
+        raise VmError(f"{name}: the policy compares the torso, and the reference clip lacks {', '.join(missing)}")
+    return clip.joint_pos[:, [clip.joint_names.index(joint) for joint in joints]]

@@ -1,0 +1,1 @@
+"""Policies of other projects get the contract that they lack: one file a format, `vm-import-policy` for all."""
