@@ -1,48 +1,80 @@
-"""`ros2 launch vm_policy_node g1.launch.py sim:=true policy:=FILE`: the list of vm_policy_node.bringup.nodes."""
+"""`ros2 launch vm_policy_node g1.launch.py sim:=true policy:=FILE`: the list of vm_policy_node.bringup.nodes.
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+`ros2 launch vm_policy_node g1.launch.py --show-args` lists the arguments; they are the fields of `System`.
+"""
+
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
-from vm_policy_node.bringup.nodes import System, node_list
+from vm_policy_node.bringup.nodes import System, node_list, option_help, system_from_text
+from vm_policy_node.bringup.start import completed
 
-ARGUMENTS = {
-    "sim": ("false", "simulate the robot instead of using its drivers"),
-    "policy": ("", "policy file (.onnx with its contract)"),
-    "scene": ("", "scene folder for the simulator"),
-    "start": ("", "clip whose first frame the simulated robot starts in"),
-    "record": ("", "mp4 that the simulator writes"),
-    "report": ("", "JSON that the policy node writes when it ends"),
-    "duration_s": ("0.0", "simulated time after which all ends; 0: never"),
-    "auto": ("true", "in simulation: stand and run without an operator"),
-    "odometry_topic": ("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis"),
-}
+FOLDER = Path(__file__).resolve().parent
 
 
 def _nodes(context):
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    flags = {name: given.pop(name).lower() == "true" for name in ("sim", "auto")}
-    actions = []
-    for spec in node_list(System(duration_s=float(given.pop("duration_s")), **flags, **given)):
-        node = Node(
-            package=spec.package,
-            executable=spec.executable,
-            name=spec.name,
-            parameters=[spec.parameters],
-            output="screen",
-        )
-        over = EmitEvent(event=Shutdown(reason=f"{spec.name} ended"))
-        actions += [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[over]))]
-    return actions
+    given = {item.name: LaunchConfiguration(item.name).perform(context) for item in fields(System)}
+    system = completed(system_from_text(given), Path(tempfile.mkdtemp(prefix="vm-launch-")))
+    return [action for spec in node_list(system, str(FOLDER)) for action in _node(spec)]
+
+
+def _node(spec):
+    node = Node(
+        package=spec.package,
+        executable=spec.executable,
+        name=spec.name,
+        namespace=spec.namespace,
+        arguments=list(spec.arguments),
+        remappings=list(spec.remappings.items()),
+        parameters=[*([spec.params_file] if spec.params_file else []), _typed(spec.parameters)],
+        output="screen",
+        emulate_tty=True,
+    )
+
+    def ended(event, context):
+        if context.is_shutdown or (event.returncode == 0 and spec.may_end):
+            return None
+        reason = f"{spec.name} ended with exit code {event.returncode}; ending the others"
+        return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
+
+    return node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended))
+
+
+def _typed(parameters):
+    """Keeps texts what they are: launch would read "1.0" as a number."""
+    return {name: ParameterValue(value, value_type=type(value)) for name, value in parameters.items()}
 
 
 def generate_launch_description():
     """Declares the arguments and starts the list; the end of one node ends all."""
+    texts = option_help()
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
+        DeclareLaunchArgument(item.name, default_value=_default(item), description=texts[item.name])
+        for item in fields(System)
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+    # with one thread a library leaves the cores to the other nodes
+    return LaunchDescription(
+        [*declared, SetEnvironmentVariable("OMP_NUM_THREADS", "1"), OpaqueFunction(function=_nodes)]
+    )
+
+
+def _default(item):
+    if item.name == "sim":
+        return "false"  # here: a robot, unless told otherwise
+    return "" if item.name == "policy" else str(item.default).lower()

@@ -2,8 +2,10 @@
 
 import ast
 import pickle
+import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +15,116 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.bringup import processes
 from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
-from vm_policy_node.bringup.nodes import NodeSpec, System, node_list
+from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
+from vm_policy_node.bringup.readiness import Readiness, parse_expected
 from vm_policy_node.bringup.start import Sim, start_sim
+from vm_policy_node.bringup.topics import SERVICES, TOPICS
 
-LAUNCH_FILE = Path(__file__).parents[2] / "launch/g1.launch.py"
+SOURCES = Path(__file__).parents[2] / "src"
+
+
+def listed(**given) -> dict[str, NodeSpec]:
+    return {node.name: node for node in node_list(System(policy="p.onnx", **given), "/launch")}
 
 
 def test_simulation_moves_by_itself_and_a_robot_never():
-    simulated = {node.name: node for node in node_list(System(policy="p.onnx", scene="s"))}
-    assert list(simulated) == ["vm_sim", "vm_heightmap", "vm_policy_node"]
+    simulated = listed(scene="s")
+    assert list(simulated) == ["vm_sim", "vm_heightmap", "vm_policy_node", "vm_supervisor"]
     assert simulated["vm_policy_node"].parameters["auto_stand"] is True
     assert "start_clip" not in simulated["vm_sim"].parameters
-    robot = {node.name: node for node in node_list(System(policy="p.onnx", sim=False, auto=True))}
+    robot = listed(sim=False, auto=True, supervise=False)
     assert list(robot) == ["vm_heightmap", "vm_policy_node"]
     assert robot["vm_policy_node"].parameters["auto_stand"] is False
     assert robot["vm_policy_node"].parameters["auto_run"] is False
 
 
-def test_the_launch_file_offers_only_what_the_list_takes():
-    """launch and launch_ros come with a full ROS 2 only, so the file is read, not run."""
-    tree = ast.parse(LAUNCH_FILE.read_text())
-    arguments = next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
-    )
-    assert isinstance(arguments, ast.Dict)
-    names = {key.value for key in arguments.keys if isinstance(key, ast.Constant)}
-    assert names <= set(System.__dataclass_fields__)
+def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
+    for given, source, topic in (
+        ({}, "topic", "/ground_truth/odometry"),
+        ({"sim": False}, "own", "/odometry"),
+        ({"sim": False, "odometry_topic": "/vio"}, "topic", "/vio"),
+    ):
+        nodes = listed(foxglove=True, **given)
+        assert nodes["vm_heightmap"].parameters == {"odometry_source": source, "odometry_topic": topic}
+        assert nodes["vm_policy_node"].parameters["odometry_topic"] == topic
+        # with its own odometry the height map publishes the pelvis's frame; two publishers of a frame make it jump
+        assert nodes["vm_robot_state"].parameters["publish_base"] is (source == "topic")
+
+
+def test_viewers_come_only_when_asked_for():
+    nodes = listed(rviz=True, foxglove=True, record="bag", teleop="joystick", dry_run=True)
+    assert {"vm_robot_state", "vm_record", "vm_foxglove", "rviz", "joy", "teleop_twist_joy"} <= set(nodes)
+    assert nodes["rviz"].arguments == ("-d", "/launch/rviz/g1.rviz")
+    assert nodes["vm_policy_node"].parameters["dry_run"] is True
+    assert nodes["vm_record"].parameters["out"] == "bag"
+    assert "vm_record" not in listed(record="run.mp4")
+    assert listed(record="run.mp4")["vm_sim"].parameters["record"] == "run.mp4"
+
+
+def test_a_namespace_moves_all_names_but_a_robots_own():
+    simulated, robot = (listed(namespace="r1", sim=sim)["vm_policy_node"] for sim in (True, False))
+    assert simulated.namespace == "r1"
+    assert simulated.remappings["/lowcmd"] == "/r1/lowcmd"
+    assert "/lowcmd" not in robot.remappings and "/livox/lidar" not in robot.remappings
+    assert robot.remappings["/policy/stand"] == "/r1/policy/stand"
+    assert listed()["vm_policy_node"].remappings == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"namespace": "/r1"}, "namespace '/r1'; expected letters"),
+        ({"teleop": "mouse"}, "teleop 'mouse'; there are none, joystick"),
+        ({"duration_s": -1.0}, "expected 0"),
+    ],
+)
+def test_systems_that_make_no_sense_are_refused(given, words):
+    with pytest.raises(VmError, match=words):
+        System(policy="p.onnx", **given)
+
+
+def test_launch_arguments_are_texts():
+    system = system_from_text({"policy": "p", "sim": "False", "seed": "3", "duration_s": "1.5", "record": "true"})
+    assert system == System(policy="p", sim=False, seed=3, duration_s=1.5, record="true")
+    for given in ({"policy": "p", "sim": "yes"}, {"policy": "p", "seed": "x"}):
+        with pytest.raises(VmError, match="expected a value of type"):
+            system_from_text(given)
+
+
+def test_every_argument_is_described():
+    assert set(option_help()) == set(System.__dataclass_fields__)
+    assert all(text.endswith(".") for text in option_help().values())
+
+
+def names_in(path: Path) -> set[str]:
+    """Whole texts in a node's source that look like names of topics or services."""
+    tree = ast.parse(path.read_text())
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in parts}
+    return {text for text in texts if isinstance(text, str) and re.fullmatch(r"(/[a-z][a-z_]*)+", text)}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.glob("*/*/*_node.py")), ids=lambda path: path.name)
+def test_a_namespace_knows_every_name_of_the_nodes(path):
+    known = {topic.name for topic in TOPICS} | set(SERVICES)
+    assert names_in(path) <= known, f"{path.name}: bringup/topics.py lacks {names_in(path) - known}"
+
+
+def test_the_system_is_up_node_by_node():
+    expected = parse_expected("a=/x,/y;b=;c=/z")
+    readiness = Readiness(expected, timeout_s=10.0)
+    assert readiness.advance(set()) == [] and readiness.missing() == ["/x", "/y"]
+    readiness.heard |= {"/x", "/z"}
+    assert readiness.advance(set()) == []  # c's message does not let it pass a
+    assert readiness.complaint(9.0) is None
+    assert readiness.complaint(11.0) == "a is not up after 11 s: no message on /y"
+    readiness.heard.add("/y")
+    assert readiness.advance(set()) == ["a"]
+    assert "nothing, not even its name" in readiness.complaint(11.0)
+    assert readiness.advance({"b"}) == ["b", "c"]
+    assert readiness.current is None and readiness.complaint(99.0) is None
+    with pytest.raises(VmError, match="expected NODE=TOPIC"):
+        parse_expected("a,b")
 
 
 def script(tmp_path: Path, name: str, body: str) -> NodeSpec:
@@ -78,12 +162,50 @@ def test_the_time_limit_ends_all(on_path):
     assert processes.run_nodes([script(on_path, "other", FOREVER)], timeout_s=0.3) == 0
 
 
+def test_an_end_that_is_planned_ends_nothing(on_path, capfd):
+    done = replace(script(on_path, "done", ""), may_end=True)
+    nodes = [done, script(on_path, "ender", "time.sleep(0.6)")]
+    assert processes.run_nodes(nodes) == 0
+    assert "done" not in capfd.readouterr().out
+    failing = replace(script(on_path, "failing", "sys.exit(2)"), may_end=True)
+    assert processes.run_nodes([failing, script(on_path, "other", FOREVER)]) == 2
+
+
+def test_who_commands_the_motors_ends_first(on_path, tmp_path):
+    """What it says last must reach a robot that still listens."""
+    log = tmp_path / "ends"
+    body = f"""
+import signal
+def end(*_):
+    time.sleep(0.2 if {{slow}} else 0.0)
+    open({str(log)!r}, "a").write(sys.argv[0].rsplit("/")[-1] + " ")
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+print("up", flush=True)
+{FOREVER}"""
+    policy = replace(script(on_path, "policy", body.format(slow=True)), ends_first=True)
+    assert processes.run_nodes([script(on_path, "robot", body.format(slow=False)), policy], timeout_s=1.5) == 0
+    assert log.read_text() == "policy robot "
+
+
 def test_parameters_keep_their_types(on_path):
     node = script(on_path, "other", "")
     node.parameters.update(path="/tmp/1.0", flag=True, number=0.5)
     assert processes.node_command(node)[1:] == [
         *("--ros-args", "-p", 'path:="/tmp/1.0"', "-p", "flag:=true", "-p", "number:=0.5")
     ]
+    placed = replace(node, parameters={}, namespace="r1", remappings={"/a": "/r1/a"}, arguments=("-d", "x"))
+    assert processes.node_command(placed)[1:] == [*("-d", "x", "--ros-args", "-r", "__ns:=/r1", "-r", "/a:=/r1/a")]
+
+
+def test_programs_of_ros_packages_are_found(on_path, monkeypatch):
+    program = on_path / "ros/lib/joy/joy_node"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(on_path / "ros"))
+    assert processes.node_command(NodeSpec("joy", "joy", "joy_node"))[0] == str(program)
+    with pytest.raises(VmError, match="rviz2 is not installed; it comes with a full ROS 2"):
+        processes.node_command(NodeSpec("rviz", "rviz2", "rviz2"))
 
 
 def test_a_missing_executable_is_named(on_path):

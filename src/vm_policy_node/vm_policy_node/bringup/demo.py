@@ -101,12 +101,13 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
         Sim(
             policy=policy,
             scene=scene,
-            record=out / "robot_run.npz",
+            record=str(out / "robot_run.npz"),
             report=report,
             sim_report=sim_report,
             duration_s=duration_s,
             seed=seed,
             echo_tick=echo_tick,
+            supervise=False,  # two busy cores: nothing beside the nodes that are measured
         )
     )
     if code or not report.is_file() or not sim_report.is_file():

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+import time
+from dataclasses import dataclass, field, fields, replace
+
+from vm_core.errors import VmError
+from vm_policy_node.bringup.topics import remappings
 
 Parameter = str | int | float | bool
+TELEOPS = ("none", "joystick")
+SIM_ODOMETRY, OWN_ODOMETRY = "/ground_truth/odometry", "/odometry"
+VIDEO_SUFFIXES = (".mp4", ".npz")
+_NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
 @dataclass(frozen=True)
@@ -14,9 +23,16 @@ class NodeSpec:
     Attributes:
         name: ROS node name and log prefix.
         package: ROS package that installs the executable.
-        executable: console script.
+        executable: console script, or program of a full ROS 2.
         parameters: ROS parameters.
         ends_all: whether its end with code 0 ends the whole system successfully.
+        ends_first: whether it ends before the others do, so that its last words still reach them.
+        may_end: whether its end with code 0 is part of the plan and ends nothing.
+        arguments: command line before the ROS arguments.
+        remappings: names, from and to.
+        namespace: of the node, without leading slash.
+        params_file: YAML file with parameters; `parameters` win over it.
+        ready_topics: it is up when each of these has brought a message.
     """
 
     name: str
@@ -24,25 +40,40 @@ class NodeSpec:
     executable: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
     ends_all: bool = False
+    ends_first: bool = False
+    may_end: bool = False
+    arguments: tuple[str, ...] = ()
+    remappings: dict[str, str] = field(default_factory=dict)
+    namespace: str = ""
+    params_file: str = ""
+    ready_topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class System:
-    """What to start. Empty paths mean: not given.
+    """What to start. Empty texts mean: not given.
 
     Attributes:
-        policy: ONNX file.
-        sim: start the simulator in place of the robot's drivers.
+        policy: policy file (.onnx with its contract).
+        sim: simulate the robot in place of its drivers.
         scene: scene folder, for the simulator.
         start: clip whose first frame the simulated robot starts in.
-        record: mp4 that the simulator writes.
+        record: true or a folder: a recording (mcap) of all topics; NAME.mp4 or NAME.npz: the simulator's video or log.
         report: JSON that the policy node writes when it ends.
         sim_report: JSON that the simulator writes when it ends.
-        duration_s: simulated time after which all ends; 0: never.
+        duration_s: simulated time after which all ends [s]; 0: never.
         seed: of the simulator's sensor noise and start.
         auto: stand and run without an operator; only in simulation.
-        odometry_topic: pelvis odometry for the height map and the policy.
+        odometry_topic: nav_msgs/Odometry of the pelvis; empty: the simulator's truth, on a robot the height map's own.
         echo_tick: the policy echoes the state's tick, for latency measurements.
+        network_interface: interface of the robot's network, such as eth0; empty: all.
+        namespace: put all nodes and topics under it; a real robot's own topics keep their names.
+        params_file: YAML with parameters of the nodes, such as share/vm_policy_node/launch/config/g1.yaml.
+        teleop: none or joystick (joy and teleop_twist_joy of a full ROS 2, on cmd_vel).
+        rviz: start RViz with launch/rviz/g1.rviz (full ROS 2).
+        foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
+        dry_run: compute everything, send no LowCmd.
+        supervise: say when each node is up and name what is missing.
     """
 
     policy: str
@@ -55,41 +86,145 @@ class System:
     duration_s: float = 0.0
     seed: int = 0
     auto: bool = True
-    odometry_topic: str = "/ground_truth/odometry"
+    odometry_topic: str = ""
     echo_tick: bool = False
+    network_interface: str = ""
+    namespace: str = ""
+    params_file: str = ""
+    teleop: str = "none"
+    rviz: bool = False
+    foxglove: bool = False
+    dry_run: bool = False
+    supervise: bool = True
+
+    def __post_init__(self) -> None:
+        if self.teleop not in TELEOPS:
+            raise VmError(f"teleop {self.teleop!r}; there are {', '.join(TELEOPS)}")
+        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
+            raise VmError(f"namespace {self.namespace!r}; expected letters, digits and _, such as robot1")
+        if self.duration_s < 0.0:
+            raise VmError(f"duration {self.duration_s} s; expected 0 (no end) or more")
+
+    @property
+    def own_odometry(self) -> bool:
+        """Whether the height map estimates the odometry from LiDAR, inertial unit and legs."""
+        return not self.odometry_topic and not self.sim
+
+    @property
+    def odometry(self) -> str:
+        """The topic that the odometry comes by."""
+        return self.odometry_topic or (SIM_ODOMETRY if self.sim else OWN_ODOMETRY)
 
 
-def node_list(system: System) -> list[NodeSpec]:
-    """The nodes of a system in the order of their start."""
+def option_help() -> dict[str, str]:
+    """What each field of `System` means, in one line, from its docstring."""
+    text = System.__doc__ or ""
+    found = dict(re.findall(r"^ {8}(\w+): (.+)$", text, flags=re.MULTILINE))
+    return {item.name: found[item.name] for item in fields(System)}
+
+
+def system_from_text(given: dict[str, str]) -> System:
+    """A system from launch arguments, which are texts.
+
+    Raises:
+        VmError: a text that does not fit its field's type.
+    """
+    readers = {"str": str, "int": int, "float": float, "bool": _flag}
+    values = {}
+    for item in fields(System):
+        if item.name in given:
+            try:
+                values[item.name] = readers[str(item.type)](given[item.name])
+            except ValueError:
+                raise VmError(f"{item.name}:={given[item.name]}: expected a value of type {item.type}") from None
+    return System(**values)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+def node_list(system: System, launch_folder: str = "") -> list[NodeSpec]:
+    """The nodes of a system in the order in which they come up.
+
+    Args:
+        system: what to start.
+        launch_folder: where rviz/ and teleop/ lie.
+    """
+    nodes = [
+        *([_simulator(system)] if system.sim else []),
+        _height_map(system),
+        _policy(system),
+        *_viewers(system, launch_folder),
+    ]
+    if system.supervise:
+        nodes.append(_supervisor(nodes, system))
+    names = remappings(system.namespace, system.sim)
+    return [
+        replace(node, namespace=system.namespace, remappings=names, params_file=system.params_file) for node in nodes
+    ]
+
+
+def _simulator(system: System) -> NodeSpec:
+    parameters = _given(
+        scene=system.scene,
+        start_clip=system.start,
+        record=system.record if system.record.endswith(VIDEO_SUFFIXES) else "",
+        report=system.sim_report,
+        duration_s=float(system.duration_s),
+        seed=system.seed,
+    )
+    ready = ("/lowstate", SIM_ODOMETRY, "/livox/lidar")
+    return NodeSpec("vm_sim", "vm_sim", "vm-sim", parameters, ends_all=True, ready_topics=ready)
+
+
+def _height_map(system: System) -> NodeSpec:
+    source = "own" if system.own_odometry else "topic"
+    parameters: dict[str, Parameter] = {"odometry_source": source, "odometry_topic": system.odometry}
+    return NodeSpec("vm_heightmap", "vm_heightmap", "vm-heightmap", parameters, ready_topics=("/height_grid",))
+
+
+def _policy(system: System) -> NodeSpec:
     auto = system.auto and system.sim  # on a robot only an operator lets it move
-    simulator = NodeSpec(
-        "vm_sim",
-        "vm_sim",
-        "vm-sim",
-        _given(
-            scene=system.scene,
-            start_clip=system.start,
-            record=system.record,
-            report=system.sim_report,
-            duration_s=float(system.duration_s),
-            seed=system.seed,
-        ),
-        ends_all=True,
-    )
-    height_map = NodeSpec("vm_heightmap", "vm_heightmap", "vm-heightmap", {"odometry_topic": system.odometry_topic})
-    policy = NodeSpec(
-        "vm_policy_node",
-        "vm_policy_node",
-        "vm-policy-node",
-        {
-            **_given(policy=system.policy, report=system.report),
-            "odometry_topic": system.odometry_topic,
-            "auto_stand": auto,
-            "auto_run": auto,
-            "echo_tick": system.echo_tick,
-        },
-    )
-    return [*([simulator] if system.sim else []), height_map, policy]
+    parameters = {
+        **_given(policy=system.policy, report=system.report),
+        "odometry_topic": system.odometry,
+        "auto_stand": auto,
+        "auto_run": auto,
+        "echo_tick": system.echo_tick,
+        "dry_run": system.dry_run,
+    }
+    name, ready = "vm_policy_node", ("/policy_status",)
+    return NodeSpec(name, name, "vm-policy-node", parameters, ends_first=True, ready_topics=ready)
+
+
+def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
+    bag = "" if system.record.endswith(VIDEO_SUFFIXES) else system.record
+    nodes = []
+    if system.rviz or system.foxglove or bag:
+        # the height map publishes the pelvis's frame itself when it estimates the odometry
+        base = {"odometry_topic": system.odometry, "publish_base": not system.own_odometry}
+        nodes.append(NodeSpec("vm_robot_state", "vm_sim", "vm-robot-state", base, ready_topics=("/robot_description",)))
+    if bag:
+        folder = time.strftime("recordings/%Y%m%d_%H%M%S") if bag == "true" else bag
+        nodes.append(NodeSpec("vm_record", "vm_policy_node", "vm-record", {"out": folder}))
+    if system.foxglove:
+        nodes.append(NodeSpec("vm_foxglove", "vm_policy_node", "vm-foxglove"))
+    if system.rviz:
+        nodes.append(NodeSpec("rviz", "rviz2", "rviz2", arguments=("-d", f"{launch_folder}/rviz/g1.rviz")))
+    if system.teleop == "joystick":
+        nodes.append(NodeSpec("joy", "joy", "joy_node"))
+        nodes.append(NodeSpec("teleop_twist_joy", "teleop_twist_joy", "teleop_node"))
+    return nodes
+
+
+def _supervisor(nodes: list[NodeSpec], system: System) -> NodeSpec:
+    drivers = [] if system.sim else [("the robot's drivers", ("/lowstate", "/livox/lidar"))]
+    expected = drivers + [(node.name, node.ready_topics) for node in nodes]
+    text = ";".join(f"{name}={','.join(topics)}" for name, topics in expected)
+    return NodeSpec("vm_supervisor", "vm_policy_node", "vm-supervisor", {"expect": text}, may_end=True)
 
 
 def _given(**parameters: Parameter) -> dict[str, Parameter]:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vm_core.errors import VmError
 from vm_core.ros_environment import ros_environment
@@ -24,6 +25,8 @@ _POLL_S = 0.1
 _GRACE_S = 8.0
 _DISCOVERY_PORT, _PORTS_A_DOMAIN, _DOMAINS = 7400, 250, 100
 _UNICAST_OFFSET = 10
+_FULL_ROS = "it comes with a full ROS 2 (apt), not with the wheels"
+_HINTS = {"rviz2": f"{_FULL_ROS}; use --foxglove", "joy": _FULL_ROS, "teleop_twist_joy": _FULL_ROS}
 
 
 def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
@@ -46,22 +49,28 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
             running.append((node, _start(node, command, environment)))
         return _watch(running, time.monotonic() + timeout_s if timeout_s else None)
     finally:
+        _end_on_signals(signal.SIG_IGN)  # a second Ctrl-C must not leave nodes behind
+        _end([process for node, process in running if node.ends_first])
         _end([process for _, process in running])
+        _end_on_signals()
 
 
-def _end_on_signals() -> None:
+def _end_on_signals(handler: Any = signal.default_int_handler) -> None:
     """Ctrl-C and a supervisor's SIGTERM both end the nodes, also when a shell has started us with SIGINT ignored."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, handler)
 
 
 def node_command(node: NodeSpec) -> list[str]:
     """The command line of a node; its script stands beside this Python or on the PATH."""
     own = Path(sys.executable).parent
-    script = _find(own, node.executable)
-    arguments = [part for name, value in node.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
-    return [script, "--ros-args", *arguments]
+    script = _find(own, node)
+    arguments = ["-r", f"__ns:=/{node.namespace}"] if node.namespace else []
+    arguments += [part for name, to in node.remappings.items() for part in ("-r", f"{name}:={to}")]
+    arguments += ["--params-file", node.params_file] if node.params_file else []
+    arguments += [part for name, value in node.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
+    return [script, *node.arguments, "--ros-args", *arguments]
 
 
 def pick_domain_id() -> str:
@@ -80,11 +89,14 @@ def pick_domain_id() -> str:
     raise VmError(f"no free ROS domain among 1..{_DOMAINS}; set ROS_DOMAIN_ID")
 
 
-def _find(folder: Path, script: str) -> str:
-    beside = folder / script
-    found = str(beside) if beside.is_file() else shutil.which(script)
+def _find(folder: Path, node: NodeSpec) -> str:
+    """Beside this Python, on the PATH, or among the programs of a sourced ROS 2's package."""
+    prefixes = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
+    places = [folder / node.executable, *(prefix / "lib" / node.package / node.executable for prefix in prefixes)]
+    found = next((str(place) for place in places if place.is_file()), None) or shutil.which(node.executable)
     if found is None:
-        raise VmError(f"{script} is not installed; run `make setup`, then `vm-doctor`")
+        hint = _HINTS.get(node.package, "run `make setup`, then `vm-doctor`")
+        raise VmError(f"{node.executable} is not installed; {hint}")
     return found
 
 
@@ -121,6 +133,8 @@ def _watch(running: list[tuple[NodeSpec, subprocess.Popen]], until_s: float | No
                 continue
             if code == 0 and node.ends_all:
                 return 0
+            if code == 0 and node.may_end:
+                continue
             print(f"[{node.name}] ended with exit code {code}; ending the others", flush=True)
             return code or 1
         time.sleep(_POLL_S)
@@ -131,7 +145,7 @@ def _end(processes: list[subprocess.Popen]) -> None:
     """Interrupts, then terminates, then kills what is left."""
     for number, grace_s in ((signal.SIGINT, _GRACE_S), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
         alive = [process for process in processes if process.poll() is None]
-        for process in reversed(alive):  # the policy first, so that it can still damp the robot
+        for process in reversed(alive):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
         limit_s = time.monotonic() + grace_s

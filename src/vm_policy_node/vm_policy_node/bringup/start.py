@@ -2,64 +2,102 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
+from vm_core.ros_environment import find_package
 from vm_core.scene_asset import SceneAsset
-from vm_policy_node.bringup.nodes import System, node_list
+from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
 from vm_policy_node.bringup.processes import run_nodes
 from vm_policy_node.onnx_policy import OnnxPolicy
 
+_SOURCES = Path(__file__).parents[3]
+
 
 @dataclass(frozen=True)
-class Sim:
+class _Shared:
+    """What a simulated and a real robot have in common.
+
+    Attributes:
+        policy: policy file (.onnx with its contract).
+        record: true or a folder: a recording (mcap) of all topics; NAME.mp4 or NAME.npz: the simulator's own.
+        report: JSON that the policy node writes when the run ends.
+        namespace: put all nodes and topics under it; a real robot's own topics keep their names.
+        params_file: YAML with parameters of the nodes; launch/config/g1.yaml has all that a deployer changes.
+        network_interface: interface of the robot's network, such as eth0; all without it.
+        teleop: joystick: joy and teleop_twist_joy of a full ROS 2.
+        rviz: start RViz (full ROS 2).
+        foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
+        dry_run: compute everything, send no LowCmd.
+    """
+
+    policy: Path
+    record: str = ""
+    report: Path | None = None
+    namespace: str = ""
+    params_file: Path | None = None
+    network_interface: str = ""
+    teleop: Literal["none", "joystick"] = "none"
+    rviz: bool = False
+    foxglove: bool = False
+    dry_run: bool = False
+
+    def shared(self) -> dict[str, Any]:
+        """The fields of `System` that these are."""
+        if self.params_file is not None and not self.params_file.is_file():
+            raise VmError(f"{self.params_file}: no such parameter file")
+        names = ("namespace", "network_interface", "teleop", "rviz", "foxglove", "dry_run")
+        video = self.record.endswith(VIDEO_SUFFIXES)
+        return {name: getattr(self, name) for name in names} | {
+            "policy": _text(self.policy),
+            "record": _text(Path(self.record)) if video else self.record,
+            "report": _text(self.report),
+            "params_file": _text(self.params_file),
+        }
+
+
+@dataclass(frozen=True)
+class Sim(_Shared):
     """Simulated robot, height map and policy.
 
     Attributes:
         scene: scene folder; flat ground without it.
-        policy: policy file (.onnx with its contract).
         start: clip (.npz) whose first frame the robot starts in; by default the policy's own reference, if it has one.
-        record: mp4 to write.
-        report: JSON that the policy node writes when the run ends.
         sim_report: JSON that the simulator writes when the run ends.
         duration_s: simulated seconds; 0: until Ctrl-C.
         seed: of start and sensor noise.
         manual: wait for /policy/stand and /policy/run instead of standing up and running at once.
         echo_tick: echo the state's tick, for latency measurements.
+        supervise: say when each node is up and name what is missing.
     """
 
-    policy: Path
     scene: Path | None = None
     start: Path | None = None
-    record: Path | None = None
-    report: Path | None = None
     sim_report: Path | None = None
     duration_s: Annotated[float, tyro.conf.arg(aliases=["--duration"])] = 0.0
     seed: int = 0
     manual: bool = False
     echo_tick: bool = False
+    supervise: bool = True
 
 
 @dataclass(frozen=True)
-class Robot:
+class Robot(_Shared):
     """Height map and policy for a robot whose drivers run already. Nothing moves before /policy/stand is called.
 
     Attributes:
-        policy: policy file (.onnx with its contract).
-        odometry_topic: nav_msgs/Odometry of the pelvis.
-        report: JSON to write when the run ends.
+        odometry_topic: nav_msgs/Odometry of the pelvis; without it the height map estimates its own.
     """
 
-    policy: Path
-    odometry_topic: str = "/odometry"
-    report: Path | None = None
+    odometry_topic: str = ""
 
 
 def start_sim(options: Sim) -> int:
@@ -68,48 +106,73 @@ def start_sim(options: Sim) -> int:
     Raises:
         VmError: a policy, scene or clip that cannot be used.
     """
-    policy = OnnxPolicy.load(options.policy)
-    if options.scene is not None:
-        SceneAsset.load(options.scene)
-    if options.start is not None:
-        MotionClip.load(options.start)
-    if options.duration_s < 0.0:
-        raise VmError(f"duration {options.duration_s} s; expected 0 (no end) or more")
+    system = System(
+        **options.shared(),
+        scene=_text(options.scene),
+        start=_text(options.start),
+        sim_report=_text(options.sim_report),
+        duration_s=options.duration_s,
+        seed=options.seed,
+        auto=not options.manual,
+        echo_tick=options.echo_tick,
+        supervise=options.supervise,
+    )
     with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:
-        start = options.start
-        if start is None and policy.clip is not None:
-            start = Path(folder) / "start.npz"
-            policy.clip.save(start)
-        system = System(
-            policy=str(options.policy.resolve()),
-            scene=_text(options.scene or _flat_scene(Path(folder) / "flat")),
-            start=_text(start),
-            record=_text(options.record),
-            report=_text(options.report),
-            sim_report=_text(options.sim_report),
-            duration_s=options.duration_s,
-            seed=options.seed,
-            auto=not options.manual,
-            echo_tick=options.echo_tick,
-        )
-        return run_nodes(node_list(system))
-
-
-def _flat_scene(folder: Path) -> Path:
-    SceneAsset(boxes=(), source="flat ground").save(folder)
-    return folder
+        return run_system(completed(system, Path(folder)))
 
 
 def start_robot(options: Robot) -> int:
     """Runs until Ctrl-C; returns an exit code."""
-    OnnxPolicy.load(options.policy)
-    system = System(
-        policy=str(options.policy.resolve()),
-        sim=False,
-        report=_text(options.report),
-        odometry_topic=options.odometry_topic,
-    )
-    return run_nodes(node_list(system))
+    with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:
+        system = System(**options.shared(), sim=False, odometry_topic=options.odometry_topic)
+        return run_system(completed(system, Path(folder)))
+
+
+def completed(system: System, folder: Path) -> System:
+    """A system whose files have been read once, with flat ground and the policy's own start where none is given.
+
+    Args:
+        system: as the user described it.
+        folder: for what has to be written.
+
+    Raises:
+        VmError: a policy, scene, clip or recording that cannot be used.
+    """
+    policy = OnnxPolicy.load(system.policy)
+    if not system.sim:
+        if system.record.endswith(VIDEO_SUFFIXES):
+            raise VmError(f"record {system.record!r}: only the simulator makes videos; give true or a folder")
+        return system
+    scene, start = system.scene, system.start
+    if scene:
+        SceneAsset.load(scene)
+    else:
+        scene = str(folder / "flat")
+        SceneAsset(boxes=(), source="flat ground").save(scene)
+    if start:
+        MotionClip.load(start)
+    elif policy.clip is not None:
+        start = str(folder / "start.npz")
+        policy.clip.save(start)
+    return replace(system, scene=scene, start=start)
+
+
+def run_system(system: System) -> int:
+    """Starts a system's nodes and waits for its end; returns an exit code."""
+    return run_nodes(node_list(system, str(launch_folder())))
+
+
+def launch_folder() -> Path:
+    """Where rviz/, foxglove/, config/ and their like lie: in the checkout, or installed beside the launch files."""
+    checkout = _SOURCES.parent / "launch"
+    if checkout.is_dir():
+        return checkout
+    share = Path("share", "vm_policy_node", "launch")
+    prefixes = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
+    found = find_package("vm_policy_node", prefixes)
+    if found is None:
+        raise VmError("launch files are not installed; source the workspace's install/setup.bash")
+    return found / share
 
 
 def _text(path: Path | None) -> str:

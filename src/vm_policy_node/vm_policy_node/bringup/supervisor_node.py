@@ -1,0 +1,142 @@
+"""`vm-supervisor`: says when each node is up, brings lifecycle nodes up in order, and names what does not come.
+
+It ends when all are up (exit code 0) or when the time is over (2, naming what is missing); the starter then ends all.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import rclpy
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from vm_core import command_line
+from vm_core.errors import VmError
+from vm_policy_node.bringup.message_types import message_type
+from vm_policy_node.bringup.readiness import Readiness, parse_expected
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "expect": ("", "NODE=TOPIC,TOPIC;NODE=… in the order of the start"),
+    "timeout_s": (60.0, "time for all to come up [s]"),
+}
+_POLL_S, _SERVICE_S = 0.1, 20.0
+_STEPS = {
+    State.PRIMARY_STATE_UNCONFIGURED: (Transition.TRANSITION_CONFIGURE, "configure"),
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_ACTIVATE, "activate"),
+}
+
+
+class SupervisorNode(Node):
+    """Listens for first messages and walks down the list."""
+
+    def __init__(self) -> None:
+        super().__init__("vm_supervisor")
+        for name, (default, description) in PARAMETERS.items():
+            descriptor = ParameterDescriptor(description=description, read_only=True)
+            if isinstance(default, float):
+                descriptor.floating_point_range = [FloatingPointRange(from_value=1.0, to_value=3600.0)]
+            self.declare_parameter(name, default, descriptor)
+        expected = parse_expected(self._get("expect"))
+        self._readiness = Readiness(expected, self._get("timeout_s"))
+        self._listening: dict[str, Any] = {}
+
+    def _get(self, name: str):
+        return self.get_parameter(name).value
+
+    def run(self) -> None:
+        """Returns when all are up.
+
+        Raises:
+            VmError: something did not come in time, or a lifecycle node refused.
+        """
+        started = time.monotonic()
+        while self._readiness.current is not None:
+            self._listen()
+            rclpy.spin_once(self, timeout_sec=_POLL_S)
+            elapsed_s = time.monotonic() - started
+            for name in self._readiness.advance(self._present()):
+                self.get_logger().info(f"{name} is up after {elapsed_s:.1f} s")
+            complaint = self._readiness.complaint(elapsed_s)
+            if complaint:
+                raise VmError(complaint)
+        self.get_logger().info(f"all is up after {time.monotonic() - started:.1f} s")
+
+    def _present(self) -> set[str]:
+        """Nodes of this namespace; the one that is waited for is activated first if it has a lifecycle."""
+        names = {name for name, space in self.get_node_names_and_namespaces() if space == self.get_namespace()}
+        current = self._readiness.current
+        if current is not None and current.name in names:
+            self._bring_up(current.name)
+        return names
+
+    def _bring_up(self, name: str) -> None:
+        services = dict(self.get_service_names_and_types_by_node(name, self.get_namespace()))
+        own = self.resolve_service_name(f"{name}/change_state")
+        if own not in services or name in self._readiness.active:
+            return
+        for _ in range(len(_STEPS)):
+            state = self._call(GetState, f"{name}/get_state", GetState.Request()).current_state
+            if state.id not in _STEPS:
+                break
+            number, word = _STEPS[state.id]
+            request = ChangeState.Request(transition=Transition(id=number))
+            if not self._call(ChangeState, f"{name}/change_state", request).success:
+                raise VmError(f"{name} refused to {word}; its message is above")
+        self._readiness.active.add(name)
+
+    def _call(self, kind: Any, service: str, request: Any) -> Any:
+        client = self.create_client(kind, service)
+        future = client.call_async(request)
+        rclpy.spin_until_future_complete(self, future, timeout_sec=_SERVICE_S)
+        self.destroy_client(client)
+        if future.result() is None:
+            raise VmError(f"{service} did not answer within {_SERVICE_S:.0f} s")
+        return future.result()
+
+    def _listen(self) -> None:
+        """Subscribes to what is missing and in the graph; lets go of what has been heard."""
+        for topic in [topic for topic in self._listening if topic in self._readiness.heard]:
+            self.destroy_subscription(self._listening.pop(topic))
+        waiting = [topic for topic in self._readiness.missing() if topic not in self._listening]
+        types = dict(self.get_topic_names_and_types()) if waiting else {}
+        for topic in waiting:
+            found = types.get(self.resolve_topic_name(topic))
+            if found:
+                qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+                heard = partial(self._on_message, topic)
+                self._listening[topic] = self.create_subscription(message_type(found[0]), topic, heard, qos, raw=True)
+
+    def _on_message(self, topic: str, _: Any) -> None:
+        self._readiness.heard.add(topic)
+
+
+def _main() -> int:
+    rclpy.init(args=sys.argv)
+    node = None
+    try:
+        node = SupervisorNode()
+        node.run()
+    except ExternalShutdownException:
+        return 0
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def main() -> None:
+    """Console entry point."""
+    command_line.run(_main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The topics and services of the whole system, once: namespaces, recordings, viewers and the README read this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic as its publisher offers it.
+
+    Attributes:
+        name: default name.
+        type: ROS type.
+        publisher: node; empty: the operator's tools.
+        depth: of the publisher's queue.
+        latched: a late subscriber receives the last message (transient local); else volatile.
+        hardware: the robot's own name, which a namespace moves in simulation only.
+        record: whether a recording holds it.
+    """
+
+    name: str
+    type: str
+    publisher: str
+    depth: int = 10
+    latched: bool = False
+    hardware: bool = False
+    record: bool = True
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("/lowstate", "unitree_hg/msg/LowState", "vm_sim", 1, hardware=True),
+    Topic("/lowcmd", "unitree_hg/msg/LowCmd", "vm_policy_node", 1, hardware=True),
+    Topic("/livox/lidar", "livox_ros_driver2/msg/CustomMsg", "vm_sim", 5, hardware=True),
+    Topic("/livox/imu", "sensor_msgs/msg/Imu", "vm_sim", 50, hardware=True),
+    Topic("/ground_truth/odometry", "nav_msgs/msg/Odometry", "vm_sim"),
+    Topic("/odometry", "nav_msgs/msg/Odometry", "vm_heightmap"),
+    Topic("/height_grid", "vm_msgs/msg/HeightGrid", "vm_heightmap", 5),
+    Topic("/height_grid/points", "sensor_msgs/msg/PointCloud2", "vm_heightmap", 1, record=False),
+    Topic("/height_grid/markers", "visualization_msgs/msg/MarkerArray", "vm_heightmap", 1, record=False),
+    Topic("/height_grid/map", "nav_msgs/msg/OccupancyGrid", "vm_heightmap", 1, record=False),
+    Topic("/cmd_vel", "geometry_msgs/msg/Twist", ""),
+    Topic("/policy_status", "vm_msgs/msg/PolicyStatus", "vm_policy_node"),
+    Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "all"),
+    Topic("/joint_states", "sensor_msgs/msg/JointState", "vm_robot_state"),
+    Topic("/tf", "tf2_msgs/msg/TFMessage", "vm_robot_state", 20),
+    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "vm_robot_state", 1, latched=True),
+    Topic("/robot_description", "std_msgs/msg/String", "vm_robot_state", 1, latched=True),
+    Topic("/view/cloud", "sensor_msgs/msg/PointCloud2", "vm_robot_state", 2, record=False),
+    Topic("/view/policy", "visualization_msgs/msg/MarkerArray", "vm_robot_state", 1, record=False),
+)
+
+SERVICES: tuple[str, ...] = (
+    *(f"/policy/{name}" for name in ("stand", "run", "damp", "release")),
+    "/gantry/release",
+)
+"""All std_srvs/Trigger."""
+
+
+def remappings(namespace: str, sim: bool) -> dict[str, str]:
+    """What puts every topic and service under a namespace; a real robot's own topics keep their names."""
+    if not namespace:
+        return {}
+    names = [topic.name for topic in TOPICS if sim or not topic.hardware]
+    return {name: f"/{namespace}{name}" for name in (*names, *SERVICES)}
