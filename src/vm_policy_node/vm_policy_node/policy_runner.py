@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vm_core import g1
 from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
+from vm_core.g1_kinematics import torso_pose
 from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.phase_clocks import CLOCKS, PhaseClock
+from vm_core.policy_contract import PolicyContract
 from vm_policy_node.inputs import Grid, Odometry, RobotState
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import Needs
+
+_WAIST = [g1.motor_index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]
 
 
 class NotFiniteError(ValueError):
@@ -55,7 +61,7 @@ class PolicyRunner:
         self._motors = contract.motor_indices()
         self._default_joint_pos = np.array(contract.default_joint_pos)
         self._history = ObservationHistory(contract.observation, contract.history_layout)
-        self._clock = None if contract.gait_step_s is None else GaitClock(contract.gait_step_s)
+        self._clocks = _clocks(contract)
         self._reference = policy.reference
         self._last_action = np.zeros(len(contract.joint_names))
 
@@ -79,8 +85,8 @@ class PolicyRunner:
         """Forgets what was; `align` moves the reference clip to where the robot stands."""
         self.run_step = 0
         self._history.reset()
-        if self._clock is not None:
-            self._clock.reset()
+        for clock in self._clocks.values():
+            clock.reset()
         self._last_action = np.zeros(len(self.contract.joint_names))
         self._reference = self.policy.reference
         if self._reference is None:
@@ -115,9 +121,8 @@ class PolicyRunner:
         if self.needs.grid is not None and inputs.grid is not None:
             unknown = self.contract.height_grid_unknown
             heights = policy_heights(np.float64(inputs.grid.torso_height), inputs.grid.terrain_height, unknown)
-        phase = None
-        if self._clock is not None:
-            phase = self._clock.update(inputs.command, self.contract.control_period_s)
+        period_s = self.contract.control_period_s
+        phases = {name: clock.update(inputs.command, period_s) for name, clock in self._clocks.items()}
         return ObservationInputs(
             joint_pos=state.joint_pos[self._motors],
             joint_vel=state.joint_vel[self._motors],
@@ -130,5 +135,28 @@ class PolicyRunner:
             root_lin_vel_world=None if odometry is None else odometry.lin_vel_world,
             height_grid=heights,
             reference=reference,
-            gait_phase=phase,
+            **phases,
+            **self._anchor(inputs),
         )
+
+    def _anchor(self, inputs: PolicyInputs) -> dict[str, np.ndarray]:
+        """Pose of the body that the contract calls its anchor; its position counts only where odometry is known."""
+        if self.contract.anchor_body is None:
+            return {}
+        pos = np.zeros(3) if inputs.odometry is None else inputs.odometry.pos
+        quat = inputs.root_quat_wxyz
+        if self.contract.anchor_body == g1.TORSO_BODY:
+            waist = inputs.state.joint_pos[_WAIST]
+            pos, quat = (value[0] for value in torso_pose(pos[None], quat[None], waist[None]))
+        return {"anchor_pos_world": pos, "anchor_quat_wxyz": quat}
+
+
+def _clocks(contract: PolicyContract) -> dict[str, GaitClock | PhaseClock]:
+    """The clocks that the contract asks for, by the input that each feeds."""
+    clocks: dict[str, GaitClock | PhaseClock] = {}
+    if contract.gait_step_s is not None:
+        clocks["gait_phase"] = GaitClock(contract.gait_step_s)
+    if contract.phase_clock is not None and contract.phase_period_s is not None:
+        clock = CLOCKS[contract.phase_clock](contract.phase_period_s)
+        clocks[clock.feeds] = clock
+    return clocks
