@@ -15,7 +15,8 @@ from heightmap_walks import RATE_HZ, STAND_S
 from vm_core import unitree_cdr
 from vm_core.atomic_files import atomic_path
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
-from vm_heightmap.mapper import HeightMapper, MapperConfig
+from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.mapper_config import MapperConfig
 
 EDGE_M = 0.05
 EDGE_RISE_M = 0.03
@@ -86,7 +87,7 @@ def with_true_pose(recording: Recording, config: MapperConfig | None = None) -> 
             mapper.on_scan(recording.scans[k // (RATE_HZ // 10) - 1], time_s)
             found = mapper.grid(time_s)
             if time_s >= SETTLED_S and found is not None:
-                compare(cells, found[0], float(found[1].pos[2]), recording.true_torso[k], recording.walk.scene)
+                compare(cells, found[0], float(found[1].pose.pos[2]), recording.true_torso[k], recording.walk.scene)
     return cells, mapper
 
 
@@ -126,7 +127,7 @@ def with_own_odometry(recording: Recording, config: MapperConfig | None = None) 
         found = mapper.grid(time_s)
         if found is None:
             continue
-        pose = found[1]
+        pose = found[1].pose
         track.estimated.append(np.concatenate([[pose.time_s], pose.pos, pose.quat_wxyz]))
         track.true.append(recording.true_torso[k])
         if time_s >= SETTLED_S:

@@ -58,7 +58,7 @@ def test_grid_equals_ray_cast(simulator: tuple[mujoco.MjModel, mujoco.MjData], y
         elevation.add_points(points[pick], points[pick] + [0.0, 0.0, 2.0], 0.0)
 
     spec, torso, quat = HeightGridSpec(), np.array([0.2, 0.05, 0.9]), quat_from_yaw(np.array(yaw))
-    sample = sample_grid(elevation, spec, torso, quat, 0.5)
+    sample = sample_grid(elevation.view, spec, torso, quat, 0.5)
     xy = cell_points_world(spec, torso, quat)[:, :2]
     flat = away_from_edges(simulator, xy)
     assert flat.sum() > 60

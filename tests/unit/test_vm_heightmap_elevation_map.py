@@ -56,7 +56,7 @@ def test_sampler_reproduces_a_plane(a: float, b: float, c: float, yaw: float, x:
     cx, cy = (axis.ravel() for axis in elevation.cell_centers())
     add(elevation, np.column_stack([cx, cy, a * cx + b * cy + c]))
     quat = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
-    sample = sample_grid(elevation, HeightGridSpec(), np.array([x, y, 1.0]), quat, 0.0)
+    sample = sample_grid(elevation.view, HeightGridSpec(), np.array([x, y, 1.0]), quat, 0.0)
     expected = a * sample.points_world[:, 0] + b * sample.points_world[:, 1] + c
     np.testing.assert_allclose(sample.height, expected, atol=1e-9)
 
@@ -67,7 +67,7 @@ def test_order_is_x_slow_y_fast() -> None:
     points = floor_points(-0.8, 0.8)
     points[points[:, 0] > 0.25, 2] = 0.2
     add(elevation, points)
-    grid = sample_grid(elevation, HeightGridSpec(), np.array([0.0, 0.0, 1.0]), UPRIGHT, 0.0).height.reshape(11, 11)
+    grid = sample_grid(elevation.view, HeightGridSpec(), np.array([0.0, 0.0, 1.0]), UPRIGHT, 0.0).height.reshape(11, 11)
     np.testing.assert_allclose(grid[:7], 0.0, atol=1e-9)
     np.testing.assert_allclose(grid[8:], 0.2, atol=1e-9)
 
@@ -129,14 +129,14 @@ def test_seed_is_marked_takes_the_nearest_foot_and_gives_way() -> None:
     elevation.move_to(np.zeros(2))
     elevation.seed(np.array([[0.1, 0.2, 0.15], [0.0, -0.2, 0.0]]), 1.0)
     torso = np.array([0.0, 0.0, 0.9])
-    sample = sample_grid(elevation, HeightGridSpec(), torso, UPRIGHT, 3.0)
+    sample = sample_grid(elevation.view, HeightGridSpec(), torso, UPRIGHT, 3.0)
     assert np.all(sample.source == CellSource.SEEDED)
     np.testing.assert_allclose(sample.age_s, 2.0)
     grid = sample.height.reshape(11, 11)
     np.testing.assert_allclose(grid[:, 9:], 0.15)
     np.testing.assert_allclose(grid[:, :2], 0.0)
     add(elevation, floor_points(-0.6, 0.6, -0.3), 4.0)
-    sample = sample_grid(elevation, HeightGridSpec(), torso, UPRIGHT, 4.0)
+    sample = sample_grid(elevation.view, HeightGridSpec(), torso, UPRIGHT, 4.0)
     assert np.all(sample.source == CellSource.SEEN)
     np.testing.assert_allclose(sample.height, -0.3, atol=1e-9)
 
@@ -151,7 +151,7 @@ def test_narrow_gaps_are_filled_from_the_lower_side(gap_cells: int, source: Cell
     points = np.column_stack([x, y, np.where(x > 0.0, 0.3, 0.0)])
     add(elevation, points[(x < 0.0) | (x > 0.04 * gap_cells)])
     at = np.array([0.02 + 0.04 * (gap_cells // 2), 0.02, 1.0])
-    sample = sample_grid(elevation, HeightGridSpec(1, 1), at, UPRIGHT, 0.0)
+    sample = sample_grid(elevation.view, HeightGridSpec(1, 1), at, UPRIGHT, 0.0)
     assert sample.source[0] == source
     if source == CellSource.FILLED:
         assert sample.height[0] == pytest.approx(0.0, abs=1e-9)

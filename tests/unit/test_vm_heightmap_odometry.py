@@ -5,7 +5,8 @@ import pytest
 
 from vm_core import g1
 from vm_core.frames import matrix_from_quat
-from vm_heightmap.odometry import IMU_POS_IN_LIDAR, LidarInertialOdometry, ScanVerdict
+from vm_heightmap.odometry import IMU_POS_IN_LIDAR, LidarInertialOdometry
+from vm_heightmap.odometry_config import ScanVerdict
 from vm_sim.lidar import Mid360Pattern
 
 LIDAR_TURN = matrix_from_quat(g1.LIDAR_QUAT_IN_TORSO_WXYZ)

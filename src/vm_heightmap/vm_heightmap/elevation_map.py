@@ -13,6 +13,7 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_core.height_grid import CellSource
 from vm_heightmap import fusion
+from vm_heightmap.map_view import MapView
 
 
 @dataclass(frozen=True)
@@ -73,24 +74,25 @@ class ElevationMap:
     """The map; its memory never grows. Times are kept as float32 after `start_s`: that holds weeks, not years.
 
     Attributes:
-        surface: (n, n, 3) float32 by world index modulo n: height in the world frame [m], NaN unknown; variance [m²];
-            time.
+        surface: (n, n, 4) float32 by world index modulo n: height in the world frame [m], NaN unknown; variance [m²];
+            time; hits.
         ceiling: (n, n) float32 highest of what a cell holds, believed or not.
         source: (n, n) uint8 CellSource.
         cells: (n, n, 16) float32, see `fusion`.
         corner: (4,) int64 world index of the window's lower corner, and the same modulo n.
+        changes: rises with each change of a height.
     """
 
     def __init__(self, config: MapConfig | None = None) -> None:
         self.config = config or MapConfig()
         n = self.config.cells
-        self.surface = np.zeros((n, n, 3), dtype=np.float32)
+        self.surface = np.zeros((n, n, 4), dtype=np.float32)
         self.ceiling = np.full((n, n), -1e9, dtype=np.float32)
         self.source = np.zeros((n, n), dtype=np.uint8)
         self.cells = _aligned((n, n, fusion.RECORD))
         self._passed = np.zeros((n, n), dtype=np.uint8)
         self.corner = np.zeros(4, dtype=np.int64)
-        self.start_s = 0.0
+        self.start_s, self.changes = 0.0, 0
         self.clear()
 
     @property
@@ -102,6 +104,13 @@ class ElevationMap:
     def layers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """surface, ceiling and source."""
         return self.surface, self.ceiling, self.source
+
+    @property
+    def view(self) -> MapView:
+        """What the sampler reads; it changes with the map."""
+        c = self.config
+        noise = (c.drift_variance_per_s, c.max_drift_variance, c.min_variance)
+        return MapView(self.surface, self.source, self.corner, (1.0 / c.resolution_m, self.start_s, *noise))
 
     @property
     def place(self) -> tuple[np.ndarray, float]:
@@ -126,6 +135,9 @@ class ElevationMap:
 
     def shift(self, up_m: float) -> None:
         """Moves every height, because the odometry under them has moved."""
+        if up_m == 0.0:
+            return
+        self.changes += 1
         self.height[...] += np.float32(up_m)
         self.ceiling += np.float32(up_m)
         for slot in range(fusion.SLOTS):
@@ -135,6 +147,7 @@ class ElevationMap:
         """Turns the heights by a small rotation vector (3,) about a point (3,); what lies where does not change."""
         if np.linalg.norm(turn) * self.config.size_m < 1e-4:
             return
+        self.changes += 1
         x, y = self.cell_centers()
         up = (turn[0] * (y - pivot[1]) - turn[1] * (x - pivot[0])).astype(np.float32)
         self.height[...] += up
@@ -157,9 +170,8 @@ class ElevationMap:
         own = feet[distance.argmin(axis=0)][near]
         plane = own[:, 2] + along[0] * (x[near] - own[:, 0]) + along[1] * (y[near] - own[:, 1])
         self._begin(time_s)
-        self.surface[near] = np.column_stack(
-            [plane, np.full(len(plane), self.config.seed_variance), np.full(len(plane), time_s - self.start_s)]
-        )
+        rest = np.array([self.config.seed_variance, time_s - self.start_s, 0.0])
+        self.surface[near] = np.column_stack([plane, np.tile(rest, (len(plane), 1))])
         self.source[near] = CellSource.SEEDED
 
     def add_points(self, points_world: np.ndarray, origins_world: np.ndarray, time_s: float) -> int:
@@ -200,11 +212,13 @@ class ElevationMap:
         return stays
 
     def _begin(self, time_s: float) -> None:
+        self.changes += 1
         if not self.source.any():
             self.start_s = time_s
 
     def _forget(self, where) -> None:
-        self.surface[where], self.source[where], self.cells[where] = (np.nan, 0.0, 0.0), CellSource.UNKNOWN, 0.0
+        self.changes += 1
+        self.surface[where], self.source[where], self.cells[where] = (np.nan, 0.0, 0.0, 0.0), CellSource.UNKNOWN, 0.0
         self.ceiling[where], self._passed[where] = -1e9, 0
 
 

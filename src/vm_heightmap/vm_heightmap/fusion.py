@@ -18,7 +18,8 @@ import numpy as np
 from vm_core.height_grid import CellSource
 
 SLOTS = 3
-HEIGHT, VARIANCE, HITS, TIME, MISSES = range(5)
+HEIGHT, VARIANCE, HITS, TIME, MISSES = range(5)  # of a surface in a record
+LAST_SEEN, HIT_COUNT = 2, 3  # of a cell in the layer `surface`, after HEIGHT and VARIANCE
 COLUMNS = 5
 RECORD = 16  # SLOTS * COLUMNS and one to fill the line
 MOST_HITS = 48.0  # then all counts of the cell are halved: shares stay, and a changed world is believed in time
@@ -30,7 +31,7 @@ MISSES_FOR_HITS = 0.6  # more misses a hit than this, and nothing stands there
 _SEEN, _SEEDED, _UNKNOWN = int(CellSource.SEEN), int(CellSource.SEEDED), int(CellSource.UNKNOWN)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def cell_at(x, y, corner, n, per_m):
     """Row and column in the layers of the cell that holds (x, y) [m], or -1 outside the window."""
     ix, iy = int(np.floor(x * per_m)) - corner[0], int(np.floor(y * per_m)) - corner[1]
@@ -41,7 +42,7 @@ def cell_at(x, y, corner, n, per_m):
     return ix - n if ix >= n else ix, iy - n if iy >= n else iy
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
     """Fuses points (N, 3) seen from origins (N, 3) at `now` [s after the map's start]; how many lay in the map."""
     corner, per_m = place
@@ -75,7 +76,7 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
     return inside
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, share):
     """Counts misses in the cells before a ray's end; whether it passes far below the surface of each of them.
 
@@ -101,14 +102,14 @@ def _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, sha
     return visited >= 2 and through == visited
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _miss_above(cell, limit, before):
     for at in (0, COLUMNS, 2 * COLUMNS):
         if cell[at + HITS] > 0.0 and cell[at + HEIGHT] > limit and cell[at + TIME] <= before:
             cell[at + MISSES] += np.float32(1.0)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _add_point(cell, z, point_variance, now, noise, gate):
     nearest, weakest, distance = -1, 0, np.inf
     for k in range(SLOTS):
@@ -138,7 +139,7 @@ def _add_point(cell, z, point_variance, now, noise, gate):
         cell[weakest + HITS], cell[weakest + TIME], cell[weakest + MISSES] = 1.0, now, 0.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _select(ix, iy, surface, ceiling, source, cells, share):
     """Writes the cell's surface: the highest one with a fair share of the hits."""
     cell = cells[ix, iy]
@@ -158,12 +159,13 @@ def _select(ix, iy, surface, ceiling, source, cells, share):
                 chosen = at
     if chosen >= 0:
         surface[ix, iy, 0], surface[ix, iy, 1] = cell[chosen + HEIGHT], cell[chosen + VARIANCE]
-        surface[ix, iy, 2], source[ix, iy] = cell[chosen + TIME], _SEEN
+        surface[ix, iy, LAST_SEEN], source[ix, iy] = cell[chosen + TIME], _SEEN
+        surface[ix, iy, HIT_COUNT] = max(cell[HITS], cell[COLUMNS + HITS], cell[2 * COLUMNS + HITS])
     elif source[ix, iy] == _SEEN:
         surface[ix, iy, 0], source[ix, iy] = np.nan, _UNKNOWN
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def clear_rays(points, origins, now, place, layers, cells, passed, clear, share):
     """Follows one ray in some and clears surfaces that they pass below."""
     ceiling = layers[1]
@@ -175,7 +177,7 @@ def clear_rays(points, origins, now, place, layers, cells, passed, clear, share)
         _follow_ray(points[i], origins[i], now, place, layers, cells, passed, clear, share, highest)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, highest):
     corner, per_m = place
     surface, ceiling, source = layers
@@ -206,7 +208,7 @@ def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, 
         s += stride
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _newest_above(cell, limit):
     newest = np.float32(-1e9)
     for at in (0, COLUMNS, 2 * COLUMNS):
@@ -215,7 +217,7 @@ def _newest_above(cell, limit):
     return newest
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def residuals(points, before, place, cells, out):
     """Writes how far points lie above lone surfaces with some hits, last seen before `before`; returns how many.
 

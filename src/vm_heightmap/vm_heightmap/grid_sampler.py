@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
-from vm_heightmap.elevation_map import ElevationMap
-from vm_heightmap.fusion import COLUMNS, FEW_HITS, HITS
+from vm_core.frames import heading_quat, matrix_from_quat
+from vm_core.height_grid import CellSource, HeightGridSpec
+from vm_heightmap.fusion import FEW_HITS, HEIGHT, HIT_COUNT, LAST_SEEN, VARIANCE
+from vm_heightmap.map_view import MapView
 
 EDGE_M = 0.04
 """Cells that differ by more from the one under the query lie on another surface and are not blended in."""
@@ -42,58 +43,134 @@ class GridSample:
     points_world: np.ndarray
 
 
+class GridSampler:
+    """Samples grids of one geometry; what does not change is made once.
+
+    Attributes:
+        spec: the geometry.
+    """
+
+    def __init__(self, spec: HeightGridSpec) -> None:
+        self.spec = spec
+        self._offsets = spec.cell_offsets_xy
+
+    def sample(self, view: MapView, torso_pos: np.ndarray, torso_quat_wxyz: np.ndarray, now_s: float) -> GridSample:
+        """The grid around a torso pose (3,), (4,) in the map's frame at the time now_s, in the map's clock."""
+        quat = torso_quat_wxyz if self.spec.full_attitude else heading_quat(torso_quat_wxyz)
+        # the matrix's first two columns carry the grid's x and y
+        axes = np.ascontiguousarray(matrix_from_quat(np.asarray(quat, dtype=float))[:, :2])
+        n = self.spec.num_cells
+        points, out, source = np.empty((n, 3)), np.empty((n, 3)), np.empty(n, dtype=np.uint8)
+        sample_cells(self._offsets, np.asarray(torso_pos, dtype=float), axes, view.arrays, now_s, out, source, points)
+        return GridSample(out[:, 0], out[:, 1], source, out[:, 2], points)
+
+
 def sample_grid(
-    elevation: ElevationMap, spec: HeightGridSpec, torso_pos: np.ndarray, torso_quat_wxyz: np.ndarray, now_s: float
+    view: MapView, spec: HeightGridSpec, torso_pos: np.ndarray, torso_quat_wxyz: np.ndarray, now_s: float
 ) -> GridSample:
-    """The grid around a torso pose (3,), (4,) in the map's frame at the time now_s, in the map's clock."""
-    points = cell_points_world(spec, np.asarray(torso_pos, dtype=float), np.asarray(torso_quat_wxyz, dtype=float))
-    n, config = spec.num_cells, elevation.config
-    out = np.full((n, 3), np.nan)
-    source = np.zeros(n, dtype=np.uint8)
-    noise = (config.drift_variance_per_s, config.max_drift_variance, config.min_variance)
-    layers = (elevation.surface, elevation.source, elevation.cells)
-    sample_points(points, elevation.place, layers, now_s - elevation.start_s, noise, out, source)
-    return GridSample(out[:, 0], out[:, 1], source, out[:, 2], points)
+    """As `GridSampler.sample`, for one grid."""
+    return GridSampler(spec).sample(view, torso_pos, torso_quat_wxyz, now_s)
 
 
-def sample_at(elevation: ElevationMap, point_world: np.ndarray, now_s: float) -> tuple[float, float, int]:
+def sample_at(view: MapView, point_world: np.ndarray, now_s: float) -> tuple[float, float, int]:
     """Height [m], variance [m²] and CellSource under one point (3,)."""
-    out, source = np.full((1, 3), np.nan), np.zeros(1, dtype=np.uint8)
-    config = elevation.config
-    noise = (config.drift_variance_per_s, config.max_drift_variance, config.min_variance)
-    layers = (elevation.surface, elevation.source, elevation.cells)
-    points = np.asarray(point_world, dtype=float)[None]
-    sample_points(points, elevation.place, layers, now_s - elevation.start_s, noise, out, source)
+    out, source, points = np.empty((1, 3)), np.empty(1, dtype=np.uint8), np.empty((1, 3))
+    sample_cells(_HERE, np.asarray(point_world, dtype=float), _AXES, view.arrays, now_s, out, source, points)
     return float(out[0, 0]), float(out[0, 1]), int(source[0])
 
 
-@numba.njit(cache=True)
-def sample_points(points, place, layers, now, noise, out, source):
-    """Writes height, variance and age (N, 3) and source (N,) at points (N, ≥2) into `out` and `source`."""
-    corner, per_m = place
+_HERE, _AXES = np.zeros((1, 2)), np.ascontiguousarray(np.eye(3)[:, :2])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def sample_cells(offsets, origin, axes, arrays, now_s, out, source, points):
+    """Writes height, variance and age (N, 3), source (N,) and places (N, 3) of the cells at offsets (N, 2).
+
+    Args:
+        offsets: (N, 2) in the grid's frame [m].
+        origin, axes: (3,) [m] and (3, 2): the grid's frame in the map's.
+        arrays: of the map, as `MapView.arrays`.
+        now_s: in the map's clock.
+        out, source, points: results.
+    """
+    layers, corner, scales = arrays
+    per_m, start_s, drift_per_s, most_drift, least_variance = scales
+    now = now_s - start_s
     # an integer half-width in cells makes the tent reproduce slopes exactly
     reach = max(int(np.round(BLEND_M * per_m)), 1)
     most = int(MAX_FILL_M * per_m + 1e-6)
-    for i in range(len(points)):
+    for i in range(len(offsets)):
+        for k in range(3):
+            points[i, k] = origin[k] + axes[k, 0] * offsets[i, 0] + axes[k, 1] * offsets[i, 1]
         # in cells from the window's lower corner; whole numbers are cell centres
         x, y = points[i, 0] * per_m - 0.5 - corner[0], points[i, 1] * per_m - 0.5 - corner[1]
-        ix, iy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-        middle = _middle(ix, iy, corner, per_m, most, layers)
-        if middle[3] == _UNKNOWN:
-            continue
-        if middle[3] == _SEEN and _beside_unknown(ix, iy, corner, layers[1]):
-            middle = _over_an_edge(ix, iy, middle, corner, most, layers)
-        height, variance = _blend(x, y, middle, reach, corner, layers)
-        age = now - middle[2]
-        drift = min(noise[0] * max(age, 0.0), noise[1]) + noise[2]
+        height, variance, seen, kind = _sample_seen(x, y, reach, corner, layers)
+        if kind == _UNKNOWN:
+            height, variance, seen, kind = _sample_any(x, y, reach, per_m, most, corner, layers)
+        source[i] = kind
+        age = now - seen
+        drift = min(drift_per_s * max(age, 0.0), most_drift) + least_variance
         out[i, 0], out[i, 1], out[i, 2] = height, variance + drift, age
-        source[i] = middle[3]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sample_seen(x, y, reach, corner, layers):
+    """What `_sample_any` says where all cells around are seen and the one under the query well, in one pass."""
+    surface, source = layers
+    n = source.shape[0]
+    nothing = (np.nan, np.nan, np.nan, _UNKNOWN)
+    low_x, low_y = int(np.floor(x)) - reach + 1, int(np.floor(y)) - reach + 1
+    if low_x < 0 or low_y < 0 or low_x + 2 * reach > n or low_y + 2 * reach > n or reach < 2:
+        return nothing
+    mx, my = int(np.floor(x + 0.5)) + corner[2], int(np.floor(y + 0.5)) + corner[3]
+    middle = surface[mx - n if mx >= n else mx, my - n if my >= n else my]
+    z0, per_cell = middle[HEIGHT], 1.0 / reach
+    total, sum_z, sum_v, other, rise = 0.0, 0.0, 0.0, 0.0, np.float32(0.0)
+    for jx in range(low_x, low_x + 2 * reach):
+        weight_x = 1.0 - abs(x - jx) * per_cell
+        kx = jx + corner[2]
+        if kx >= n:
+            kx -= n
+        for jy in range(low_y, low_y + 2 * reach):
+            ky = jy + corner[3]
+            if ky >= n:
+                ky -= n
+            if source[kx, ky] != _SEEN:
+                return nothing
+            weight = weight_x * (1.0 - abs(y - jy) * per_cell)
+            off = surface[kx, ky, HEIGHT] - z0
+            if abs(off) <= EDGE_M:
+                total += weight
+                sum_z += weight * off
+                sum_v += weight * weight * surface[kx, ky, VARIANCE]
+            else:
+                other += weight
+                rise = max(rise, abs(off))
+    if (other > 0.0 and middle[HIT_COUNT] < SPECK_HITS) or not total > 0.0:
+        return nothing
+    edge = other / (total + other) * rise * rise
+    own = float(middle[VARIANCE])
+    own = own if own > LONELY_VARIANCE else 0.1 * own
+    return z0 + sum_z / total, max(sum_v / (total * total), own) + edge, float(middle[LAST_SEEN]), _SEEN
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sample_any(x, y, reach, per_m, most, corner, layers):
+    """Height, variance, time and source at a place in cells from the window's corner, with edges and gaps."""
+    ix, iy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+    middle = _middle(ix, iy, corner, per_m, most, layers)
+    if middle[3] == _UNKNOWN:
+        return middle
+    if middle[3] == _SEEN and _beside_unknown(ix, iy, corner, layers[1]):
+        middle = _over_an_edge(ix, iy, middle, corner, most, layers)
+    height, variance = _blend(x, y, middle, reach, corner, layers)
+    return height, variance, middle[2], middle[3]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _blend(x, y, middle, reach, corner, layers):
     """Tent-weighted height of the cells on the middle's surface, and the variance, nearby edges included."""
-    surface, source, _ = layers
+    surface, source = layers
     n = source.shape[0]
     low_x, low_y = int(np.floor(x)) - reach + 1, int(np.floor(y)) - reach + 1
     per_cell, z0 = 1.0 / reach, np.float32(middle[0])
@@ -128,10 +205,10 @@ def _blend(x, y, middle, reach, corner, layers):
     return z0 + sum_z / total, max(sum_v / (total * total), own) + edge
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _middle(ix, iy, corner, per_m, most, layers):
     """Height, variance, time and source of the cell under the query, from its neighbours if it is unknown itself."""
-    surface, source, _ = layers
+    surface, source = layers
     kx, ky = _index(ix, iy, corner, source)
     if kx < 0:
         return np.nan, np.nan, np.nan, _UNKNOWN
@@ -153,11 +230,11 @@ def _middle(ix, iy, corner, per_m, most, layers):
     return best
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _is_speck(ix, iy, kx, ky, corner, layers):
     """Whether a few hits (dust, mirror images) make the cell differ from most of its neighbours, no less seen."""
-    surface, source, cells = layers
-    own = _hits(cells[kx, ky])
+    surface, source = layers
+    own = surface[kx, ky, HIT_COUNT]
     if source[kx, ky] != _SEEN or own >= SPECK_HITS:
         return False
     agree, differ = 0, 0
@@ -168,17 +245,17 @@ def _is_speck(ix, iy, kx, ky, corner, layers):
                 continue
             if abs(surface[jx, jy, 0] - surface[kx, ky, 0]) <= EDGE_M:
                 agree += 1
-            elif _hits(cells[jx, jy]) >= max(own, FEW_HITS):
+            elif surface[jx, jy, HIT_COUNT] >= max(own, FEW_HITS):
                 differ += 1
     return differ > 2 and differ > 2 * agree
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _cell(kx, ky, surface, kind):
     return float(surface[kx, ky, 0]), float(surface[kx, ky, 1]), float(surface[kx, ky, 2]), kind
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _beside_unknown(ix, iy, corner, source):
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         kx, ky = _index(ix + dx, iy + dy, corner, source)
@@ -187,13 +264,13 @@ def _beside_unknown(ix, iy, corner, source):
     return False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _over_an_edge(ix, iy, middle, corner, most, layers):
     """The cell itself, or what lies below it if it holds only what noise has put over a descending edge.
 
     Such an edge hides a strip behind it; a cell of the strip beside the edge has few points, all on the upper level.
     """
-    surface, source, cells = layers
+    surface, source = layers
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         k, lx, ly = _reach(ix, iy, dx, dy, corner, source, most)
         ux, uy = _index(ix - dx, iy - dy, corner, source)
@@ -204,19 +281,14 @@ def _over_an_edge(ix, iy, middle, corner, most, layers):
             continue
         spread = 0.25 * rise * rise
         kx, ky = _index(ix, iy, corner, source)
-        if _hits(cells[kx, ky]) < 0.5 * _hits(cells[ux, uy]):
+        if surface[kx, ky, HIT_COUNT] < 0.5 * surface[ux, uy, HIT_COUNT]:
             low = _cell(lx, ly, surface, _FILLED)
             return low[0], low[1] + spread, low[2], low[3]
         return middle[0], middle[1] + spread, middle[2], middle[3]
     return middle
 
 
-@numba.njit(cache=True)
-def _hits(cell):
-    return max(cell[HITS], cell[COLUMNS + HITS], cell[2 * COLUMNS + HITS])
-
-
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _reach(ix, iy, dx, dy, corner, source, most):
     """Steps to the next known cell along (dx, dy), 0 if there is none within `most`, and its place in the layers."""
     for k in range(1, most + 1):
@@ -226,7 +298,7 @@ def _reach(ix, iy, dx, dy, corner, source, most):
     return 0, -1, -1
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def _index(ix, iy, corner, source):
     """Place in the layers of the cell (ix, iy) counted from the window's corner; -1 outside."""
     n = source.shape[0]

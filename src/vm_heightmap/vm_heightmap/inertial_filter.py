@@ -99,7 +99,7 @@ class InertialFilter:
         self.gravity *= GRAVITY / np.linalg.norm(self.gravity)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def exp_so3(rotvec):
     """Rotation matrix of a rotation vector."""
     angle = np.sqrt(rotvec[0] ** 2 + rotvec[1] ** 2 + rotvec[2] ** 2)
@@ -110,7 +110,7 @@ def exp_so3(rotvec):
     return np.eye(3) + once * cross + half * (cross @ cross)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _integrate(turn, position, velocity, gyro, accel, gravity, dt):
     force = turn @ (exp_so3(0.5 * dt * gyro) @ accel) + gravity
     position += velocity * dt + 0.5 * dt * dt * force
@@ -118,7 +118,7 @@ def _integrate(turn, position, velocity, gyro, accel, gravity, dt):
     turn[:] = turn @ exp_so3(dt * gyro)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _propagate(covariance, turn, force, dt, densities):
     moves = np.eye(18)
     moves[0:3, 9:12] = -dt * turn

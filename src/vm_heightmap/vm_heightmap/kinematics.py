@@ -78,7 +78,7 @@ def capsules_in_torso(joint_pos: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _forward(joint_pos, parent, offset, lean, axis):
     pos, turn = np.zeros((len(parent), 3)), np.zeros((len(parent), 3, 3))
     for i in range(len(parent)):
@@ -91,7 +91,7 @@ def _forward(joint_pos, parent, offset, lean, axis):
     return pos, turn
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _place_capsules(pos, turn, table, torso, out):
     for i in range(len(table)):
         link = int(table[i, 0])
@@ -103,7 +103,7 @@ def _place_capsules(pos, turn, table, torso, out):
         out[i, 6] = table[i, 7]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _axis_matrix(axis, angle):
     c, s = np.cos(angle), np.sin(angle)
     if axis == 0:
@@ -113,7 +113,7 @@ def _axis_matrix(axis, angle):
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _quat_matrix(q):
     w, x, y, z = q
     return np.array(

@@ -7,74 +7,20 @@ at the lower sole.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 
-from vm_core import frames, g1
-from vm_heightmap.inertial_filter import GRAVITY, InertialFilter, InertialNoise, exp_so3
-from vm_heightmap.plane_map import PlaneMap, PlaneMapConfig
+from vm_core import frames
+from vm_heightmap.inertial_filter import InertialFilter, exp_so3
+from vm_heightmap.odometry_config import OdometryConfig, ScanVerdict
+from vm_heightmap.odometry_start import Sample, Soles, level_start
+from vm_heightmap.plane_map import PlaneMap
 from vm_heightmap.point_filters import FilterConfig, filter_and_place
 from vm_heightmap.pose_buffer import Pose
-from vm_heightmap.registration import Registration, RegistrationConfig, register
+from vm_heightmap.registration import Registration, register
+from vm_heightmap.trajectory import LeveledWorld, Trajectory
 
-KNOTS = 21
 IMU_POS_IN_LIDAR = np.array([0.011, 0.02329, -0.04412])  # Livox gives the LiDAR in the IMU's frame with the other sign
-NOMINAL_TORSO_HEIGHT_M = g1.STAND_PELVIS_HEIGHT_M + float(g1.WAIST_ROLL_IN_WAIST_YAW[2])
-
-
-class ScanVerdict(Enum):
-    """What became of a scan."""
-
-    MATCHED = "matched"
-    FIRST = "first scan, laid into the empty map"
-    WAITS = "waits for inertial data up to its end"
-    NOT_STARTED = "no start yet: waiting for a second of inertial data"
-    OLD = "older than the state, dropped"
-    FEW_POINTS = "too few points to match; predicted only"
-    FEW_INLIERS = "too few points on known planes; predicted only"
-    TOO_FAR = "match too far from the prediction, refused"
-    TIME_JUMP = "time jumped, started afresh"
-    LOST = "not matched for too long, started afresh"
-
-
-@dataclass(frozen=True)
-class OdometryConfig:
-    """How the pose is found.
-
-    Attributes:
-        lidar_pos_torso, lidar_quat_torso_wxyz: mount of the LiDAR in the torso link.
-        points: so many of a scan's are matched.
-        min_range_m, max_range_m: of matched points; nearer ones are the robot itself.
-        least_points, least_inlier_share: fewer are no match.
-        max_step_m, max_step_rad: a match farther from the prediction is refused.
-        start_s: inertial data that the start averages; standing still is best.
-        still_rad_s: turning no faster than this, it stands still, and the gyroscope's mean is its bias.
-        max_gap_s: longer pauses in the inertial data are jumps in time.
-        lost_s: without a match for longer, dead reckoning is worth nothing and all begins anew.
-        leg_period_s: between velocities from the legs.
-        leg_gate_m_s: a foot whose velocity differs by more does not stand.
-    """
-
-    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
-    planes: PlaneMapConfig = field(default_factory=PlaneMapConfig)
-    inertial: InertialNoise = field(default_factory=InertialNoise)
-    lidar_pos_torso: tuple[float, ...] = tuple(g1.LIDAR_POS_IN_TORSO.tolist())
-    lidar_quat_torso_wxyz: tuple[float, ...] = tuple(g1.LIDAR_QUAT_IN_TORSO_WXYZ.tolist())
-    points: int = 5000
-    min_range_m: float = 1.0
-    max_range_m: float = 30.0
-    least_points: int = 400
-    least_inlier_share: float = 0.4
-    max_step_m: float = 0.15
-    max_step_rad: float = 0.17
-    start_s: float = 1.0
-    still_rad_s: float = 0.1
-    max_gap_s: float = 0.5
-    lost_s: float = 1.5
-    leg_period_s: float = 0.02
-    leg_gate_m_s: float = 0.25
 
 
 class LidarInertialOdometry:
@@ -83,7 +29,7 @@ class LidarInertialOdometry:
     Attributes:
         epoch: rises with each fresh start.
         registration: of the newest scan that was matched.
-        releveled: (3,) small turn of the world about `pivot` (3,) that the newest scan brought; maps must follow it.
+        world: levelled by gravity; maps must follow the turn that each scan brings to it.
         planes: the map of planes.
     """
 
@@ -101,13 +47,12 @@ class LidarInertialOdometry:
         self._filter: InertialFilter | None = None
         self._ahead: InertialFilter | None = None
         self._time_s = self._matched_s = -np.inf
-        self._samples: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=2000)
-        self._soles: deque[tuple[float, np.ndarray]] = deque(maxlen=100)
-        self._last_leg: tuple[float, np.ndarray] | None = None
-        self._trajectory: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=400)
+        self._samples: deque[Sample] = deque(maxlen=2000)
+        self._soles: deque[Soles] = deque(maxlen=100)
+        self._last_leg: Soles | None = None
+        self._trajectory = Trajectory()
         self._accel_scale = 1.0
-        self.level, self._level_move = np.eye(3), np.zeros(3)
-        self.releveled, self.pivot = np.zeros(3), np.zeros(3)
+        self.world = LeveledWorld(self._imu_pos)
         self.registration: Registration | None = None
         self.scans = 0
         self.planes.clear()
@@ -136,14 +81,15 @@ class LidarInertialOdometry:
         """The torso's pose carried ahead to the newest inertial sample."""
         if self._ahead is None:
             return None
-        return self._torso_pose(self._samples[-1][0] if self._samples else self._time_s, self._ahead)
+        time_s = self._samples[-1][0] if self._samples else self._time_s
+        return self.world.torso(time_s, self._ahead.turn, self._ahead.position)
 
     @property
     def newest_rate(self) -> np.ndarray:
         """(3,) turning rate of the torso in the world [rad/s]."""
         if self._ahead is None or not self._samples:
             return np.zeros(3)
-        return self.level @ self._ahead.turn @ (self._samples[-1][1] - self._ahead.gyro_bias)
+        return self.world.turn @ self._ahead.turn @ (self._samples[-1][1] - self._ahead.gyro_bias)
 
     @property
     def newest_velocity(self) -> np.ndarray:
@@ -151,7 +97,9 @@ class LidarInertialOdometry:
         state = self._ahead
         if state is None:
             return np.zeros(3)
-        return self.level @ state.velocity - np.cross(self.newest_rate, self.level @ state.turn @ self._imu_pos)
+        return self.world.turn @ state.velocity - np.cross(
+            self.newest_rate, self.world.turn @ state.turn @ self._imu_pos
+        )
 
     def on_imu(self, time_s: float, gyro: np.ndarray, accel: np.ndarray) -> bool:
         """Takes a sample in the LiDAR's frame, accelerations in g or m/s²; False if it was dropped."""
@@ -189,7 +137,7 @@ class LidarInertialOdometry:
         if self._filter is None:
             return ScanVerdict.NOT_STARTED, []
         end_s = start_s + (float(offset_s.max()) if len(offset_s) else 0.0)
-        if end_s <= self._time_s or start_s < self._trajectory[0][0]:
+        if end_s <= self._time_s or start_s < self._trajectory.start_s:
             if end_s < self._time_s - 1.0:
                 self.restart()
                 return ScanVerdict.TIME_JUMP, []
@@ -207,8 +155,8 @@ class LidarInertialOdometry:
         elif end_s > self._matched_s + self.config.lost_s:
             self.restart()
             return ScanVerdict.LOST, []
-        self._level_world()
-        poses = [self._pose_of(*entry) for entry in self._trajectory if start_s - 0.011 <= entry[0] <= end_s]
+        self.world.update(self._filter)
+        poses = [self.world.torso(*e) for e in self._trajectory.entries if start_s - 0.011 <= e[0] <= end_s]
         return verdict, poses
 
     def restart(self) -> None:
@@ -219,47 +167,14 @@ class LidarInertialOdometry:
     # -- start ---------------------------------------------------------------------------------------------------------
 
     def _try_start(self) -> None:
-        """Levels the world by the mean specific force over the window, less what the legs say the robot sped up."""
         newest_s = self._samples[-1][0]
         if newest_s - self._samples[0][0] < self.config.start_s:
             return
         window = [s for s in self._samples if s[0] > newest_s - self.config.start_s]
-        gyro, accel = (np.array([s[i] for s in window]) for i in (1, 2))
-        still = np.linalg.norm(gyro, axis=1).max() < self.config.still_rad_s
-        times = np.array([s[0] for s in window])
-        turns = _integrated(times, gyro - (gyro.mean(axis=0) if still else 0.0))
-        force = np.einsum("nij,nj->ni", turns, accel).mean(axis=0)
-        self._accel_scale = GRAVITY if np.linalg.norm(force) < 3.0 else 1.0
-        velocities = self._leg_velocities(times, turns)
-        sped_up = np.zeros(3) if velocities is None else (velocities[1] - velocities[0]) / (times[-1] - times[0])
-        up = turns[-1].T @ (self._accel_scale * force - sped_up)
-        state = InertialFilter(self.config.inertial)
-        state.turn = _level(up / np.linalg.norm(up))
-        if still:
-            state.gyro_bias = gyro.mean(axis=0)
-        if velocities is not None:
-            state.velocity = state.turn @ turns[-1].T @ velocities[1]
-        height = NOMINAL_TORSO_HEIGHT_M
-        if self._soles:
-            height = -float((self._soles[-1][1] @ state.turn.T)[:, 2].min())
-        state.position = np.array([0.0, 0.0, height]) + state.turn @ self._imu_pos
-        self._filter, self._ahead, self._time_s = state, state.copy(), newest_s
-        self._matched_s = newest_s
-        self._trajectory.append((newest_s, state.turn.copy(), state.position.copy()))
-
-    def _leg_velocities(self, times: np.ndarray, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """The body's velocity (3,) at both ends of the window, by the slower foot, in the axes of its start."""
-        inside = [(t, soles) for t, soles in self._soles if t >= times[0]]
-        if len(inside) < 12:
-            return None
-        at = np.searchsorted(times, [t for t, _ in inside]).clip(0, len(times) - 1)
-        arms = np.stack([(soles - self._imu_pos) @ turns[i].T for i, (_, soles) in zip(at, inside, strict=True)])
-        stamps, span = np.array([t for t, _ in inside]), 5
-        ends = []
-        for first in (0, len(inside) - 1 - span):
-            moved = -(arms[first + span] - arms[first]) / (stamps[first + span] - stamps[first])
-            ends.append(moved[np.argmin(np.linalg.norm(moved, axis=1))])
-        return ends[0], ends[1]
+        state, self._accel_scale = level_start(window, self._soles, self._imu_pos, self.config)
+        self._filter, self._ahead = state, state.copy()
+        self._time_s = self._matched_s = newest_s
+        self._trajectory.add(newest_s, state)
 
     # -- one scan ------------------------------------------------------------------------------------------------------
 
@@ -275,7 +190,7 @@ class LidarInertialOdometry:
             state.predict(gyro, self._accel_scale * accel, until_s - self._time_s)
             self._time_s = until_s
             self._take_legs(gyro)
-            self._trajectory.append((until_s, state.turn.copy(), state.position.copy()))
+            self._trajectory.add(until_s, state)
 
     def _take_legs(self, gyro: np.ndarray) -> None:
         state = self._filter
@@ -317,31 +232,16 @@ class LidarInertialOdometry:
         self.registration = found
         state.update_pose(np.concatenate([found.turn, found.move]), found.information)
         turn = exp_so3(found.turn)
-        self._move_trajectory(turn, center, found.move, start_s)
+        self._trajectory.move(turn, center, found.move, start_s)
         self.planes.insert((points - center) @ turn.T + center + found.move)
         return ScanVerdict.MATCHED
 
     def _knots(self, start_s: float, end_s: float) -> tuple[np.ndarray, float]:
         """Sensor poses at equal steps over a scan, as `filter_and_place` takes them."""
-        times = np.linspace(start_s, max(end_s, start_s + 1e-3), KNOTS)
-        recent = [entry for entry in self._trajectory if entry[0] >= start_s - 0.02]
-        stamps = np.array([entry[0] for entry in recent])
-        positions, turns = np.array([entry[2] for entry in recent]), np.array([entry[1] for entry in recent])
-        after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
-        share = np.clip((times - stamps[after - 1]) / (stamps[after] - stamps[after - 1]), 0.0, 1.0)[:, None]
-        position = positions[after - 1] + share * (positions[after] - positions[after - 1])
-        # samples are 5 ms apart: the mean of two rotation matrices is a rotation to within 1e-5
-        turn = turns[after - 1] + share[..., None] * (turns[after] - turns[after - 1])
+        turn, position, step_s = self._trajectory.at_knots(start_s, end_s)
         lidar = position + turn @ (self._lidar_pos - self._imu_pos)
         torso = position - turn @ self._imu_pos
-        return np.concatenate([lidar, (turn @ self._lidar_turn).reshape(-1, 9), torso], axis=1), times[1] - times[0]
-
-    def _move_trajectory(self, turn: np.ndarray, center: np.ndarray, move: np.ndarray, start_s: float) -> None:
-        moved = [
-            (t, turn @ r, turn @ (p - center) + center + move) if t >= start_s else (t, r, p)
-            for t, r, p in self._trajectory
-        ]
-        self._trajectory = deque(moved, maxlen=self._trajectory.maxlen)
+        return np.concatenate([lidar, (turn @ self._lidar_turn).reshape(-1, 9), torso], axis=1), step_s
 
     def _carry_ahead(self) -> None:
         assert self._filter is not None
@@ -350,37 +250,3 @@ class LidarInertialOdometry:
             if time_s > last_s:
                 self._ahead.predict(gyro, self._accel_scale * accel, time_s - last_s, covariance=False)
                 last_s = time_s
-
-    def _level_world(self) -> None:
-        """Turns the published world about the robot until the gravity that the filter knows by now points down."""
-        state = self._filter
-        assert state is not None
-        here = self.level @ state.position + self._level_move
-        down = self.level @ state.gravity / GRAVITY
-        self.releveled = np.array([-down[1], down[0], 0.0])  # small turn that brings `down` to -z
-        self.level = exp_so3(self.releveled) @ self.level
-        self._level_move = here - self.level @ state.position
-        self.pivot = here
-
-    def _torso_pose(self, time_s: float, state: InertialFilter) -> Pose:
-        return self._pose_of(time_s, state.turn, state.position)
-
-    def _pose_of(self, time_s: float, turn: np.ndarray, position: np.ndarray) -> Pose:
-        """The torso's pose in the levelled world, from the body's in the plane map's."""
-        pos = self.level @ (position - turn @ self._imu_pos) + self._level_move
-        return Pose(time_s, pos, frames.quat_from_matrix(self.level @ turn))
-
-
-def _level(up_body: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) of the body in a world whose z is `up_body` (3,) seen from the body; heading zero."""
-    forward = np.array([1.0, 0.0, 0.0]) - up_body[0] * up_body
-    forward /= np.linalg.norm(forward)
-    return np.stack([forward, np.cross(up_body, forward), up_body])
-
-
-def _integrated(times: np.ndarray, gyro: np.ndarray) -> np.ndarray:
-    """Rotations (N, 3, 3) from the body at each time to the body at the first, by rates (N, 3)."""
-    turns = [np.eye(3)]
-    for step_s, rate in zip(np.diff(times), 0.5 * (gyro[1:] + gyro[:-1]), strict=True):
-        turns.append(turns[-1] @ exp_so3(step_s * rate))
-    return np.array(turns)

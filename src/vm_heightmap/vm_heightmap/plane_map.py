@@ -72,7 +72,7 @@ class PlaneMap:
         _insert(points_world, arrays, self._touched, self._stamp, self._scan, self.geometry, limits)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always")
 def address(x, y, z, voxel, bits_xy, bits_z):
     """Place in the arrays and key of the voxel that holds a point."""
     ix, iy, iz = int(np.floor(x / voxel)), int(np.floor(y / voxel)), int(np.floor(z / voxel))
@@ -82,7 +82,7 @@ def address(x, y, z, voxel, bits_xy, bits_z):
     return place, key
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _insert(points, arrays, touched, stamp, scan, geometry, limits):
     keys, sums, planes = arrays
     for level in range(2):
@@ -117,7 +117,7 @@ def _insert(points, arrays, touched, stamp, scan, geometry, limits):
             _fit(keys[level, place], sums[level, place], planes[level, place], voxel, limits)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _fit(key, row, plane, voxel, limits):
     n = row[N]
     plane[VALID] = 0.0
@@ -142,7 +142,7 @@ def _fit(key, row, plane, voxel, limits):
     plane[VALID] = 1.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _eigenvalues(xx, xy, xz, yy, yz, zz):
     """The smallest and the middle eigenvalue of a symmetric matrix (Smith's trigonometric form)."""
     mean = (xx + yy + zz) / 3.0
@@ -154,7 +154,7 @@ def _eigenvalues(xx, xy, xz, yy, yz, zz):
     return low, 3.0 * mean - high - low
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _null_vector(xx, xy, xz, yy, yz, zz):
     """The longest cross product of two rows of a singular symmetric matrix."""
     best = (0.0, 0.0, 0.0)

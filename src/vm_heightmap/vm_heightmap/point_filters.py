@@ -79,7 +79,7 @@ def filter_and_place(
     return points[:kept], origins[:kept], FilterCounts(size, *(int(c) for c in counts))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, origins, counts):
     capsules, margin, ground = shell
     min_range, max_range, body_radius, body_bottom, ceiling = limits
@@ -128,7 +128,7 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, 
     counts[4] = kept
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _is_body(point, capsules, margin):
     for i in range(len(capsules)):
         c = capsules[i]

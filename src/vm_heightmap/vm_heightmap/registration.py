@@ -81,7 +81,7 @@ def register(
     return Registration(rotvec, move, step_information, int(counts[0]), int(counts[1]), used)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _accumulate(points, center, turn, move, arrays, geometry, noise, information, gradient, counts):
     keys, planes = arrays
     std, huber, gate = noise

@@ -18,7 +18,8 @@ import tyro
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
-from vm_heightmap.mapper import HeightMapper, MapperConfig
+from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.mapper_config import MapperConfig
 from vm_heightmap.mount_check import MountLimits
 from vm_heightmap.saved_map import save_map
 from vm_heightmap.scan_input import scan_from_cloud
@@ -155,7 +156,7 @@ def _write(out: Path, mapper: HeightMapper, rows: dict[str, np.ndarray], counts:
         "age_p95_s": round(float(np.nanpercentile(rows["age_s"], 95)), 3) if known.any() else None,
         "map_shifted_m": round(mapper.drift.taken_out_m, 4),
         "points_above_feet_m": round(mapper.drift.ground_offset_m, 4),
-        "mount": mapper.mount.problem or "OK",
+        "mount": mapper.fusion.mount.problem or "OK",
         "problems": dict(problems.most_common(10)),
     }
     out.mkdir(parents=True, exist_ok=True)

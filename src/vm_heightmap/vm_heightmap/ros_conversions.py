@@ -18,9 +18,10 @@ from visualization_msgs.msg import Marker, MarkerArray
 from vm_core import frames
 from vm_core.errors import VmError
 from vm_core.height_grid import CellSource, HeightGridSpec
-from vm_heightmap.elevation_map import ElevationMap
+from vm_heightmap.figures import figures
 from vm_heightmap.grid_sampler import GridSample
-from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.map_view import MapView
+from vm_heightmap.mapper import HeightMapper, Shown
 from vm_heightmap.pose_buffer import Pose
 from vm_heightmap.scan_input import Scan, scan_from_cloud
 from vm_msgs.msg import HeightGrid
@@ -107,17 +108,28 @@ def markers_msg(sample: GridSample, header_of: HeightGrid) -> MarkerArray:
     return MarkerArray(markers=[cubes])
 
 
-def occupancy_msg(elevation: ElevationMap, torso_z: float, header_of: HeightGrid) -> OccupancyGrid:
-    """The whole map's heights, 0 to 100 from 1.2 m below the torso to 0.3 m above it; -1 unknown."""
-    n, resolution = elevation.config.cells, elevation.config.resolution_m
-    rolled = np.roll(elevation.height, -elevation.corner[2:], axis=(0, 1))
-    known = np.roll(elevation.source, -elevation.corner[2:], axis=(0, 1)) != CellSource.UNKNOWN
-    scaled = np.clip((np.nan_to_num(rolled) - torso_z + 1.2) / 1.5 * 100.0, 0.0, 100.0)
+LAYERS = {"map": (-1.2, 0.3), "map_std": (0.0, 0.1), "map_age": (0.0, 10.0), "map_source": (0.0, 3.0)}
+"""Pictures of the whole map by name, and what their 0 and 100 stand for: heights over the torso [m], standard
+deviation [m], age [s], CellSource."""
+
+
+def layer_msg(name: str, view: MapView, torso_z: float, now_s: float, header_of: HeightGrid) -> OccupancyGrid:
+    """One of LAYERS as an OccupancyGrid; -1 unknown. now_s is in the map's clock."""
+    n, (per_m, start_s, *_) = len(view.source), view.scales
+    surface, source = (np.roll(layer, -view.corner[2:], axis=(0, 1)) for layer in (view.surface, view.source))
+    values = {
+        "map": surface[..., 0] - torso_z,
+        "map_std": np.sqrt(surface[..., 1]),
+        "map_age": now_s - start_s - surface[..., 2],
+        "map_source": source.astype(float),
+    }[name]
+    low, high = LAYERS[name]
+    scaled = np.clip((np.nan_to_num(values) - low) / (high - low) * 100.0, 0.0, 100.0)
     msg = OccupancyGrid(header=header_of.header)
-    msg.info.resolution, msg.info.width, msg.info.height = resolution, n, n
-    msg.info.origin.position.x, msg.info.origin.position.y = (float(v * resolution) for v in elevation.corner[:2])
+    msg.info.resolution, msg.info.width, msg.info.height = 1.0 / per_m, n, n
+    msg.info.origin.position.x, msg.info.origin.position.y = (float(v / per_m) for v in view.corner[:2])
     msg.info.origin.orientation.w = 1.0
-    msg.data = array("b", np.where(known, scaled, -1.0).astype(np.int8).T.tobytes())
+    msg.data = array("b", np.where(source != CellSource.UNKNOWN, scaled, -1.0).astype(np.int8).T.tobytes())
     return msg
 
 
@@ -127,17 +139,20 @@ def time_msg(time_s: float) -> Time:
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
-def grid_msg(sample: GridSample, pose: Pose, spec: HeightGridSpec, frame_id: str, epoch: int) -> HeightGrid:
+def grid_msg(sample: GridSample, shown: Shown, spec: HeightGridSpec, frame_id: str) -> HeightGrid:
     """The grid as published for the policy."""
-    msg = HeightGrid()
+    msg, pose = HeightGrid(), shown.pose
     msg.header.stamp, msg.header.frame_id = time_msg(pose.time_s), frame_id
     position, turn = msg.grid_pose.position, msg.grid_pose.orientation
-    position.x, position.y, position.z = (float(v) for v in pose.pos)
-    turn.x, turn.y, turn.z, turn.w = (float(v) for v in frames.quat_to_xyzw(frames.heading_quat(pose.quat_wxyz)))
+    position.x, position.y, position.z = pose.pos.tolist()
+    quat = pose.quat_wxyz if spec.full_attitude else frames.heading_quat(pose.quat_wxyz)
+    turn.w, turn.x, turn.y, turn.z = quat.tolist()
     msg.size_x, msg.size_y, msg.resolution = spec.size_x, spec.size_y, spec.resolution
+    msg.full_attitude, msg.center_x = spec.full_attitude, spec.center_x
     msg.height, msg.variance = sample.height.astype(np.float32), sample.variance.astype(np.float32)
     msg.source, msg.age = sample.source, sample.age_s.astype(np.float32)
-    msg.epoch = epoch
+    msg.scan_stamp = time_msg(shown.scan_end_s if np.isfinite(shown.scan_end_s) else 0.0)
+    msg.epoch = shown.epoch
     return msg
 
 
@@ -154,31 +169,19 @@ def points_msg(sample: GridSample, header_of: HeightGrid) -> PointCloud2:
     return msg
 
 
-def diagnostics_msg(mapper: HeightMapper, sample: GridSample | None, stamp: Time, now_s: float) -> DiagnosticArray:
-    """One status a part, ERROR with its cause, and one with the grid's figures."""
+def diagnostics_msg(
+    mapper: HeightMapper, found: tuple[GridSample, Shown] | None, more: dict[str, object], stamp: Time, now_s: float
+) -> DiagnosticArray:
+    """One status a part, ERROR with its cause, and one with the grid's figures and what else the node knows."""
     errors = mapper.errors(now_s)
     parts = ["odometry", "lidar", "joints", "mount", *(["imu"] if mapper.own is not None else [])]
     statuses = [_status(part, errors.get(part, "")) for part in parts]
     for part, status in zip(parts, statuses, strict=True):
         if part in errors and not mapper.is_lost(part, now_s):
             status.level = DiagnosticStatus.WARN
-    figures: dict[str, object] = {
-        "scans": mapper.scans,
-        "bad_scans": mapper.bad_scans,
-        "dropped_scans": mapper.dropped_scans,
-    }
-    figures |= {"map_shifted_m": round(mapper.drift.taken_out_m, 4)}
-    figures |= {"points_above_feet_m": round(mapper.drift.ground_offset_m, 4), "mount_passed": mapper.mount.passed}
-    if mapper.own is not None and mapper.own.registration is not None:
-        found = mapper.own.registration
-        figures |= {"matched": found.matched, "inliers": found.inliers, "iterations": found.iterations}
-        figures["acceleration_unit"] = "g" if mapper.own.accel_in_g else "m/s2"
-        figures["position_std_m"] = [round(float(v), 4) for v in np.sqrt(np.diag(mapper.own.covariance)[3:])]
-    figures |= {"epoch": mapper.epoch} | (vars(mapper.counts) if mapper.counts else {})
-    if sample is not None:
-        figures |= {source.name.lower(): int(np.sum(sample.source == source)) for source in CellSource}
-    grid = _status("grid", "" if sample is not None else "no pose yet, nothing published")
-    grid.values = [KeyValue(key=key, value=str(value)) for key, value in figures.items()]
+    grid = _status("grid", "" if found is not None else "no pose yet, nothing published")
+    values = figures(mapper, found, now_s) | more
+    grid.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     msg = DiagnosticArray(status=[*statuses, grid])
     msg.header.stamp = stamp
     return msg

@@ -8,7 +8,8 @@ import numpy as np
 
 from vm_core import g1, livox_cdr, unitree_cdr
 from vm_heightmap.inertial_filter import GRAVITY
-from vm_heightmap.mapper import HeightMapper, MapperConfig
+from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.mapper_config import MapperConfig
 from vm_heightmap.mount_check import MountLimits
 
 
