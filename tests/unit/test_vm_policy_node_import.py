@@ -1,5 +1,6 @@
 """The importers of mjlab, BeyondMimic, holosoma and TorchScript: what they take over, and what they refuse by name."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +221,10 @@ def test_the_command_says_what_it_wrote_and_ends_with_2_on_errors(tmp_path):
         [*call, "holosoma", str(source), "--out", str(source)], capture_output=True, text=True, check=False
     )
     assert "would overwrite" in same.stderr and same.returncode == 2
+
+
+def test_damaged_files_of_every_format_are_read_or_refused():
+    sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+    result = importlib.import_module("fuzz_importers").fuzz(400, seed=1)
+    assert result["crashes"] == 0
+    assert result["refused"] > 100 and result["written"] > 10

@@ -44,7 +44,8 @@ def motion_tables(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, np.
         table = constants.get(node.input[0]) if node is not None and node.op_type == "Gather" and node.input else None
         if table is None:
             raise VmError(f"the network's output {name} is not a table looked up by {TIME_INPUT}")
-        tables[name] = np.asarray(numpy_helper.to_array(table), dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # damaged numbers are refused below
+            tables[name] = np.asarray(numpy_helper.to_array(table), dtype=np.float64)
     lengths = {len(table) if table.ndim else 0 for table in tables.values()}
     if len(lengths) != 1 or not 2 <= min(lengths) <= MAX_FRAMES:
         raise VmError(f"the motion's tables have {sorted(lengths)} frames; expected one count of 2 to {MAX_FRAMES}")
