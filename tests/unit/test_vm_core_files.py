@@ -176,3 +176,8 @@ def test_damaged_contracts_never_crash(junk):
     for key in raw:
         with contextlib.suppress(VmError):
             PolicyContract.from_json(json.dumps({**raw, key: junk}))
+
+
+def test_errors_stay_on_one_line_whatever_they_quote():
+    error = VmError("bad name 'a\nb\x1b[31m' in x")
+    assert str(error) == "bad name 'a b [31m' in x"

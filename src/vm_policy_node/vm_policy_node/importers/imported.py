@@ -89,4 +89,6 @@ def _record_golden(data: bytes, contract: PolicyContract, clip: MotionClip | Non
         raise VmError(f"{contract.name}: the network does not run ({str(error).splitlines()[0][:120]})") from None
     if action.shape != (len(contract.joint_names),):
         raise VmError(f"the network gives {action.size} actions; the policy has {len(contract.joint_names)} joints")
+    if not np.all(np.isfinite(action)):
+        raise VmError(f"{contract.name}: the network answers with numbers that are none")
     return GoldenPair(tuple(observation.tolist()), tuple(action.tolist()))
