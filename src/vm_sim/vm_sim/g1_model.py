@@ -1,39 +1,16 @@
-"""The G1 as a MuJoCo model specification, found in the mjlab wheel's data or at a path that the user gives."""
+"""The G1 as a MuJoCo model specification."""
 
 from __future__ import annotations
-
-import importlib.util
-import os
-from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from vm_core import g1
 from vm_core.errors import VmError
+from vm_core.g1_files import find_g1_xml
 
-MODEL_PATH_VARIABLE = "VM_G1_MODEL"
-_WHEEL_PATH = Path("asset_zoo/robots/unitree_g1/xmls/g1.xml")
 _SOLE_FRICTION = 0.6
-COLLISIONS = ("spheres", "full")
-
-
-def find_g1_xml() -> Path:
-    """The G1's MJCF: `$VM_G1_MODEL` if set, else the mjlab wheel's (located, never imported: its import takes CUDA).
-
-    Raises:
-        VmError: neither exists.
-    """
-    given = os.environ.get(MODEL_PATH_VARIABLE)
-    if given:
-        if not Path(given).is_file():
-            raise VmError(f"{MODEL_PATH_VARIABLE}={given}: no such file; expected the G1's MJCF")
-        return Path(given)
-    wheel = importlib.util.find_spec("mjlab")
-    path = Path(wheel.origin).parent / _WHEEL_PATH if wheel and wheel.origin else None
-    if path is None or not path.is_file():
-        raise VmError(f"no G1 model: install mjlab (`pip install --no-deps mjlab`) or set {MODEL_PATH_VARIABLE}")
-    return path
+COLLISIONS = ("spheres", "full", "described")
 
 
 def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bool = True) -> mujoco.MjSpec:
@@ -44,7 +21,7 @@ def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bo
 
     Args:
         collision: "spheres": four spheres a sole and nothing else; "full": the soles' spheres plus the body's capsules,
-            which also touch each other.
+            which also touch each other; "described": the shapes as the model file has them, capsules for the feet too.
         meshes: keep the visual meshes (for pictures); physics does not need them.
         wrists: keep the six wrist joints; False welds them.
     """
@@ -52,7 +29,8 @@ def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bo
         raise VmError(f"collision {collision!r}; there are {', '.join(COLLISIONS)}")
     spec = mujoco.MjSpec.from_file(str(find_g1_xml()))
     _set_options(spec)
-    _set_collisions(spec, collision)
+    if collision != "described":
+        _set_collisions(spec, collision)
     if not meshes:
         _drop_meshes(spec)
     if not wrists:

@@ -20,7 +20,15 @@ from vm_reconstruction.stages.stillness import MIN_STANCE_S, steady
 
 FPS = 120.0
 SEQUENCE_FILES = ("joint_positions.npy", "multi_boxes.obj")
-NUM_JOINTS = 53
+_FINGERS = tuple(f"{finger}{i}" for finger in ("Thumb", "Index", "Middle", "Ring", "Pinky") for i in (1, 2, 3))
+SKELETON_NAMES: tuple[str, ...] = (
+    *("Hips", "Spine", "Spine1", "Neck", "Head"),
+    *(f"Left{part}" for part in ("Shoulder", "Arm", "ForeArm", "Hand", *(f"Hand{f}" for f in _FINGERS))),
+    *(f"Right{part}" for part in ("Shoulder", "Arm", "ForeArm", "Hand", *(f"Hand{f}" for f in _FINGERS))),
+    *(f"{side}{part}" for side in ("Left", "Right") for part in ("UpLeg", "Leg", "Foot", "ToeBase")),
+    *("LeftFootMod", "RightFootMod"),
+)
+NUM_JOINTS = len(SKELETON_NAMES)
 # Of the skeleton's 53 joints, those that a HumanMotion has; fingers, collar bones and the copies of the feet are left.
 JOINT_COLUMNS = {
     "pelvis": 0, "spine": 1, "chest": 2, "neck": 3, "head": 4,

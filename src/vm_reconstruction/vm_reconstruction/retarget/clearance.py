@@ -1,4 +1,4 @@
-"""Keeps the whole robot out of the scene, as spheres that cover it: a limit and a task for inverse kinematics."""
+"""Keeps the whole robot out of the scene, as spheres that cover it: a task for inverse kinematics frame by frame."""
 
 from __future__ import annotations
 
@@ -52,18 +52,6 @@ class BodySpheres:
             mujoco.mj_jac(self._model, data, jacobian, None, centers[sphere], int(self._bodies[sphere]))
             rows[row] = normal[sphere, surface] @ jacobian
         return NearSurfaces(gap[spheres, surfaces], rows)
-
-
-class ClearanceLimit(mink.Limit):
-    """No sphere of the body comes nearer to a surface than its margin, and none goes deeper."""
-
-    def __init__(self, spheres: BodySpheres) -> None:
-        self._spheres = spheres
-
-    def compute_qp_inequalities(self, configuration: mink.Configuration, dt: float) -> mink.Constraint:
-        """One row for each sphere and surface that are near each other; standing still always satisfies them."""
-        near = self._spheres.near(configuration.data)
-        return mink.Constraint(G=-near.rows, h=np.maximum(near.gap, 0.0))
 
 
 class ClearanceTask(BaseTask):

@@ -48,7 +48,7 @@ def foot_path(motion: HumanMotion, side: str, scale: float, scene: SceneAsset) -
     foot_quat = motion.joint_quat_wxyz_world[:, motion.joint_names.index(f"{side}_ankle")]
     left = quat_rotate(foot_quat, np.broadcast_to([0.0, 1.0, 0.0], heel.shape))
     yaw, pitch = _sole_angles(toe - heel, left)
-    planted = _long_runs(
+    planted = long_runs(
         motion.contact[:, motion.contact_names.index(f"{side}_foot")] > CONTACT_THRESHOLD, MIN_STANCE_S * motion.fps
     )
     _plant(center, yaw, pitch, planted, scene, BLEND_S * motion.fps)
@@ -87,7 +87,8 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _long_runs(flags: np.ndarray, min_frames: float) -> np.ndarray:
+def long_runs(flags: np.ndarray, min_frames: float) -> np.ndarray:
+    """The flags without runs shorter than `min_frames`."""
     kept = np.zeros_like(flags)
     for start, end in runs(flags):
         kept[start:end] = end - start >= min_frames
@@ -103,12 +104,23 @@ def _plant(
     held = np.zeros(len(center), dtype=bool)
     for start, end in runs(planted):
         pose = np.median(now[start:end], axis=0)
-        pose[2] = float(scene.height_at(pose[None, :2])[0])
+        pose[2] = _support_height(pose, scene)
         pose[4] = 0.0
         shift[start:end] = pose - now[start:end]
         held[start:end] = True
     now += _faded(shift, held, blend)
     center[:], yaw[:], pitch[:] = now[:, :3], now[:, 3], now[:, 4]
+
+
+def _support_height(pose: np.ndarray, scene: SceneAsset) -> float:
+    """The surface (z) under the sole of a planted pose x, y, z, yaw that is nearest to its height.
+
+    A foot may stand on an edge with its middle beyond it.
+    """
+    c, s = np.cos(pose[3]), np.sin(pose[3])
+    offsets = np.concatenate([[[0.0, 0.0]], (SOLE_CORNERS - g1.SOLE_CENTER)[:, :2]])
+    under = scene.height_at(pose[:2] + offsets @ np.array([[c, s], [-s, c]]))
+    return float(under[np.argmin(np.abs(under - pose[2]))])
 
 
 def _faded(shift: np.ndarray, held: np.ndarray, blend: float) -> np.ndarray:

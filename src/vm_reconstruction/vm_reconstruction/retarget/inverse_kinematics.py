@@ -1,4 +1,4 @@
-"""Inverse kinematics over a clip with mink: hard joint limits, warm start from frame to frame."""
+"""Inverse kinematics frame by frame with mink, each from the last: the start for `all_frames`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mink.tasks.task import BaseTask
 from vm_core import g1
 from vm_core.frames import heading_quat
 from vm_core.scene_asset import SceneAsset
-from vm_reconstruction.retarget.clearance import BodySpheres, ClearanceLimit, ClearanceTask
+from vm_reconstruction.retarget.clearance import BodySpheres, ClearanceTask
 from vm_reconstruction.retarget.targets import BodyTargets
 from vm_sim.g1_model import joint_addresses, stand_qpos
 
@@ -30,8 +30,8 @@ class ClipSolver:
 
     def __init__(self, model: mujoco.MjModel, scene: SceneAsset) -> None:
         self._model = model
-        spheres = BodySpheres(model, scene)
-        self._clearance = ClearanceTask(spheres)
+        # a task and no limit: a foot that a hard limit stops at an edge never comes over it
+        self._clearance = ClearanceTask(BodySpheres(model, scene))
         self._configuration = mink.Configuration(model)
         self._configuration.update(stand_qpos(model))
         self._feet = {
@@ -43,7 +43,7 @@ class ClipSolver:
         self._points: dict[str, mink.FrameTask] = {}
         self._posture = mink.PostureTask(model, cost=0.03)
         self._posture.set_target(stand_qpos(model))
-        self._limits = [mink.ConfigurationLimit(model), ClearanceLimit(spheres)]
+        self._limits = [mink.ConfigurationLimit(model)]
         self._speed = mink.VelocityLimit(model, dict(zip(g1.MOTOR_NAMES, g1.VELOCITY_LIMIT, strict=True)))
         self._pelvis_calm = mink.FrameTask(
             g1.PELVIS_BODY, "body", position_cost=PELVIS_CALM_COST[0], orientation_cost=PELVIS_CALM_COST[1]

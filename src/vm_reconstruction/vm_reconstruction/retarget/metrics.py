@@ -6,23 +6,29 @@ import mujoco
 import numpy as np
 
 from vm_core import g1
+from vm_core.frames import quat_rotate
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
+from vm_reconstruction.retarget.collision_shapes import CollisionShapes
 from vm_reconstruction.retarget.feet import sole_corners_world
-from vm_reconstruction.retarget.targets import BodyTargets
+from vm_reconstruction.retarget.robot_tree import Motion, RobotTree
+from vm_reconstruction.retarget.targets import HAND_POINT, BodyTargets
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.terrain import add_scene
 
+SELF_DEPTH_M = 0.005  # two parts of the robot deeper in each other than this collide
 _LIMIT_TOLERANCE_RAD = 1e-6
 
 
 def clip_metrics(clip: MotionClip, scene: SceneAsset, targets: BodyTargets) -> dict[str, float]:
-    """Skate of planted feet [m/s], penetration of the whole body [m], foot error [m], joints at and beyond limits."""
+    """Skate of planted feet [m/s], penetration of the whole body [m], errors of feet and hands [m], joints."""
     errors = []
     for side, body in zip(("left", "right"), g1.FOOT_BODIES, strict=True):
         pos = clip.body_pos_world[:, clip.body_names.index(body)]
         errors.append(np.linalg.norm(pos - targets.feet[side].pos_world, axis=-1))
     speed, depth = stance_speeds(clip, targets), penetration(clip, scene)
+    near = _self_gaps(clip)
+    acceleration = np.abs(np.diff(clip.joint_pos, n=2, axis=0)) * clip.fps**2
     below, above = g1.JOINT_LOWER - clip.joint_pos, clip.joint_pos - g1.JOINT_UPPER
     beyond = np.maximum(below, above)
     return {
@@ -31,9 +37,34 @@ def clip_metrics(clip: MotionClip, scene: SceneAsset, targets: BodyTargets) -> d
         "penetration_max_m": float(depth.max()),
         "penetration_p99_m": float(np.percentile(depth, 99)),
         "foot_error_mean_m": float(np.mean(errors)),
+        "hand_error_mean_m": _hand_error(clip, targets),
+        "self_collision_share": float((near < -SELF_DEPTH_M).mean()),
+        "self_collision_max_m": float(max(-near.min(initial=0.0), 0.0)),
+        "joint_acceleration_p99_rad_s2": float(np.percentile(acceleration, 99)) if acceleration.size else 0.0,
         "joints_at_limit_share": float((beyond >= -_LIMIT_TOLERANCE_RAD).mean()),
         "joint_limit_violations": int((beyond > _LIMIT_TOLERANCE_RAD).sum()),
     }
+
+
+def _hand_error(clip: MotionClip, targets: BodyTargets) -> float:
+    errors = []
+    for side, goal in targets.hands.items():
+        wrist = clip.body_names.index(f"{side}_wrist_yaw_link")
+        knuckles = clip.body_pos_world[:, wrist] + quat_rotate(clip.body_quat_wxyz[:, wrist], HAND_POINT[None])
+        errors.append(np.linalg.norm(knuckles - goal, axis=-1))
+    return float(np.mean(errors))
+
+
+def _self_gaps(clip: MotionClip) -> np.ndarray:
+    """Smallest gap (T,) [m] between two of the robot's own capsules, negative where they are inside each other."""
+    model = load_g1_spec(collision="described").compile()
+    shapes = CollisionShapes(model)
+    qpos = np.column_stack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
+    links = RobotTree(model).links(Motion.from_qpos(qpos))
+    frames, pairs = shapes.possible_pairs(links, 0.0)
+    gaps = np.zeros(clip.num_frames)
+    np.minimum.at(gaps, frames, shapes.between(links, frames, pairs).gap)
+    return gaps
 
 
 def stance_speeds(clip: MotionClip, targets: BodyTargets) -> np.ndarray:
