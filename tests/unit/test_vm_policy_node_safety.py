@@ -84,6 +84,7 @@ def test_before_the_first_state_everything_trips():
     ("m", "needs", "cause"),
     [
         (measured(about={"estop": "topic"}), BLIND, "e-stop: topic"),
+        (measured(about={"transport": "the command stream has ended"}), BLIND, "transport: the command stream"),
         (measured(about={"command_publishers": 2}), BLIND, "another publisher: 2 publish"),
         (measured(about={"period_s": 0.11}), BLIND, "late cycle: 0.110 s"),
         (measured(about={"state_age_s": 0.11}), BLIND, "stale state: 0.110 s old"),

@@ -73,6 +73,7 @@ class Controller:
         second: another one to switch to while running.
         command_publishers: how many publish motor commands, if the transport knows.
         estop: reason of an emergency stop that is engaged; empty: none.
+        transport: why commands do not reach the robot; empty: they do.
         charge_percent: of the battery, if something tells it.
     """
 
@@ -83,6 +84,7 @@ class Controller:
     second: OnnxPolicy | None = None
     command_publishers: int | None = None
     estop: str = ""
+    transport: str = ""
     charge_percent: float | None = None
 
     def __post_init__(self) -> None:
@@ -318,6 +320,7 @@ class Controller:
             command_age_s=None if self._commanded_s is None else now_s - self._commanded_s,
             command_publishers=self.command_publishers,
             estop=self.estop,
+            transport=self.transport,
             charge_percent=self.charge_percent,
         )
 

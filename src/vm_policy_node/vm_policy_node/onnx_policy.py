@@ -75,6 +75,16 @@ class OnnxPolicy:
         policy._replay_golden(path.name)
         return policy
 
+    def following(self, clip: MotionClip) -> OnnxPolicy:
+        """The same network with another reference clip.
+
+        Raises:
+            VmError: the policy follows none, or the clip lacks what it reads.
+        """
+        if not self.contract.uses_reference:
+            raise VmError(f"{self.name} follows no clip; leave the reference away")
+        return OnnxPolicy(self._session, self.contract, clip, "reference")
+
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Raw action (J,) for one observation (N,)."""
         feed = {self._input: np.asarray(observation, dtype=np.float32)[None]}

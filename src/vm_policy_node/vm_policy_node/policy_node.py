@@ -1,132 +1,128 @@
-"""The ROS skin of the controller: raw LowState in, raw LowCmd out, 50 times a second.
+"""The ROS skin of the controller: raw LowState in, commands out, 50 times a second.
 
 The control step runs on the first robot state that arrives once a period is over, so that it acts on a state of that
-very moment; a timer steps instead when no state comes, because the watchdog must work without input.
+very moment; a timer steps instead when no state comes, because the watchdog must work without input. Commands leave
+through a process of their own (`command_stream.py`).
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import signal
 import sys
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rclpy
 import rclpy.signals
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from unitree_hg.msg import LowCmd, LowState
+from unitree_hg.msg import BmsState, LowState
 
 from vm_core import command_line
-from vm_core.atomic_files import atomic_path
-from vm_core.errors import VmError
 from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_policy_node import ros_conversions
-from vm_policy_node.controller import OPERATOR, Controller, ControllerConfig
-from vm_policy_node.onnx_policy import OnnxPolicy
-from vm_policy_node.root_command import CommandConfig
-from vm_policy_node.safety import SafetyLimits, State
+from vm_policy_node.automation import Automation
+from vm_policy_node.command_stream import StreamClient
+from vm_policy_node.controller import OPERATOR, REQUESTS
+from vm_policy_node.emergency_stop import EmergencyStop
+from vm_policy_node.flight_recorder import FlightRecorder, default_folder
+from vm_policy_node.node_figures import NodeFigures, write_report
+from vm_policy_node.node_setup import changed_limits, make_controller
+from vm_policy_node.parameters import PARAMETERS
+from vm_policy_node.safety import State
 
 EARLY_S = 0.001
 """A state that comes this little before a period is over counts: the next one may be later than a period's end."""
 LATE_S = 0.004
-SETTLED_S = 1.0
-"""Automatic start waits for this long without any trip: while all processes start, states come in fits."""
-
-PARAMETERS: dict[str, tuple[str | float | bool, str]] = {
-    "policy": ("", "path of the policy's ONNX file"),
-    "lowstate_topic": ("/lowstate", "unitree_hg/LowState in"),
-    "lowcmd_topic": ("/lowcmd", "unitree_hg/LowCmd out"),
-    "grid_topic": ("/height_grid", "vm_msgs/HeightGrid in"),
-    "odometry_topic": ("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
-    "cmd_vel_topic": ("/cmd_vel", "geometry_msgs/Twist in"),
-    "report": ("", "JSON file to write when the node ends"),
-    "auto_stand": (False, "stand as soon as nothing trips; for simulation"),
-    "auto_run": (False, "run as soon as the start pose is reached; for simulation"),
-    "dry_run": (False, "compute everything, send no LowCmd"),
-    "echo_tick": (False, "write the state's tick into LowCmd.reserve[0]"),
-    "align_reference": (False, "start the reference clip where the robot stands"),
-    "stand_duration_s": (2.0, "time to the start pose [s]"),
-    "damping_kd": (5.0, "velocity gain while damping [Nm s/rad]"),
-    "max_tilt_rad": (1.0, "tilt that trips [rad]"),
-    "state_timeout_s": (0.1, "oldest robot state [s]"),
-    "cmd_vel_timeout_s": (0.5, "oldest velocity command [s]"),
-    "stick_deadzone": (0.05, "stick deflection that counts as centred"),
-}
+_AFTERMATH_S = 1.0
+"""The flight recorder waits for this long after a trip, so that what followed is in the file."""
+_SWITCH_INTERVAL_S = 0.0005
+"""For how long another thread of Python may keep the control thread waiting."""
 
 
 class PolicyNode(Node):
-    """Feeds the controller, steps it, publishes what it says."""
+    """Feeds the controller, steps it, sends and publishes what it says."""
 
     def __init__(self) -> None:
         super().__init__("vm_policy_node")
-        for name, (default, description) in PARAMETERS.items():
-            description_of = ParameterDescriptor(description=description, read_only=True)
-            self.declare_parameter(name, default, description_of)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        self._controller = self._make_controller()
-        self._period_s = self._controller.contract.control_period_s
+        for name, parameter in PARAMETERS.items():
+            self.declare_parameter(name, parameter.default, ros_conversions.descriptor(parameter))  # type: ignore[arg-type]
+        self._values: dict[str, Any] = {name: self.get_parameter(name).value for name in PARAMETERS}
+        self._stream = self._start_stream()
+        self.controller = make_controller(self._values)
+        self._period_s = self.controller.contract.control_period_s
         self._due_s = time.monotonic()
-        self._stepped_s = self._due_s
-        self._periods_ms: deque[float] = deque(maxlen=500)
-        self._inference_ms: deque[float] = deque(maxlen=500)
-        self._dry_run: bool = self._get("dry_run")
-        self._auto_stand, self._auto_run = self._get("auto_stand"), self._get("auto_run")
-        self._clear_since_s = time.monotonic()
+        self._figures = NodeFigures()
+        self._automation = Automation(stand=self._values["auto_stand"], run=self._values["auto_run"])
+        self._estop = EmergencyStop(self._values["estop_heartbeat_s"], time.monotonic())
+        folder = self._values["flight_folder"]
+        self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
+        self._to_save: tuple[float, str] | None = None
         self._told: tuple[State, str] = (State.IDLE, "")
+        self._stream.wait_ready()
         self._make_topics()
+        self.add_on_set_parameters_callback(self._on_parameters)
         self.get_logger().info(
-            f"policy {self._controller.policy.name}: {1.0 / self._period_s:.0f} Hz, golden pair matches"
+            f"policy {self.controller.policy.name}: {1.0 / self._period_s:.0f} Hz, golden pair matches"
         )
 
-    def _get(self, name: str):
-        return self.get_parameter(name).value
-
-    def _make_controller(self) -> Controller:
-        if not self._get("policy"):
-            raise VmError("no policy: give `--ros-args -p policy:=FILE.onnx`")
-        try:
-            config = ControllerConfig(
-                stand_duration_s=self._get("stand_duration_s"),
-                damping_kd=self._get("damping_kd"),
-                align_reference=self._get("align_reference"),
-                echo_tick=self._get("echo_tick"),
-            )
-            limits = SafetyLimits(state_timeout_s=self._get("state_timeout_s"), max_tilt_rad=self._get("max_tilt_rad"))
-            command = CommandConfig(deadzone=self._get("stick_deadzone"), timeout_s=self._get("cmd_vel_timeout_s"))
-        except ValueError as error:
-            raise VmError(f"parameter {error}") from None
-        return Controller(OnnxPolicy.load(self._get("policy")), config, limits, command)
+    def _start_stream(self) -> StreamClient:
+        topic = self._values["lowcmd_topic"] + ("_dry_run" if self._values["dry_run"] else "")
+        self._command_topic = self.resolve_topic_name(topic)
+        values = self._values
+        return StreamClient(
+            self._command_topic, values["command_rate_hz"], values["late_cycle_s"], values["damping_kd"]
+        )
 
     def _make_topics(self) -> None:
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
-        subscribe(LowState, self._get("lowstate_topic"), self._on_low_state, newest, raw=True)
-        subscribe(Odometry, self._get("odometry_topic"), self._on_odometry, newest)
-        if self._controller.needs.grid:
-            subscribe(HeightGrid, self._get("grid_topic"), self._on_grid, newest)
-        subscribe(Twist, self._get("cmd_vel_topic"), self._on_cmd_vel, 1)
-        self._low_cmd = self.create_publisher(LowCmd, self._get("lowcmd_topic"), 1)
+        topics, newest = self._values, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._subscribe(LowState, topics["lowstate_topic"], self._on_low_state, newest)
+        self._subscribe(Odometry, topics["odometry_topic"], self._on_odometry, newest)
+        if self.controller.needs.grid is not None:
+            self._subscribe(HeightGrid, topics["grid_topic"], self._on_grid, newest)
+        self._subscribe(Twist, topics["cmd_vel_topic"], self._on_cmd_vel, 1)
+        self._subscribe(Bool, topics["estop_topic"], self._on_estop, 10)
+        self._subscribe(BmsState, topics["bms_topic"], self._on_battery, newest)
         self._status = self.create_publisher(PolicyStatus, "/policy_status", 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for name in ("stand", "run", "damp", "release"):
+        for name in REQUESTS:
             self.create_service(Trigger, f"/policy/{name}", lambda _, answer, name=name: self._on_request(name, answer))
+        self.create_service(Trigger, "/policy/record", self._on_record)
         self.create_timer(0.25 * self._period_s, self._on_watchdog)
+        self.create_timer(0.1, self._on_housekeeping)
         self.create_timer(1.0, self._on_diagnostics)
+
+    def _subscribe(self, kind: Any, topic: str, callback: Any, qos: Any) -> None:
+        """Hands the bytes of each message to the flight recorder, then to the callback."""
+        name = self.resolve_topic_name(topic)
+        type_name = ros_conversions.type_name(kind)
+
+        def on_message(data: bytes) -> None:
+            self._record(name, type_name, data)
+            callback(data)
+
+        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
+        subscribe(kind, topic, on_message, qos, raw=True)
+
+    def _record(self, topic: str, kind: str, data: bytes) -> None:
+        if self._values["flight_recorder"]:
+            self.recorder.add(topic, kind, time.time_ns(), data)
+
+    # -- inputs ------------------------------------------------------------------------------------------------------
 
     def _on_low_state(self, data: bytes) -> None:
         now = time.monotonic()
-        self._controller.on_low_state(data, now)
+        self.controller.on_low_state(data, now)
         if now >= self._due_s - EARLY_S:
             self._step(now)
 
@@ -135,90 +131,119 @@ class PolicyNode(Node):
         if now >= self._due_s + LATE_S:
             self._step(now)
 
-    def _on_odometry(self, msg: Odometry) -> None:
-        self._controller.on_odometry(*ros_conversions.pelvis_from_msg(msg), time.monotonic())
+    def _on_odometry(self, data: bytes) -> None:
+        message = deserialize_message(data, Odometry)
+        self.controller.on_odometry(*ros_conversions.pelvis_from_msg(message), time.monotonic())
 
-    def _on_grid(self, msg: HeightGrid) -> None:
-        self._controller.on_grid(ros_conversions.grid_from_msg(msg), time.monotonic())
+    def _on_grid(self, data: bytes) -> None:
+        self.controller.on_grid(ros_conversions.grid_from_msg(deserialize_message(data, HeightGrid)), time.monotonic())
 
-    def _on_cmd_vel(self, msg: Twist) -> None:
-        self._controller.command.on_cmd_vel(msg.linear.x, msg.linear.y, msg.angular.z, time.monotonic())
+    def _on_cmd_vel(self, data: bytes) -> None:
+        twist = deserialize_message(data, Twist)
+        self.controller.command.on_cmd_vel(twist.linear.x, twist.linear.y, twist.angular.z, time.monotonic())
+
+    def _on_estop(self, data: bytes) -> None:
+        self._estop.on_message(deserialize_message(data, Bool).data, time.monotonic())
+        self.controller.estop = self._estop.reason(time.monotonic())
+
+    def _on_battery(self, data: bytes) -> None:
+        self.controller.charge_percent = float(deserialize_message(data, BmsState).soc)
 
     def _on_request(self, name: str, answer: Trigger.Response) -> Trigger.Response:
-        result = self._controller.request(name, time.monotonic())
+        result = self.controller.request(name, time.monotonic())
         answer.success, answer.message = result.accepted, result.message
         return answer
 
-    def _step(self, now: float) -> None:
-        record = self._controller.step(now)
-        if record is not None and not self._dry_run:
-            self._low_cmd.publish(record.tobytes())
-        self._periods_ms.append(1000.0 * (now - self._stepped_s))
-        self._inference_ms.append(1000.0 * (time.monotonic() - now))
-        self._stepped_s = now
-        # the schedule keeps its phase; after a long pause it starts afresh instead of running to catch up
-        self._due_s = self._due_s + self._period_s if now - self._due_s < self._period_s else now + self._period_s
-        self._automate(now)
-        self._tell(now)
+    def _on_record(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        path = self.recorder.save("request")
+        answer.success = path is not None
+        answer.message = "another recording is being written" if path is None else f"writing {path}"
+        return answer
 
-    def _automate(self, now: float) -> None:
-        if self._controller.trip is not None:
-            self._clear_since_s = now
-        settled = now - self._clear_since_s >= SETTLED_S
-        if self._auto_stand and self._controller.machine.state == State.IDLE and settled:
-            self._auto_stand = not self._controller.request("stand", now).accepted
-        elif self._auto_run and self._controller.at_start_pose(now):
-            self._auto_run = not self._controller.request("run", now).accepted
+    def _on_parameters(self, parameters: list) -> SetParametersResult:
+        """Limits may change while the robot is idle; everything else is read-only."""
+        if self.controller.machine.state != State.IDLE:
+            return SetParametersResult(successful=False, reason="limits change in IDLE only")
+        try:
+            limits = changed_limits(self.controller.monitor.limits, {p.name: p.value for p in parameters})
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.controller.limits = self.controller.monitor.limits = limits
+        return SetParametersResult(successful=True)
+
+    # -- once a period -----------------------------------------------------------------------------------------------
+
+    def _step(self, now: float) -> None:
+        self.controller.transport = self._stream.fault
+        before = time.perf_counter()
+        record = self.controller.step(now)
+        self._stream.send(record)
+        self._figures.on_step(now, 1000.0 * (time.perf_counter() - before))
+        # the next period begins where this one should have: lateness does not add up
+        self._due_s = self._due_s + self._period_s if now - self._due_s < self._period_s else now + self._period_s
+        if record is not None:
+            self._record(self._command_topic, "unitree_hg/msg/LowCmd", record.tobytes())
+        self._automation.update(self.controller, now)
+        self._tell(now)
 
     def _tell(self, now: float) -> None:
         stamp = self.get_clock().now().to_msg()
-        figures = (self._periods_ms[-1], self._inference_ms[-1])
-        self._status.publish(ros_conversions.status_msg(self._controller, stamp, now, *figures))
-        machine = self._controller.machine
+        status = ros_conversions.status_msg(
+            self.controller, stamp, now, self._figures.period_ms, self._figures.inference_ms
+        )
+        data = serialize_message(status)
+        self._status.publish(data)
+        self._record("/policy_status", "vm_msgs/msg/PolicyStatus", data)
+        machine = self.controller.machine
         if (machine.state, machine.cause) != self._told:
             self._told = (machine.state, machine.cause)
-            text = f"{machine.state.name}{': ' if machine.cause else ''}{machine.cause}"
-            if machine.state == State.DAMPING and machine.cause != OPERATOR:  # one severity a call site, rclpy wants
-                self.get_logger().error(text)
-            else:
-                self.get_logger().info(text)
+            self._log_state(machine.state, machine.cause, now)
+
+    def _log_state(self, state: State, cause: str, now: float) -> None:
+        text = f"{state.name}{': ' if cause else ''}{cause}"
+        tripped = state == State.DAMPING and cause != OPERATOR
+        if tripped:  # one severity a call site, rclpy wants
+            self.get_logger().error(text)
+            self._to_save = (now + _AFTERMATH_S, cause)
+        else:
+            self.get_logger().info(text)
+        event = ros_conversions.log_msg(text, self.get_clock().now().to_msg(), error=tripped)
+        self._record("/policy/events", "rcl_interfaces/msg/Log", serialize_message(event))
+
+    def _on_housekeeping(self) -> None:
+        now = time.monotonic()
+        self.controller.estop = self._estop.reason(now)
+        self.controller.command_publishers = self.count_publishers(self._command_topic)
+        if self._to_save is not None and now >= self._to_save[0]:
+            self._save_flight(self._to_save[1])
+        gc.collect(0 if self.controller.machine.state in (State.STANDING, State.RUNNING) else 2)
+
+    def _save_flight(self, cause: str) -> None:
+        self._to_save = None
+        if self._values["flight_recorder"]:
+            path = self.recorder.save(cause)
+            self.get_logger().info(f"flight recorder: {path or 'busy with another file'}")
 
     def _on_diagnostics(self) -> None:
-        if not self._periods_ms:
-            return
-        figures = {
-            "period_p99_ms": float(np.percentile(self._periods_ms, 99)),
-            "inference_p99_ms": float(np.percentile(self._inference_ms, 99)),
-        }
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(ros_conversions.diagnostics_msg(self._controller, stamp, time.monotonic(), figures))
+        figures = self._figures.summary()
+        if figures:
+            stamp = self.get_clock().now().to_msg()
+            message = ros_conversions.diagnostics_msg(self.controller, stamp, time.monotonic(), figures)
+            self._diagnostics.publish(message)
 
     def end(self) -> None:
-        """Leaves the motors sinking, not holding the last target, and writes the report."""
-        if self._get("report"):
-            self._write_report(Path(self._get("report")))
-        if self._controller.machine.state == State.IDLE or self._dry_run:
-            return
-        self._controller.machine.damp(time.monotonic(), "the node ends")
-        for _ in range(3):
-            record = self._controller.step(time.monotonic())
-            if record is not None:
-                self._low_cmd.publish(record.tobytes())
-            time.sleep(0.01)
-
-    def _write_report(self, path: Path) -> None:
-        machine, pelvis = self._controller.machine, self._controller.pelvis_pos
-        report = {
-            "policy": self._controller.policy.name,
-            "state": machine.state.name,
-            "cause": machine.cause,
-            "clip_phase": self._controller.clip_phase,
-            "pelvis_pos_world": None if pelvis is None else pelvis.tolist(),
-            "period_p99_ms": float(np.percentile(self._periods_ms, 99)) if self._periods_ms else None,
-            "inference_p99_ms": float(np.percentile(self._inference_ms, 99)) if self._inference_ms else None,
-        }
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n")
+        """Leaves the motors sinking, not holding the last target, and writes the report and the recording."""
+        if self.controller.machine.state != State.IDLE:
+            self.controller.machine.damp(time.monotonic(), "the node ends")
+            self._stream.send(self.controller.step(time.monotonic()))
+            time.sleep(0.05)
+            self._stream.send(None)
+        self._stream.close()
+        if self._values["report"]:
+            write_report(Path(self._values["report"]), self.controller, self._figures)
+        if self._to_save is not None:
+            self._save_flight(self._to_save[1])
+        self.recorder.wait(10.0)
 
 
 def _as_interrupt(*_: object) -> None:
@@ -229,13 +254,15 @@ def _main() -> int:
     # our own signal handling: rclpy's would close the context before the last damping command is out
     rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     node = None
     try:
         node = PolicyNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         gc.collect()
-        gc.freeze()  # what lives from here on is young: no long collection inside a control period
+        gc.freeze()
+        gc.disable()  # collections happen in `_on_housekeeping`, full ones only while the robot is still
         executor.spin()
     except ExternalShutdownException:
         return 0

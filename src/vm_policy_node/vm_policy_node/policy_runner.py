@@ -49,6 +49,7 @@ class PolicyRunner:
     Attributes:
         policy, contract: the loaded file.
         needs: inputs beside the robot state.
+        start_pose: where the joints shall be before the policy runs, and the PD target that it will begin with.
         run_step: control periods since `begin`.
     """
 
@@ -64,10 +65,9 @@ class PolicyRunner:
         self._clocks = _clocks(contract)
         self._reference = policy.reference
         self._last_action = np.zeros(len(contract.joint_names))
+        self.start_pose = self._find_start_pose()
 
-    @property
-    def start_pose(self) -> tuple[MotorTargets, MotorTargets]:
-        """Where the joints shall be before the policy runs, and the PD target that it will begin with."""
+    def _find_start_pose(self) -> tuple[MotorTargets, MotorTargets]:
         reference = self.policy.reference
         if reference is None or not self.contract.uses_reference:
             pose = target = self._default_joint_pos

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
+from rcl_interfaces.msg import FloatingPointRange, Log, ParameterDescriptor
 
 from vm_core import frames
 from vm_core.height_grid import HeightGridSpec
 from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
+from vm_policy_node.parameters import Parameter
 from vm_policy_node.safety import State
 
 
@@ -35,16 +38,35 @@ def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array([p.x, p.y, p.z]), quat, frames.quat_rotate(quat, np.array([v.x, v.y, v.z]))
 
 
+def type_name(kind: Any) -> str:
+    """A message class's name as recordings have it, such as nav_msgs/msg/Odometry."""
+    return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+
+
+def descriptor(parameter: Parameter) -> ParameterDescriptor:
+    """What ROS tells of a parameter and checks when it is set."""
+    described = ParameterDescriptor(description=parameter.text, read_only=not parameter.changeable)
+    if parameter.low is not None and parameter.high is not None:
+        described.floating_point_range = [FloatingPointRange(from_value=parameter.low, to_value=parameter.high)]
+    return described
+
+
+def log_msg(text: str, stamp: Time, *, error: bool) -> Log:
+    """An event for the flight recorder."""
+    level = Log.ERROR if error else Log.INFO
+    return Log(stamp=stamp, level=level, name="vm_policy_node", msg=text)
+
+
 def status_msg(
     controller: Controller, stamp: Time, now_s: float, period_ms: float, inference_ms: float
 ) -> PolicyStatus:
     """The controller's state for people and benchmarks."""
-    msg = PolicyStatus()
+    msg, idle = PolicyStatus(), controller.machine.state == State.IDLE
     msg.header.stamp = stamp
     msg.header.frame_id = "pelvis"
     msg.state = int(controller.machine.state)
     msg.policy = controller.policy.name
-    msg.cause = controller.machine.cause or controller.trip or ""
+    msg.cause = controller.machine.cause or controller.trip or (controller.obstacle if idle else "") or ""
     msg.state_tick = 0 if controller.state is None else controller.state.tick
     msg.period_ms, msg.inference_ms = period_ms, inference_ms
     msg.state_age_ms = controller.age_ms("state", now_s)
@@ -61,8 +83,10 @@ def diagnostics_msg(controller: Controller, stamp: Time, now_s: float, figures: 
     level, message = DiagnosticStatus.OK, controller.machine.state.name
     if controller.machine.state == State.DAMPING:
         level, message = DiagnosticStatus.ERROR, f"DAMPING: {controller.machine.cause}"
-    elif controller.trip:
-        level, message = DiagnosticStatus.WARN, f"{controller.machine.state.name}: {controller.trip}"
+    elif controller.machine.state == State.IDLE and controller.obstacle:
+        level, message = DiagnosticStatus.WARN, f"IDLE: {controller.obstacle}"
+    elif controller.monitor.complaint:
+        level, message = DiagnosticStatus.WARN, f"{controller.machine.state.name}: {controller.monitor.complaint}"
     status.level, status.message = level, message
     ages = {f"{what}_age_ms": controller.age_ms(what, now_s) for what in ("state", "grid", "odometry")}
     values = {"policy": controller.policy.name, "command_source": controller.command.source}

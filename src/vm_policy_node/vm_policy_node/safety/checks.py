@@ -22,6 +22,10 @@ def emergency_stop(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | 
     return f"e-stop: {m.estop}" if m.estop else None
 
 
+def transport(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
+    return f"transport: {m.transport}" if m.transport else None
+
+
 def other_publisher(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
     count = m.command_publishers
     if count is None or count <= 1:

@@ -36,6 +36,7 @@ class Measurement:
         command_age_s: since the newest root command of any source; None if none came.
         command_publishers: who publishes motor commands; None while that is not known.
         estop: reason of an emergency stop that is engaged, or "".
+        transport: why commands do not reach the robot, or "".
         charge_percent: of the battery, or None where nothing tells it.
     """
 
@@ -52,6 +53,7 @@ class Measurement:
     command_age_s: float | None = None
     command_publishers: int | None = None
     estop: str = ""
+    transport: str = ""
     charge_percent: float | None = None
 
 

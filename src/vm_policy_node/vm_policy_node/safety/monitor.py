@@ -13,6 +13,7 @@ Finder = Callable[[Measurement, SafetyLimits, Needs], "str | None"]
 
 CHECKS: tuple[tuple[Finder, str], ...] = (
     (checks.emergency_stop, ""),
+    (checks.transport, ""),
     (checks.other_publisher, ""),
     (checks.late_cycle, ""),
     (checks.stale_input, ""),

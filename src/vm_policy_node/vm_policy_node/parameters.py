@@ -1,0 +1,74 @@
+"""The policy node's parameters: default, meaning and range of each; safety's come from its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vm_policy_node.safety import SafetyLimits
+
+Value = str | float | int | bool | list[int]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        default: its value if none is given; its type is the parameter's.
+        text: what it is for, with the unit.
+        low, high: range of a number.
+        changeable: may be set while the node runs, if the robot is idle.
+    """
+
+    default: Value
+    text: str
+    low: float | None = None
+    high: float | None = None
+    changeable: bool = False
+
+
+def _number(default: float, low: float, high: float, text: str) -> Parameter:
+    return Parameter(default, text, low, high)
+
+
+_NODE: dict[str, Parameter] = {
+    "policy": Parameter("", "path of the policy's ONNX file"),
+    "second_policy": Parameter("", "path of a policy to switch to while running, by /policy/switch or the remote's Y"),
+    "reference": Parameter("", "path of a clip (.npz) that the policy follows in place of the one in its file"),
+    "lowstate_topic": Parameter("/lowstate", "unitree_hg/LowState in"),
+    "lowcmd_topic": Parameter("/lowcmd", "unitree_hg/LowCmd out"),
+    "grid_topic": Parameter("/height_grid", "vm_msgs/HeightGrid in"),
+    "odometry_topic": Parameter("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
+    "cmd_vel_topic": Parameter("/cmd_vel", "geometry_msgs/Twist in"),
+    "estop_topic": Parameter("/estop", "std_msgs/Bool in: true stops, and keeps a release from being taken"),
+    "bms_topic": Parameter("/lf/bmsstate", "unitree_hg/BmsState in: the battery's charge, where it is published"),
+    "report": Parameter("", "JSON file to write when the node ends"),
+    "auto_stand": Parameter(False, "stand as soon as nothing trips; for simulation"),
+    "auto_run": Parameter(False, "run as soon as the start pose is reached; for simulation"),
+    "dry_run": Parameter(False, "compute everything, send commands to <lowcmd_topic>_dry_run"),
+    "echo_tick": Parameter(False, "write the state's tick into LowCmd.reserve[0]"),
+    "align_reference": Parameter(False, "start the reference clip where the robot stands"),
+    "flight_recorder": Parameter(True, "keep the last 30 s in memory and write them at every trip"),
+    "flight_folder": Parameter("", "folder of the flight recorder's files; empty: $ROS_HOME/flight_records"),
+    "command_rate_hz": _number(500.0, 20.0, 1000.0, "rate at which the newest command is repeated to the robot [Hz]"),
+    "stand_duration_s": _number(2.0, 0.2, 20.0, "time to the start pose [s]"),
+    "switch_s": _number(0.5, 0.02, 10.0, "least time from one policy to the other [s]"),
+    "damping_kd": _number(5.0, 0.5, 20.0, "velocity gain while damping [Nm s/rad]"),
+    "estop_heartbeat_s": _number(
+        0.0, 0.0, 10.0, "the e-stop engages if its topic is silent for so long [s]; 0: silence means nothing"
+    ),
+    "cmd_vel_timeout_s": _number(0.5, 0.05, 5.0, "oldest velocity command [s]"),
+    "stick_deadzone": _number(0.05, 0.0, 0.9, "stick deflection that counts as centred"),
+    "mode_machines": Parameter(
+        list(SafetyLimits.mode_machines), "robot types (LowState.mode_machine) that may be driven"
+    ),
+    "ignored_motor_faults": Parameter(SafetyLimits.ignored_motor_faults, "bits of a motor's state that trip nothing"),
+}
+_FROM_CONTRACT = ("grid_timeout_s",)
+"""Limits that the policy's file sets."""
+LIMITS: dict[str, Parameter] = {
+    name: Parameter(getattr(SafetyLimits, name), text, low, high, changeable=True)
+    for name, (low, high, text) in SafetyLimits.describe().items()
+    if name not in _FROM_CONTRACT
+}
+PARAMETERS: dict[str, Parameter] = _NODE | LIMITS

@@ -1,0 +1,120 @@
+"""The command stream: its pace, its own damping, its pipe."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from vm_core import g1, unitree_cdr
+from vm_policy_node.command_stream import AFTERLIFE_S, COMMAND, FRAME_BYTES, IDLE, CommandStream, run_stream
+
+RATE_HZ, TIMEOUT_S, KD = 500.0, 0.1, 5.0
+
+
+def command(q: float = 0.3) -> bytes:
+    record = unitree_cdr.new_low_cmd()
+    record["mode_machine"] = 5
+    for name, value in (("mode", 1), ("q", q), ("kp", 40.0), ("kd", 1.0)):
+        unitree_cdr.set_motors(record, name, np.full(g1.NUM_MOTORS, value))
+    record["crc"] = unitree_cdr.low_cmd_crc(record)
+    return record.tobytes()
+
+
+def stream() -> CommandStream:
+    return CommandStream(RATE_HZ, TIMEOUT_S, KD)
+
+
+def sent(one: CommandStream, start_s: float, seconds: float, step_s: float = 0.001) -> list[tuple[float, bytes]]:
+    found = []
+    for k in range(round(seconds / step_s)):
+        now = start_s + k * step_s
+        data = one.take(now)
+        if data is not None:
+            found.append((now, data))
+    return found
+
+
+def is_damping(data: bytes) -> bool:
+    record = unitree_cdr.parse_low_cmd(data)
+    assert int(record["crc"]) == unitree_cdr.low_cmd_crc(record)
+    kp, kd = (unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS] for name in ("kp", "kd"))
+    assert np.all(unitree_cdr.get_motors(record, "mode")[: g1.NUM_MOTORS] == 1)
+    return not kp.any() and bool(np.all(kd == KD))
+
+
+def test_nothing_is_sent_before_the_first_command():
+    one = stream()
+    assert not sent(one, 0.0, 1.0)
+    assert one.wait_s(0.0) == 0.1
+
+
+def test_a_command_is_sent_at_once_and_repeated_at_the_rate():
+    one = stream()
+    one.put(COMMAND + command(), 1.0)
+    assert one.wait_s(1.0) == 0.0
+    found = sent(one, 1.0, 0.09)
+    assert found[0] == (1.0, command())
+    assert len(found) == pytest.approx(0.09 * RATE_HZ, abs=1)
+    one.put(COMMAND + command(0.1) + COMMAND + command(0.2), 1.0905)  # only the newest counts
+    assert one.take(1.0905) == command(0.2)
+    one.put(IDLE + bytes(FRAME_BYTES - 1), 1.1)
+    assert not sent(one, 1.1, 0.5)
+
+
+def test_without_new_commands_it_damps_and_goes_on_with_the_next():
+    one = stream()
+    one.put(COMMAND + command(), 1.0)
+    found = sent(one, 1.0, 0.3)
+    first = next(now for now, data in found if is_damping(data))
+    assert first == pytest.approx(1.0 + TIMEOUT_S, abs=0.004)
+    assert all(is_damping(data) for now, data in found if now >= first)
+    assert one.damping
+    one.put(COMMAND + command(), 1.4)
+    assert not is_damping(sent(one, 1.4, 0.05)[-1][1])
+
+
+def test_when_the_controller_dies_it_damps_at_once_and_ends():
+    one = stream()
+    one.put(COMMAND + command(), 1.0)
+    one.close(1.01)
+    found = sent(one, 1.01, AFTERLIFE_S + 0.5)
+    assert all(is_damping(data) for _, data in found)
+    assert found[-1][0] == pytest.approx(1.01 + AFTERLIFE_S, abs=0.01)
+    assert one.over
+
+
+def test_when_an_idle_controller_ends_nothing_is_sent():
+    one = stream()
+    one.put(IDLE + bytes(FRAME_BYTES - 1), 1.0)
+    one.close(1.01)
+    assert one.over
+
+
+def test_held_up_it_does_not_catch_up_in_a_burst():
+    one = stream()
+    one.put(COMMAND + command(), 1.0)
+    assert one.take(1.0) and one.take(1.05)
+    assert one.take(1.051) is None
+
+
+def test_through_a_pipe_until_it_ends():
+    read_end, write_end = os.pipe()
+    seen: list[tuple[float, bytes]] = []
+    thread = threading.Thread(
+        target=run_stream, args=(stream(), read_end, lambda data: seen.append((time.monotonic(), data)))
+    )
+    thread.start()
+    for k in range(5):
+        frame = COMMAND + command(0.01 * k)
+        os.write(write_end, frame[:500])  # in two pieces
+        os.write(write_end, frame[500:])
+        time.sleep(0.02)
+    os.write(write_end, IDLE + bytes(FRAME_BYTES - 1))
+    os.close(write_end)
+    thread.join(5.0)
+    assert not thread.is_alive()
+    assert {data for _, data in seen} >= {command(0.01 * k) for k in range(5)}
+    assert len(seen) > 20
+    os.close(read_end)
