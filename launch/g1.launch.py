@@ -23,6 +23,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
 from vm_policy_node.bringup.nodes import System, node_list, option_help, system_from_text
+from vm_policy_node.bringup.processes import goes_on
 from vm_policy_node.bringup.start import completed
 
 FOLDER = Path(__file__).resolve().parent
@@ -48,8 +49,10 @@ def _node(spec):
     )
 
     def ended(event, context):
-        if context.is_shutdown or (event.returncode == 0 and spec.may_end):
+        if context.is_shutdown:
             return None
+        if goes_on(spec, event.returncode):
+            return [LogInfo(msg=f"{spec.name} ended with exit code {event.returncode}; the others go on")]
         reason = f"{spec.name} ended with exit code {event.returncode}; ending the others"
         return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
 

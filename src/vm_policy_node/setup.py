@@ -14,7 +14,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", glob("../../launch/*.launch.py")),
     ],
-    install_requires=["numpy", "onnxruntime", "pyyaml", "tyro", "vm-core"],
+    install_requires=["mcap", "numpy", "onnxruntime", "pyyaml", "tyro", "vm-core"],
     python_requires=">=3.10",
     license="Apache-2.0",
     entry_points={
@@ -23,6 +23,8 @@ setup(
             "vm-import-policy = vm_policy_node.importers.command:main",
             "vm-bringup = vm_policy_node.bringup.start:main",
             "vm-supervisor = vm_policy_node.bringup.supervisor_node:main",
+            "vm-record = vm_policy_node.viewing.record_node:main",
+            "vm-foxglove = vm_policy_node.viewing.foxglove_node:main",
             "vm-demo = vm_policy_node.bringup.demo:main",
         ],
     },

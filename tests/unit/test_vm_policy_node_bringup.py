@@ -45,7 +45,8 @@ def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
         ({"sim": False, "odometry_topic": "/vio"}, "topic", "/vio"),
     ):
         nodes = listed(foxglove=True, **given)
-        assert nodes["vm_heightmap"].parameters == {"odometry_source": source, "odometry_topic": topic}
+        height_map = nodes["vm_heightmap"].parameters
+        assert (height_map["odometry_source"], height_map["odometry_topic"]) == (source, topic)
         assert nodes["vm_policy_node"].parameters["odometry_topic"] == topic
         # with its own odometry the height map publishes the pelvis's frame; two publishers of a frame make it jump
         assert nodes["vm_robot_state"].parameters["publish_base"] is (source == "topic")
@@ -104,9 +105,13 @@ def names_in(path: Path) -> set[str]:
     return {text for text in texts if isinstance(text, str) and re.fullmatch(r"(/[a-z][a-z_]*)+", text)}
 
 
-@pytest.mark.parametrize("path", sorted(SOURCES.glob("*/*/*_node.py")), ids=lambda path: path.name)
+RECORDED_ONLY = {"/policy/events"}
+NODE_FILES = [*SOURCES.glob("*/*/*_node.py"), *SOURCES.glob("*/*/*parameters.py")]
+
+
+@pytest.mark.parametrize("path", sorted(NODE_FILES), ids=lambda path: path.name)
 def test_a_namespace_knows_every_name_of_the_nodes(path):
-    known = {topic.name for topic in TOPICS} | set(SERVICES)
+    known = {topic.name for topic in TOPICS} | set(SERVICES) | RECORDED_ONLY
     assert names_in(path) <= known, f"{path.name}: bringup/topics.py lacks {names_in(path) - known}"
 
 
@@ -169,6 +174,15 @@ def test_an_end_that_is_planned_ends_nothing(on_path, capfd):
     assert "done" not in capfd.readouterr().out
     failing = replace(script(on_path, "failing", "sys.exit(2)"), may_end=True)
     assert processes.run_nodes([failing, script(on_path, "other", FOREVER)]) == 2
+
+
+def test_who_looks_on_stops_nobody(on_path, capfd):
+    viewer = replace(script(on_path, "viewer", "sys.exit(3)"), optional=True)
+    assert processes.run_nodes([viewer, script(on_path, "ender", "time.sleep(0.6)")]) == 0
+    assert capfd.readouterr().out.count("[viewer] ended with exit code 3; the others go on") == 1
+    assert {node.name for node in node_list(System("p", rviz=True, foxglove=True, record="b")) if node.optional} == {
+        *("vm_robot_state", "vm_record", "vm_foxglove", "rviz")
+    }
 
 
 def test_who_commands_the_motors_ends_first(on_path, tmp_path):

@@ -1,6 +1,5 @@
 """The URDF and the link frames against the MuJoCo model that they describe."""
 
-from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
@@ -9,10 +8,11 @@ import pytest
 import trimesh
 
 from vm_core import frames, g1
+from vm_core.g1_files import MESH_URI, mesh_files
 from vm_core.g1_kinematics import JOINT_OFFSET
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.link_frames import LINK_NAMES, PARENT_NAMES, link_quats
-from vm_sim.robot_description import LIDAR_FRAME, MESH_URI, mesh_folder, robot_description
+from vm_sim.robot_description import LIDAR_FRAME, robot_description
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_every_mesh_is_where_mujoco_draws_it(urdf, posed):
     for (link, visual), geom in zip(visuals, geoms, strict=True):
         address = visual.find("geometry/mesh").get("filename")
         assert address.startswith(MESH_URI)
-        corners = trimesh.load(Path(mesh_folder()) / address.rsplit("/", 1)[1]).bounds.mean(axis=0)
+        corners = trimesh.load(mesh_files()[address.rsplit("/", 1)[1]]).bounds.mean(axis=0)
         pos, quat = poses[link]
         offset, turn = origin(visual)
         drawn = pos + frames.quat_rotate(quat, offset + frames.quat_rotate(turn, corners))

@@ -9,10 +9,9 @@ import mujoco
 import numpy as np
 
 from vm_core import frames, g1
-from vm_sim.g1_model import find_g1_xml, load_g1_spec
+from vm_core.g1_files import MESH_URI
+from vm_sim.g1_model import load_g1_spec
 
-MESH_URI = "package://vm_sim/meshes"
-"""Where viewers look for the meshes: colcon installs them there, and `vm-foxglove` serves the same names."""
 LIDAR_FRAME = "livox_frame"
 
 
@@ -38,17 +37,6 @@ def robot_description(mesh_uri: str = MESH_URI) -> str:
     root.append(mount)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def mesh_folder() -> str:
-    """The folder with the model's meshes.
-
-    Raises:
-        VmError: no model of the G1.
-    """
-    path = find_g1_xml()
-    compiler = ElementTree.parse(path).getroot().find("compiler")
-    return str(path.parent / (compiler.get("meshdir", "") if compiler is not None else ""))
 
 
 def _link(model: mujoco.MjModel, body: int, mesh_uri: str) -> ElementTree.Element:

@@ -25,11 +25,12 @@ from visualization_msgs.msg import MarkerArray
 
 from vm_core import command_line, g1
 from vm_core.errors import VmError
+from vm_core.g1_files import MESH_URI
 from vm_core.livox_cdr import decode_custom_msg
 from vm_core.unitree_cdr import parse_low_state
 from vm_msgs.msg import PolicyStatus
 from vm_sim import ros_conversions
-from vm_sim.robot_description import LIDAR_FRAME, MESH_URI, robot_description
+from vm_sim.robot_description import LIDAR_FRAME, robot_description
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
     "lowstate_topic": ("/lowstate", "unitree_hg/LowState in"),

@@ -28,6 +28,7 @@ class NodeSpec:
         ends_all: whether its end with code 0 ends the whole system successfully.
         ends_first: whether it ends before the others do, so that its last words still reach them.
         may_end: whether its end with code 0 is part of the plan and ends nothing.
+        optional: whether a failure of it is only said: who looks on must not stop a robot that walks.
         arguments: command line before the ROS arguments.
         remappings: names, from and to.
         namespace: of the node, without leading slash.
@@ -42,6 +43,7 @@ class NodeSpec:
     ends_all: bool = False
     ends_first: bool = False
     may_end: bool = False
+    optional: bool = False
     arguments: tuple[str, ...] = ()
     remappings: dict[str, str] = field(default_factory=dict)
     namespace: str = ""
@@ -182,7 +184,12 @@ def _simulator(system: System) -> NodeSpec:
 
 def _height_map(system: System) -> NodeSpec:
     source = "own" if system.own_odometry else "topic"
-    parameters: dict[str, Parameter] = {"odometry_source": source, "odometry_topic": system.odometry}
+    # compiling takes seconds: the supervisor configures at once and activates when the states and scans are there
+    parameters: dict[str, Parameter] = {
+        "odometry_source": source,
+        "odometry_topic": system.odometry,
+        "autostart": not system.supervise,
+    }
     return NodeSpec("vm_heightmap", "vm_heightmap", "vm-heightmap", parameters, ready_topics=("/height_grid",))
 
 
@@ -217,7 +224,7 @@ def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
     if system.teleop == "joystick":
         nodes.append(NodeSpec("joy", "joy", "joy_node"))
         nodes.append(NodeSpec("teleop_twist_joy", "teleop_twist_joy", "teleop_node"))
-    return nodes
+    return [replace(node, optional=True) for node in nodes]
 
 
 def _supervisor(nodes: list[NodeSpec], system: System) -> NodeSpec:

@@ -126,19 +126,27 @@ def _relay(name: str, process: subprocess.Popen) -> None:
 
 
 def _watch(running: list[tuple[NodeSpec, subprocess.Popen]], until_s: float | None) -> int:
+    waited = list(running)
     while until_s is None or time.monotonic() < until_s:
-        for node, process in running:
+        for node, process in list(waited):
             code = process.poll()
             if code is None:
                 continue
             if code == 0 and node.ends_all:
                 return 0
-            if code == 0 and node.may_end:
-                continue
-            print(f"[{node.name}] ended with exit code {code}; ending the others", flush=True)
-            return code or 1
+            if not goes_on(node, code):
+                print(f"[{node.name}] ended with exit code {code}; ending the others", flush=True)
+                return code or 1
+            if code or not node.may_end:
+                print(f"[{node.name}] ended with exit code {code}; the others go on", flush=True)
+            waited.remove((node, process))
         time.sleep(_POLL_S)
     return 0
+
+
+def goes_on(node: NodeSpec, code: int) -> bool:
+    """Whether the system goes on after a node's end."""
+    return node.optional or (code == 0 and node.may_end)
 
 
 def _end(processes: list[subprocess.Popen]) -> None:

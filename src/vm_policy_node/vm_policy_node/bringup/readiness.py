@@ -42,7 +42,6 @@ class Readiness:
     expected: list[Expected]
     timeout_s: float
     heard: set[str] = field(default_factory=set)
-    active: set[str] = field(default_factory=set)
     position: int = 0
 
     @property

@@ -27,11 +27,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "expect": ("", "NODE=TOPIC,TOPIC;NODE=… in the order of the start"),
     "timeout_s": (60.0, "time for all to come up [s]"),
 }
-_POLL_S, _SERVICE_S = 0.1, 20.0
-_STEPS = {
-    State.PRIMARY_STATE_UNCONFIGURED: (Transition.TRANSITION_CONFIGURE, "configure"),
-    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_ACTIVATE, "activate"),
-}
+_POLL_S, _SERVICE_S = 0.1, 60.0
 
 
 class SupervisorNode(Node):
@@ -47,6 +43,8 @@ class SupervisorNode(Node):
         expected = parse_expected(self._get("expect"))
         self._readiness = Readiness(expected, self._get("timeout_s"))
         self._listening: dict[str, Any] = {}
+        self._waiting: set[str] = set()
+        self._plain: set[str] = set()
 
     def _get(self, name: str):
         return self.get_parameter(name).value
@@ -70,27 +68,40 @@ class SupervisorNode(Node):
         self.get_logger().info(f"all is up after {time.monotonic() - started:.1f} s")
 
     def _present(self) -> set[str]:
-        """Nodes of this namespace; the one that is waited for is activated first if it has a lifecycle."""
+        """Nodes of this namespace; one with a lifecycle counts once it is active."""
         names = {name for name, space in self.get_node_names_and_namespaces() if space == self.get_namespace()}
-        current = self._readiness.current
-        if current is not None and current.name in names:
-            self._bring_up(current.name)
-        return names
+        for node in self._readiness.expected:
+            if node.name in names:
+                self._bring_up(node.name)
+        return names - self._waiting
 
     def _bring_up(self, name: str) -> None:
-        services = dict(self.get_service_names_and_types_by_node(name, self.get_namespace()))
-        own = self.resolve_service_name(f"{name}/change_state")
-        if own not in services or name in self._readiness.active:
+        """Configures a lifecycle node as soon as it is there, and activates it when its turn comes."""
+        if name in self._plain:
             return
-        for _ in range(len(_STEPS)):
-            state = self._call(GetState, f"{name}/get_state", GetState.Request()).current_state
-            if state.id not in _STEPS:
-                break
-            number, word = _STEPS[state.id]
-            request = ChangeState.Request(transition=Transition(id=number))
-            if not self._call(ChangeState, f"{name}/change_state", request).success:
-                raise VmError(f"{name} refused to {word}; its message is above")
-        self._readiness.active.add(name)
+        current = self._readiness.current
+        turn = current is not None and current.name == name
+        if name in self._waiting and not turn:
+            return
+        services = dict(self.get_service_names_and_types_by_node(name, self.get_namespace()))
+        if self.resolve_service_name(f"{name}/change_state") not in services:
+            if turn:
+                self._plain.add(name)
+            return
+        self._waiting.add(name)
+        state = self._call(GetState, f"{name}/get_state", GetState.Request()).current_state.id
+        if state == State.PRIMARY_STATE_UNCONFIGURED:
+            self._change(name, Transition.TRANSITION_CONFIGURE, "configure")
+        elif turn and state == State.PRIMARY_STATE_INACTIVE:
+            self._change(name, Transition.TRANSITION_ACTIVATE, "activate")
+        elif state == State.PRIMARY_STATE_ACTIVE:
+            self._waiting.discard(name)
+            self._plain.add(name)  # from here on it is a node like others
+
+    def _change(self, name: str, number: int, word: str) -> None:
+        request = ChangeState.Request(transition=Transition(id=number))
+        if not self._call(ChangeState, f"{name}/change_state", request).success:
+            raise VmError(f"{name} refused to {word}; its message is above")
 
     def _call(self, kind: Any, service: str, request: Any) -> Any:
         client = self.create_client(kind, service)

@@ -31,6 +31,8 @@ class Topic:
 TOPICS: tuple[Topic, ...] = (
     Topic("/lowstate", "unitree_hg/msg/LowState", "vm_sim", 1, hardware=True),
     Topic("/lowcmd", "unitree_hg/msg/LowCmd", "vm_policy_node", 1, hardware=True),
+    Topic("/lowcmd_dry_run", "unitree_hg/msg/LowCmd", "vm_policy_node", 1),
+    Topic("/lf/bmsstate", "unitree_hg/msg/BmsState", "", hardware=True),
     Topic("/livox/lidar", "livox_ros_driver2/msg/CustomMsg", "vm_sim", 5, hardware=True),
     Topic("/livox/imu", "sensor_msgs/msg/Imu", "vm_sim", 50, hardware=True),
     Topic("/ground_truth/odometry", "nav_msgs/msg/Odometry", "vm_sim"),
@@ -40,6 +42,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("/height_grid/markers", "visualization_msgs/msg/MarkerArray", "vm_heightmap", 1, record=False),
     Topic("/height_grid/map", "nav_msgs/msg/OccupancyGrid", "vm_heightmap", 1, record=False),
     Topic("/cmd_vel", "geometry_msgs/msg/Twist", ""),
+    Topic("/estop", "std_msgs/msg/Bool", ""),
     Topic("/policy_status", "vm_msgs/msg/PolicyStatus", "vm_policy_node"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "all"),
     Topic("/joint_states", "sensor_msgs/msg/JointState", "vm_robot_state"),
@@ -51,7 +54,7 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 SERVICES: tuple[str, ...] = (
-    *(f"/policy/{name}" for name in ("stand", "run", "damp", "release")),
+    *(f"/policy/{name}" for name in ("stand", "run", "damp", "release", "switch", "estop", "record")),
     "/gantry/release",
 )
 """All std_srvs/Trigger."""

@@ -1,0 +1,125 @@
+"""`vm-record`: all topics of the system into a rosbag2 folder (mcap) that Foxglove and `vm-heightmap replay` read."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import rclpy
+import rclpy.signals
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from vm_core import command_line
+from vm_core.errors import VmError
+from vm_policy_node.bringup.message_types import message_definition, message_type
+from vm_policy_node.bringup.topics import TOPICS, Topic
+from vm_policy_node.viewing.recording import Recording
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "out": ("", "folder for the recording"),
+    "topics": ("", "topics to record, with commas between them; empty: all of the system"),
+}
+_LOOK_S = 0.5
+
+
+class RecordNode(Node):
+    """Subscribes to what appears and appends every message as the bytes that came."""
+
+    def __init__(self) -> None:
+        super().__init__("vm_record")
+        for name, (default, description) in PARAMETERS.items():
+            self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True))
+        if not self._get("out"):
+            raise VmError("no folder: give `--ros-args -p out:=FOLDER`")
+        self._wanted = self._wanted_topics()
+        self.recording = Recording(Path(self._get("out")))
+        self._look()
+        self.create_timer(_LOOK_S, self._look)
+
+    def _get(self, name: str):
+        return self.get_parameter(name).value
+
+    def _wanted_topics(self) -> dict[str, Topic | None]:
+        """Topics by the name that they have here; those not of this system have no entry in its table."""
+        known = {self.resolve_topic_name(topic.name): topic for topic in TOPICS}
+        named = [self.resolve_topic_name(part.strip()) for part in self._get("topics").split(",") if part.strip()]
+        if named:
+            return {name: known.get(name) for name in named}
+        return {name: topic for name, topic in known.items() if topic.record}
+
+    def _look(self) -> None:
+        types = dict(self.get_topic_names_and_types())
+        for name in [name for name in self._wanted if name in types and self.count_publishers(name)]:
+            self._take(name, types[name][0], self._wanted.pop(name))
+
+    def _take(self, name: str, type_name: str, topic: Topic | None) -> None:
+        latched = topic is not None and topic.latched
+        try:
+            kind, definition = message_type(type_name), message_definition(type_name)
+        except VmError as error:
+            self.get_logger().warning(f"{name} is not recorded: {error}")
+            return
+        self.recording.add_topic(name, type_name, definition, latched=latched)
+        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
+        subscribe(kind, name, partial(self._on_message, name), self._qos(name, latched), raw=True)
+
+    def _qos(self, name: str, latched: bool) -> QoSProfile:
+        """Reliable where every publisher is: a best-effort one would otherwise send nothing here."""
+        offered = {end.qos_profile.reliability for end in self.get_publishers_info_by_topic(name)}
+        reliable = latched or offered == {ReliabilityPolicy.RELIABLE}
+        return QoSProfile(
+            depth=100,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+
+    def _on_message(self, name: str, data: bytes) -> None:
+        self.recording.write(name, self.get_clock().now().nanoseconds, data)
+
+
+def _as_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _main() -> int:
+    # our own signal handling: rclpy's would end the context in the middle of a message
+    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    node = None
+    try:
+        node = RecordNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        node.get_logger().info(f"recording to {node.recording.folder}")
+        executor.spin()
+    except ExternalShutdownException:
+        return 0
+    finally:
+        if node is not None:
+            _close(node)
+        rclpy.try_shutdown()
+    return 0
+
+
+def _close(node: RecordNode) -> None:
+    folder = node.recording.close()
+    if folder is None:
+        print("nothing was recorded")
+    else:
+        print(f"recorded {node.recording.messages} messages to {folder}")
+    node.destroy_node()
+
+
+def main() -> None:
+    """Console entry point."""
+    command_line.run(_main)
+
+
+if __name__ == "__main__":
+    main()
