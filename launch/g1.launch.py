@@ -22,6 +22,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
+from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.processes import goes_on
 from vm_policy_node.bringup.start import completed
@@ -31,8 +32,13 @@ FOLDER = Path(__file__).resolve().parent
 
 def _nodes(context):
     given = {item.name: LaunchConfiguration(item.name).perform(context) for item in fields(System)}
-    system = completed(system_from_text(given), Path(tempfile.mkdtemp(prefix="vm-launch-")))
-    return [action for spec in node_list(system, str(FOLDER)) for action in _node(spec)]
+    folder = Path(tempfile.mkdtemp(prefix="vm-launch-"))
+    system = completed(system_from_text(given), folder)
+    variables = dds_environment(system.network_interface, folder)
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
+        *(action for spec in node_list(system, str(FOLDER)) for action in _node(spec)),
+    ]
 
 
 def _node(spec):

@@ -1,8 +1,24 @@
-from glob import glob
+import os
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "vm_policy_node"
+
+
+def launch_files() -> list[tuple[str, list[str]]]:
+    """The checkout's launch/ with its folders, for share/vm_policy_node/launch."""
+    here = Path(__file__).resolve().parent
+    root = here.parents[1] / "launch"
+    folders = [root, *sorted(path for path in root.rglob("*") if path.is_dir() and path.name != "__pycache__")]
+    return [
+        (
+            f"share/{PACKAGE}/launch/{folder.relative_to(root)}",
+            sorted(os.path.relpath(path, here) for path in folder.iterdir() if path.is_file()),
+        )
+        for folder in folders
+    ]
+
 
 setup(
     name=PACKAGE,
@@ -12,7 +28,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        (f"share/{PACKAGE}/launch", glob("../../launch/*.launch.py")),
+        *launch_files(),
     ],
     install_requires=["mcap", "numpy", "onnxruntime", "pyyaml", "tyro", "vm-core"],
     python_requires=">=3.10",

@@ -7,13 +7,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
-from vm_policy_node.bringup import processes
+from vm_policy_node.bringup import network, processes
 from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
@@ -113,6 +114,23 @@ NODE_FILES = [*SOURCES.glob("*/*/*_node.py"), *SOURCES.glob("*/*/*parameters.py"
 def test_a_namespace_knows_every_name_of_the_nodes(path):
     known = {topic.name for topic in TOPICS} | set(SERVICES) | RECORDED_ONLY
     assert names_in(path) <= known, f"{path.name}: bringup/topics.py lacks {names_in(path) - known}"
+
+
+def test_dds_speaks_on_the_robots_interface_and_announces_no_types(tmp_path, monkeypatch):
+    for name in (*network.FAST_DDS_VARIABLES, network.CYCLONE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    everywhere = network.dds_environment("", tmp_path)
+    assert set(everywhere) == set(network.FAST_DDS_VARIABLES)
+    profile = ElementTree.parse(everywhere["FASTDDS_DEFAULT_PROFILES_FILE"])
+    assert "interfaceWhiteList" not in ElementTree.tostring(profile.getroot(), encoding="unicode")
+    given = network.dds_environment("lo", tmp_path)
+    text = Path(given["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text()
+    assert "<address>127.0.0.1</address>" in text and "<value>disabled</value>" in text
+    assert ElementTree.fromstring(given["CYCLONEDDS_URI"]).find(".//NetworkInterface").get("name") == "lo"
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    assert set(network.dds_environment("lo", tmp_path)) == {"CYCLONEDDS_URI"}
+    with pytest.raises(VmError, match="network interface 'nonsense'; there are .*lo"):
+        network.dds_environment("nonsense", tmp_path)
 
 
 def test_the_system_is_up_node_by_node():

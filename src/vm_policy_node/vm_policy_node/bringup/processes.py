@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,13 @@ _FULL_ROS = "it comes with a full ROS 2 (apt), not with the wheels"
 _HINTS = {"rviz2": f"{_FULL_ROS}; use --foxglove", "joy": _FULL_ROS, "teleop_twist_joy": _FULL_ROS}
 
 
-def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
+def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0, variables: Mapping[str, str] | None = None) -> int:
     """Runs until a node that ends all is done, one fails, the time is over or Ctrl-C comes.
+
+    Args:
+        nodes: in the order of their start.
+        timeout_s: after which all end; 0: never.
+        variables: of their environment, beside ours.
 
     Returns:
         0, or the exit code of the first node that failed.
@@ -43,6 +48,7 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0) -> int:
     _end_on_signals()
     environment = ros_environment() | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
+    environment.update(variables or {})
     running: list[tuple[NodeSpec, subprocess.Popen]] = []
     try:
         for node, command in commands:

@@ -15,6 +15,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.ros_environment import find_package
 from vm_core.scene_asset import SceneAsset
+from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
 from vm_policy_node.bringup.processes import run_nodes
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -118,14 +119,14 @@ def start_sim(options: Sim) -> int:
         supervise=options.supervise,
     )
     with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:
-        return run_system(completed(system, Path(folder)))
+        return run_system(completed(system, Path(folder)), Path(folder))
 
 
 def start_robot(options: Robot) -> int:
     """Runs until Ctrl-C; returns an exit code."""
     with tempfile.TemporaryDirectory(prefix="vm-bringup-") as folder:
         system = System(**options.shared(), sim=False, odometry_topic=options.odometry_topic)
-        return run_system(completed(system, Path(folder)))
+        return run_system(completed(system, Path(folder)), Path(folder))
 
 
 def completed(system: System, folder: Path) -> System:
@@ -157,9 +158,10 @@ def completed(system: System, folder: Path) -> System:
     return replace(system, scene=scene, start=start)
 
 
-def run_system(system: System) -> int:
-    """Starts a system's nodes and waits for its end; returns an exit code."""
-    return run_nodes(node_list(system, str(launch_folder())))
+def run_system(system: System, folder: Path) -> int:
+    """Starts a completed system's nodes and waits for their end; returns an exit code."""
+    variables = dds_environment(system.network_interface, folder)
+    return run_nodes(node_list(system, str(launch_folder())), variables=variables)
 
 
 def launch_folder() -> Path:

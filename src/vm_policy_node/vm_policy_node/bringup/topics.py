@@ -43,6 +43,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("/height_grid/map", "nav_msgs/msg/OccupancyGrid", "vm_heightmap", 1, record=False),
     Topic("/cmd_vel", "geometry_msgs/msg/Twist", ""),
     Topic("/estop", "std_msgs/msg/Bool", ""),
+    Topic("/path", "nav_msgs/msg/Path", ""),
+    Topic("/root_command", "vm_msgs/msg/RootCommand", "vm_policy_node", 1),
     Topic("/policy_status", "vm_msgs/msg/PolicyStatus", "vm_policy_node"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "all"),
     Topic("/joint_states", "sensor_msgs/msg/JointState", "vm_robot_state"),

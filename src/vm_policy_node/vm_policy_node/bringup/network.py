@@ -1,0 +1,86 @@
+"""How DDS is set up for the robot: its network interface, and no types in discovery, so that Unitree's SDK hears us."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from vm_core.errors import VmError
+
+FAST_DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Fast DDS 3 and newer read the first, Humble's and Jazzy's the second."""
+CYCLONE_VARIABLE = "CYCLONEDDS_URI"
+_SIOCGIFADDR = 0x8915
+_PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
+<!-- Cyclone DDS, which the robot and unitree_sdk2 use, refuses the types that Fast DDS 3 announces. -->
+<profiles xmlns="http://www.eprosima.com">{transports}
+  <participant profile_name="vm" is_default_profile="true">
+    <rtps>
+      <propertiesPolicy><properties>
+        <property><name>fastdds.type_propagation</name><value>disabled</value></property>
+      </properties></propertiesPolicy>{use}
+    </rtps>
+  </participant>
+</profiles>
+"""
+_TRANSPORTS = """
+  <transport_descriptors>
+    <transport_descriptor><transport_id>vm_memory</transport_id><type>SHM</type></transport_descriptor>
+    <transport_descriptor>
+      <transport_id>vm_network</transport_id><type>UDPv4</type>
+      <interfaceWhiteList><address>{address}</address></interfaceWhiteList>
+    </transport_descriptor>
+  </transport_descriptors>"""
+_USE = """
+      <useBuiltinTransports>false</useBuiltinTransports>
+      <userTransports>
+        <transport_id>vm_memory</transport_id>
+        <transport_id>vm_network</transport_id>
+      </userTransports>"""
+
+
+def dds_environment(interface: str, folder: Path) -> dict[str, str]:
+    """Variables under which the nodes reach the robot; what the user has set himself stays.
+
+    Args:
+        interface: network interface such as eth0; empty: all.
+        folder: for the profile.
+
+    Raises:
+        VmError: no such interface, or it has no IPv4 address.
+    """
+    values = {}
+    if interface:
+        address = interface_address(interface)
+        text = _PROFILE.format(transports=_TRANSPORTS.format(address=address), use=_USE)
+        interfaces = f"<Interfaces><NetworkInterface name={quoteattr(interface)}/></Interfaces>"
+        cyclone = f"<CycloneDDS><Domain><General>{interfaces}</General></Domain></CycloneDDS>"
+        values[CYCLONE_VARIABLE] = cyclone
+    else:
+        text = _PROFILE.format(transports="", use="")
+    if not any(name in os.environ for name in FAST_DDS_VARIABLES):
+        path = folder / "fastdds.xml"
+        path.write_text(text)
+        values |= dict.fromkeys(FAST_DDS_VARIABLES, str(path))
+    return {name: value for name, value in values.items() if name not in os.environ}
+
+
+def interface_address(interface: str) -> str:
+    """The IPv4 address of a network interface.
+
+    Raises:
+        VmError: there is none of this name, or it has no address.
+    """
+    there = [name for _, name in socket.if_nameindex()]
+    if interface not in there:
+        raise VmError(f"network interface {interface!r}; there are {', '.join(there)}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", interface.encode()))
+        except OSError:
+            raise VmError(f"network interface {interface} has no IPv4 address; the robot's is 192.168.123.x") from None
+    return socket.inet_ntoa(answer[20:24])
