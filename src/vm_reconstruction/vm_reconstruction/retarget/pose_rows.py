@@ -35,6 +35,7 @@ class Weights:
     hand: float = 15.0
     touching_hand: float = 60.0
     posture: float = 0.15
+    wrist_posture: float = 0.15
     limit: float = 60.0
     limit_margin_rad: float = 0.02
     calm_joint: float = 1 / 50.0
@@ -104,10 +105,11 @@ class PoseTargets:
         w, frames = self._w, np.arange(self._count)
         margin = w.limit_margin_rad
         beyond = motion.joints - np.clip(motion.joints, g1.JOINT_LOWER + margin, g1.JOINT_UPPER - margin)
+        posture = np.array([w.wrist_posture if n in g1.WRIST_JOINT_NAMES else w.posture for n in g1.MOTOR_NAMES])
         from_stand = motion.joints - g1.DEFAULT_STAND_POSE
-        residual = np.concatenate([w.posture * from_stand, w.limit * beyond], axis=1)
+        residual = np.concatenate([posture * from_stand, w.limit * beyond], axis=1)
         jacobian = np.zeros((self._count, 58, FRAME_SIZE))
         joint = np.arange(29)
-        jacobian[:, joint, ROOT_SIZE + joint] = w.posture
+        jacobian[:, joint, ROOT_SIZE + joint] = posture
         jacobian[:, 29 + joint, ROOT_SIZE + joint] = np.where(beyond != 0.0, w.limit, 0.0)
         return Rows(frames, residual, jacobian)

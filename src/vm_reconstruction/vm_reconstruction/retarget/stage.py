@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vm_core import g1
 from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
@@ -20,12 +21,16 @@ from vm_reconstruction.retarget.all_frames import AllFrames
 from vm_reconstruction.retarget.balance import support_at_rest
 from vm_reconstruction.retarget.inverse_kinematics import ClipSolver
 from vm_reconstruction.retarget.metrics import clip_metrics
+from vm_reconstruction.retarget.pose_rows import Weights
 from vm_reconstruction.retarget.scaling import robot_scale, scale_scene
 from vm_reconstruction.retarget.targets import body_targets
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.render import RenderConfig, render_video
 
 HUMAN_SCENE = "stages/scene"
+MIN_FRAMES = 3  # of which accelerations are made
+STRAIGHT = 300.0  # 1/rad, so firmly that nothing is left when straight wrists become exactly straight
+_WRISTS = np.array([g1.motor_index(name) for name in g1.WRIST_JOINT_NAMES])
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,32 @@ def run_stage(out: Path, scale: str) -> RetargetResult:
     result.scene.save(out / "scene")
     with atomic_path(out / "stages" / "retarget.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=1))
-    _video(result, out / "robot.mp4")
+    render_clip(result, out / "robot.mp4")
     return result
 
 
-def _video(result: RetargetResult, path: Path) -> None:
+def render_clip(result: RetargetResult, path: Path) -> None:
+    """Writes a video of the robot in its scene."""
     clip = result.clip
     qpos = np.column_stack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
     picture = RenderConfig(width=480, height=360, fps=min(clip.fps / 2, 15.0))  # a picture costs more than its IK
     render_video(np.arange(clip.num_frames) / clip.fps, qpos, result.scene, path, picture)
 
 
-def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot") -> RetargetResult:
-    """A person's motion in a human-sized scene to the 29-joint G1."""
+def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot", joints: int = 29) -> RetargetResult:
+    """A person's motion in a human-sized scene to the G1.
+
+    Args:
+        motion: the person.
+        scene: at the person's size.
+        scale: "robot" or "human", as in `run_stage`.
+        joints: 29, or 23 with straight wrists.
+
+    Raises:
+        VmError: fewer than MIN_FRAMES frames.
+    """
+    if motion.num_frames < MIN_FRAMES:
+        raise VmError(f"a motion of {motion.num_frames} frames; expected at least {MIN_FRAMES} to retarget")
     leg_scale = robot_scale(motion)
     factor = leg_scale if scale == "robot" else 1.0
     robot_scene = scale_scene(scene, factor)
@@ -70,8 +88,12 @@ def retarget(motion: HumanMotion, scene: SceneAsset, scale: str = "robot") -> Re
     began = time.process_time()
     with tqdm(total=motion.num_frames, desc="retarget", unit="frame", leave=False) as bar:
         start = ClipSolver(model, robot_scene).solve(targets, motion.fps, bar.update)
+        support = support_at_rest(motion, targets)
+        weights = Weights(wrist_posture=STRAIGHT) if joints == 23 else Weights()
         shapes = load_g1_spec(collision="described").compile()
-        qpos = AllFrames(shapes, robot_scene, targets, motion.fps, support_at_rest(motion, targets)).solve(start)
+        qpos = AllFrames(shapes, robot_scene, targets, motion.fps, support, weights).solve(start)
+    if joints == 23:
+        qpos[:, 7 + _WRISTS] = 0.0
     seconds = time.process_time() - began
     clip = _clip(model, qpos, motion)
     metrics = clip_metrics(clip, robot_scene, targets)

@@ -1,0 +1,1 @@
+"""Motions of people that come from elsewhere: motion capture, body models, other projects' results."""

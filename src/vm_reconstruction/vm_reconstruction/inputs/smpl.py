@@ -1,0 +1,83 @@
+"""SMPL and SMPL-X: joints of a motion's parameters by the user's own model file (their licence forbids to ship one).
+
+A model file is the official `.npz` (SMPLX_NEUTRAL.npz and its like); pickled ones are refused, convert them with the
+model's own tools. A motion is an AMASS-like `.npz` (poses, trans, betas, rate) or GVHMR's `hmr4d_results.pt`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_reconstruction.solver.joint import so3
+
+JOINTS = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_toe_base", "right_toe_base", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+)  # fmt: skip
+_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
+_Y_UP_TO_Z_UP = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
+
+
+def rest_joints(model: Path, betas: np.ndarray) -> np.ndarray:
+    """The first 22 joints (22, 3) [m] of a shape in the model's rest pose."""
+    if model.suffix != ".npz":
+        raise VmError(f"{model}: expected the body model as .npz; a pickle could run anything and is not opened")
+    try:
+        with np.load(model, allow_pickle=False) as data:
+            template, shapes, regressor = data["v_template"], data["shapedirs"], data["J_regressor"]
+    except (OSError, ValueError, KeyError) as error:
+        raise VmError(f"{model} is no SMPL or SMPL-X model ({error})") from None
+    used = min(len(betas), shapes.shape[2])
+    vertices = template + shapes[:, :, :used] @ betas[:used]
+    joints = np.asarray(regressor @ vertices, dtype=np.float64)
+    if joints.shape[0] < len(JOINTS):
+        raise VmError(f"{model} has {joints.shape[0]} joints; expected at least {len(JOINTS)}")
+    return joints[: len(JOINTS)]
+
+
+def posed_joints(rest: np.ndarray, rotvecs: np.ndarray, trans: np.ndarray) -> np.ndarray:
+    """(T, 22, 3) for rotation vectors (T, 22, 3), the pelvis first, and translations (T, 3)."""
+    turns = so3.exp(rotvecs)
+    pos, rot = np.zeros_like(rotvecs), np.zeros((*rotvecs.shape, 3))
+    for joint, parent in enumerate(_PARENTS):
+        if parent < 0:
+            pos[:, 0], rot[:, 0] = rest[0] + trans, turns[:, 0]
+        else:
+            pos[:, joint] = pos[:, parent] + rot[:, parent] @ (rest[joint] - rest[parent])
+            rot[:, joint] = rot[:, parent] @ turns[:, joint]
+    return pos
+
+
+def read_amass(path: Path, model: Path) -> tuple[np.ndarray, list[str], float]:
+    """Joint positions (T, 22, 3) z up, names, frames a second of an AMASS-like .npz."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            rate = next((data[key] for key in ("mocap_frame_rate", "mocap_framerate", "fps") if key in data), None)
+            poses = np.asarray(data["poses"], dtype=np.float64)
+            trans, betas = np.asarray(data["trans"], np.float64), np.asarray(data["betas"], np.float64).ravel()
+    except (OSError, ValueError, KeyError) as error:
+        raise VmError(f"{path} is no motion in SMPL's parameters ({error}); expected poses, trans, betas") from None
+    if rate is None:
+        raise VmError(f"{path} has no frame rate; expected mocap_frame_rate")
+    rotvecs = poses.reshape(len(poses), -1)[:, : 3 * len(JOINTS)].reshape(len(poses), len(JOINTS), 3)
+    return posed_joints(rest_joints(model, betas), rotvecs, trans), list(JOINTS), float(rate)
+
+
+def read_gvhmr(path: Path, model: Path, fps: float = 30.0) -> tuple[np.ndarray, list[str], float]:
+    """The same of GVHMR's results, whose world has y up; a .pt holds no frame rate, so it is given."""
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)["smpl_params_global"]
+        value = {name: content[name].numpy().astype(np.float64) for name in ("body_pose", "global_orient", "transl")}
+        betas = content["betas"].numpy().astype(np.float64).reshape(len(content["betas"]), -1).mean(axis=0)
+    except Exception as error:  # torch raises whatever its zip and its unpickler meet
+        raise VmError(f"{path} is no result of GVHMR ({type(error).__name__}: {error})"[:300]) from None
+    frames = len(value["transl"])
+    rotvecs = np.concatenate([value["global_orient"], value["body_pose"]], axis=1).reshape(frames, len(JOINTS), 3)
+    joints = posed_joints(rest_joints(model, betas), rotvecs, value["transl"])
+    return joints @ _Y_UP_TO_Z_UP.T, list(JOINTS), fps
