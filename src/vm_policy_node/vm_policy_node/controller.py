@@ -127,6 +127,7 @@ class Controller:
         if not (np.isfinite(pos).all() and np.isfinite(lin_vel_world).all() and 0.9 < norm < 1.1):
             return  # goes stale by itself
         self._odometry = Latest(Odometry(pos, lin_vel_world), now_s)
+        self.command.on_pose(pos, quat_wxyz, now_s)
         # the newest state, not the one of the last step: a turning robot's heading would lag by up to a period
         own = self._inbox.newest_quat()
         if own is not None:

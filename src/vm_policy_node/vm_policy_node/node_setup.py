@@ -34,7 +34,11 @@ def make_controller(values: Mapping[str, Any]) -> Controller:
             mode_machines=modes,
             ignored_motor_faults=values["ignored_motor_faults"],
         )
-        command = CommandConfig(deadzone=values["stick_deadzone"], timeout_s=values["cmd_vel_timeout_s"])
+        command = CommandConfig(
+            deadzone=values["stick_deadzone"],
+            timeout_s=values["cmd_vel_timeout_s"],
+            **{name: values[name] for name in ("path_speed", "look_ahead_m")},
+        )
     except ValueError as error:
         raise VmError(f"parameter {error}") from None
     policy = OnnxPolicy.load(values["policy"])

@@ -40,6 +40,8 @@ _NODE: dict[str, Parameter] = {
     "grid_topic": Parameter("/height_grid", "vm_msgs/HeightGrid in"),
     "odometry_topic": Parameter("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
     "cmd_vel_topic": Parameter("/cmd_vel", "geometry_msgs/Twist in"),
+    "path_topic": Parameter("/path", "nav_msgs/Path in the odometry's frame, walked when nobody steers"),
+    "root_command_topic": Parameter("/root_command", "vm_msgs/RootCommand out: what the policy is asked, and by whom"),
     "estop_topic": Parameter("/estop", "std_msgs/Bool in: true stops, and keeps a release from being taken"),
     "bms_topic": Parameter("/lf/bmsstate", "unitree_hg/BmsState in: the battery's charge, where it is published"),
     "report": Parameter("", "JSON file to write when the node ends"),
@@ -58,6 +60,8 @@ _NODE: dict[str, Parameter] = {
         0.0, 0.0, 10.0, "the e-stop engages if its topic is silent for so long [s]; 0: silence means nothing"
     ),
     "cmd_vel_timeout_s": _number(0.5, 0.05, 5.0, "oldest velocity command [s]"),
+    "path_speed": _number(0.4, 0.05, 2.0, "speed along a path [m/s]"),
+    "look_ahead_m": _number(0.5, 0.1, 3.0, "distance to the point of a path that is walked towards [m]"),
     "stick_deadzone": _number(0.05, 0.0, 0.9, "stick deflection that counts as centred"),
     "mode_machines": Parameter(
         list(SafetyLimits.mode_machines), "robot types (LowState.mode_machine) that may be driven"

@@ -19,6 +19,7 @@ import rclpy.signals
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path as PathMsg
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -29,7 +30,7 @@ from std_srvs.srv import Trigger
 from unitree_hg.msg import BmsState, LowState
 
 from vm_core import command_line
-from vm_msgs.msg import HeightGrid, PolicyStatus
+from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
 from vm_policy_node.automation import Automation
 from vm_policy_node.command_stream import StreamClient
@@ -68,6 +69,7 @@ class PolicyNode(Node):
         folder = self._values["flight_folder"]
         self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
         self._to_save: tuple[float, str] | None = None
+        self._odometry_frame = ""
         self._told: tuple[State, str] = (State.IDLE, "")
         self._stream.wait_ready()
         self._make_topics()
@@ -91,8 +93,10 @@ class PolicyNode(Node):
         if self.controller.needs.grid is not None:
             self._subscribe(HeightGrid, topics["grid_topic"], self._on_grid, newest)
         self._subscribe(Twist, topics["cmd_vel_topic"], self._on_cmd_vel, 1)
+        self._subscribe(PathMsg, topics["path_topic"], self._on_path, 1)
         self._subscribe(Bool, topics["estop_topic"], self._on_estop, 10)
         self._subscribe(BmsState, topics["bms_topic"], self._on_battery, newest)
+        self._root_command = self.create_publisher(RootCommand, topics["root_command_topic"], 1)
         self._status = self.create_publisher(PolicyStatus, "/policy_status", 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         for name in REQUESTS:
@@ -133,6 +137,7 @@ class PolicyNode(Node):
 
     def _on_odometry(self, data: bytes) -> None:
         message = deserialize_message(data, Odometry)
+        self._odometry_frame = message.header.frame_id
         self.controller.on_odometry(*ros_conversions.pelvis_from_msg(message), time.monotonic())
 
     def _on_grid(self, data: bytes) -> None:
@@ -141,6 +146,16 @@ class PolicyNode(Node):
     def _on_cmd_vel(self, data: bytes) -> None:
         twist = deserialize_message(data, Twist)
         self.controller.command.on_cmd_vel(twist.linear.x, twist.linear.y, twist.angular.z, time.monotonic())
+
+    def _on_path(self, data: bytes) -> None:
+        message = deserialize_message(data, PathMsg)
+        frame = message.header.frame_id
+        refusal = self.controller.command.on_path(*ros_conversions.path_from_msg(message))
+        if frame and frame != self._odometry_frame:
+            refusal = f"path in the frame {frame!r}; the odometry's is {self._odometry_frame!r}"
+            self.controller.command.path.clear()
+        if refusal:
+            self.get_logger().warning(f"not followed: {refusal}", throttle_duration_sec=1.0)
 
     def _on_estop(self, data: bytes) -> None:
         self._estop.on_message(deserialize_message(data, Bool).data, time.monotonic())
@@ -192,6 +207,7 @@ class PolicyNode(Node):
             self.controller, stamp, now, self._figures.period_ms, self._figures.inference_ms
         )
         data = serialize_message(status)
+        self._root_command.publish(ros_conversions.root_command_msg(self.controller, stamp))
         self._status.publish(data)
         self._record("/policy_status", "vm_msgs/msg/PolicyStatus", data)
         machine = self.controller.machine

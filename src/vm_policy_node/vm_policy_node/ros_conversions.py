@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from nav_msgs.msg import Odometry
+from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import FloatingPointRange, Log, ParameterDescriptor
 
 from vm_core import frames
 from vm_core.height_grid import HeightGridSpec
-from vm_msgs.msg import HeightGrid, PolicyStatus
+from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
 from vm_policy_node.parameters import Parameter
@@ -36,6 +36,23 @@ def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     p, q, v = msg.pose.pose.position, msg.pose.pose.orientation, msg.twist.twist.linear
     quat = np.array([q.w, q.x, q.y, q.z])
     return np.array([p.x, p.y, p.z]), quat, frames.quat_rotate(quat, np.array([v.x, v.y, v.z]))
+
+
+def path_from_msg(msg: Path) -> tuple[np.ndarray, float | None]:
+    """Points (N, 2) [m] and the heading at the end [rad], or None where the poses tell no heading."""
+    positions = [pose.pose.position for pose in msg.poses]
+    quats = np.array([[q.w, q.x, q.y, q.z] for q in (pose.pose.orientation for pose in msg.poses)]).reshape(-1, 4)
+    turned = len(quats) > 0 and bool(np.any(quats[:, 1:] != 0.0)) and abs(np.linalg.norm(quats[-1]) - 1.0) < 0.1
+    final_yaw = float(frames.yaw_from_quat(quats[-1])) if turned else None
+    return np.array([[p.x, p.y] for p in positions]).reshape(-1, 2), final_yaw
+
+
+def root_command_msg(controller: Controller, stamp: Time) -> RootCommand:
+    """What the policy is asked for, and by whom."""
+    vx, vy, yaw_rate = (float(value) for value in controller.command.value)
+    msg = RootCommand(vx=vx, vy=vy, yaw_rate=yaw_rate, source=controller.command.source)
+    msg.header.stamp, msg.header.frame_id = stamp, "pelvis"
+    return msg
 
 
 def type_name(kind: Any) -> str:
