@@ -11,7 +11,7 @@ OURS = ("vm_core", "vm_sim", "vm_reconstruction", "vm_training", "vm_heightmap",
 ROS = {
     *("rclpy", "vm_msgs", "unitree_hg", "livox_ros_driver2", "std_msgs", "std_srvs", "sensor_msgs", "nav_msgs"),
     *("geometry_msgs", "diagnostic_msgs", "builtin_interfaces", "rcl_interfaces", "lifecycle_msgs", "tf2_msgs"),
-    *("visualization_msgs", "launch", "launch_ros"),
+    *("visualization_msgs", "launch", "launch_ros", "unitree_api"),
 }
 ALLOWED_OURS = {
     "vm_core": set(),

@@ -32,10 +32,12 @@ from vm_core import command_line
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.frames import quat_rotate_inverse
+from vm_core.motion_switcher import MotionSwitcher
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim.imu import LIDAR_IMU, STANDARD_GRAVITY
 from vm_sim.lidar import Mid360
+from vm_sim.motion_switcher_node import serve
 from vm_sim.robot import STEP_S, SimulatedG1, build_model
 from vm_sim.robot_log import LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
@@ -59,6 +61,8 @@ class SimConfig:
         seed: of start and sensor noise.
         start_noise: factor on the noise of the start (1: 0.02 rad, 1 cm).
         hang: hold the pelvis by a virtual gantry until the legs have been commanded stiff for a second.
+        motion_mode: controller of the robot's own that is active at the start, such as ai; commands count once it is
+            released (vm-motion-mode release); empty: released.
         lidar_pattern: .npz with azimuth_deg and elevation_deg in place of the built-in pattern.
         lowstate_topic: out.
         lowcmd_topic: in.
@@ -77,6 +81,7 @@ class SimConfig:
     seed: int = 0
     start_noise: float = 1.0
     hang: bool = True
+    motion_mode: str = ""
     lidar_pattern: str = ""
     lowstate_topic: str = "/lowstate"
     lowcmd_topic: str = "/lowcmd"
@@ -109,6 +114,7 @@ class RobotNode(Node):
         self._counts = {"lowcmd": 0, "lowcmd_refused": 0, "lowstate": 0, "scans": 0}
         self._late_ms: list[float] = []
         self._wall_s = 0.0
+        self._switcher = MotionSwitcher(config.motion_mode)
         self._make_topics()
         model = build_model(self._scene)  # the physics' own model changes with every command's gains
         lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
@@ -124,6 +130,7 @@ class RobotNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_subscription(LowCmd, config.lowcmd_topic, self._on_low_cmd, newest, raw=True)  # pyright: ignore
         self.create_service(Trigger, "/gantry/release", self._on_release)
+        serve(self, self._switcher)
         self.create_timer(1.0, self._on_diagnostics)
         self._imu_message, self._odometry_message = Imu(), Odometry()
         self._imu_message.header.frame_id = config.lidar_frame
@@ -168,7 +175,7 @@ class RobotNode(Node):
 
     def _take_command(self, data: bytes) -> None:
         try:
-            taken = self.robot.command(parse_low_cmd(data))
+            taken = not self._switcher.mode and self.robot.command(parse_low_cmd(data))
         except VmError as error:
             self.get_logger().warning(f"command refused: {error}", throttle_duration_sec=1.0)
             taken = False
