@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import tyro
@@ -15,9 +15,15 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
+from vm_training.rl.run_folder import PICTURE_FILE
+from vm_training.rl.trainer import Trainer
+from vm_training.tasks import finetuning, motion_pretraining, scene_tracking
 from vm_training.tasks.climb import ClimbConfig, train_climb
+from vm_training.tasks.finetuning import FinetuneConfig, train_finetune
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
+from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
+from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
 from vm_training.tasks.walk import WalkConfig, train_walk
 from vm_training.tasks.walk_evaluation import evaluate_walk
 from vm_training.tasks.work_folder import WorkFolder
@@ -113,7 +119,75 @@ class Walk:
         return 0
 
 
-TASKS: dict[str, type[Task]] = {"demo_steps": DemoSteps, "lqr_teachers": LqrTeachers, "walk": Walk}
+@dataclass(frozen=True)
+class MotionPretraining:
+    """Reinforcement learning, stage 1: one policy that tracks many clips on level ground (a run folder).
+
+    Attributes:
+        out: run folder.
+        resume: go on with the run that is there.
+        config: everything that decides the result.
+    """
+
+    out: Path
+    config: Annotated[MotionPretrainingConfig, tyro.conf.arg(name="")]
+    resume: bool = False
+
+    def run(self) -> int:
+        return _told(train_motion_pretraining(self.config, self.out, self.resume))
+
+
+@dataclass(frozen=True)
+class SceneTracking:
+    """Reinforcement learning, stage 2: clips on their scenes with a height map, from a pretrained tracker.
+
+    Attributes:
+        out: run folder.
+        resume: go on with the run that is there.
+        config: everything that decides the result.
+    """
+
+    out: Path
+    config: Annotated[SceneTrackingConfig, tyro.conf.arg(name="")]
+    resume: bool = False
+
+    def run(self) -> int:
+        return _told(train_scene_tracking(self.config, self.out, self.resume))
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Reinforcement learning, stage 4: a student goes on under commands, pushes and the map's errors.
+
+    Attributes:
+        out: run folder.
+        resume: go on with the run that is there.
+        config: everything that decides the result.
+    """
+
+    out: Path
+    config: Annotated[FinetuneConfig, tyro.conf.arg(name="")]
+    resume: bool = False
+
+    def run(self) -> int:
+        return _told(train_finetune(self.config, self.out, self.resume))
+
+
+def _told(trainer: Trainer) -> int:
+    last = trainer.records[-1]
+    print(f"{trainer.folder.path}: {len(trainer.records)} iterations, {last['steps'] / 1e6:.2f} M control steps")
+    print(f"curve: {trainer.folder.path / PICTURE_FILE}; policy: vm-export {trainer.folder.path}")
+    return 0
+
+
+TASKS: dict[str, type[Task]] = {
+    "demo_steps": DemoSteps,
+    "lqr_teachers": LqrTeachers,
+    "walk": Walk,
+    motion_pretraining.NAME: MotionPretraining,
+    scene_tracking.NAME: SceneTracking,
+    finetuning.NAME: Finetune,
+}
 """What can be trained, by name."""
 
 
@@ -127,7 +201,7 @@ def _main() -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: vm-train TASK [OPTIONS]; every task has its own --help\n")
     if not arguments or arguments[0] in ("--list", "-h", "--help"):
-        print("\n".join(f"{name:<14} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()))
+        print("\n".join(f"{name:<18} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()))
         return 0
     name, *rest = arguments
     if name not in TASKS:

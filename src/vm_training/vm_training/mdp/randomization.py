@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 
 from vm_core import g1
+from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.terrain import add_scene
@@ -64,3 +65,44 @@ def vary_model(model: mujoco.MjModel, ranges: DomainRanges, rng: np.random.Gener
     boxes = [i for i in range(model.ngeom) if model.geom(i).name.startswith("scene_")]
     varied.geom_pos[boxes, 2] += rng.uniform(-ranges.box_height_m, ranges.box_height_m, len(boxes))
     return varied
+
+
+@dataclass(frozen=True)
+class EpisodeRanges:
+    """What reinforcement learning draws anew for every robot at every reset; half-widths unless said otherwise.
+
+    Attributes:
+        friction: lowest and highest sliding friction of the soles.
+        payload_kg: lowest and highest mass added to the torso.
+        torso_com_m: shift of the torso's centre of mass, along each axis.
+        mass: factor on all masses.
+        gain: factor on each motor's gains.
+        delay_s: longest time from a state to its command; fixed for an episode.
+        joint_bias_rad, tilt_bias_rad: constant errors of encoders and of gravity's direction, standard deviations.
+        push_every_s: mean time between pushes; 0 for none.
+        push_m_s: largest horizontal push of the pelvis.
+        grid_errors: factor on the measured errors of the height map.
+    """
+
+    friction: tuple[float, float] = (0.3, 1.1)
+    payload_kg: tuple[float, float] = (-1.0, 3.0)
+    torso_com_m: float = 0.02
+    mass: float = 0.05
+    gain: float = 0.08
+    delay_s: float = 0.02
+    joint_bias_rad: float = 0.005
+    tilt_bias_rad: float = 0.01
+    push_every_s: float = 4.0
+    push_m_s: float = 0.5
+    grid_errors: float = 1.0
+
+    def __post_init__(self) -> None:
+        low, high = self.friction
+        rest = (self.torso_com_m, self.mass, self.gain, self.delay_s, self.push_every_s, self.push_m_s)
+        if not 0.0 < low <= high or min(*rest, self.grid_errors) < 0.0 or max(self.mass, self.gain) >= 1.0:
+            raise VmError(f"{self}: expected 0 < friction low <= high, nothing negative, mass and gain below 1")
+
+    @staticmethod
+    def none() -> EpisodeRanges:
+        """The nominal robot, unpushed."""
+        return EpisodeRanges((0.6, 0.6), (0.0, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -25,7 +25,7 @@ class WorkFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.commit = _git_commit()
+        self.commit = git_commit()
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -71,7 +71,8 @@ class WorkFolder:
             return {key: archive[key] for key in archive.files}
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
+    """Git commit of the sources, or "unknown"."""
     try:
         found = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],

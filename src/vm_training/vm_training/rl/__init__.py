@@ -1,0 +1,1 @@
+"""Reinforcement learning: environments on torch tensors, PPO of rsl-rl-lib, runs that survive being killed."""

@@ -1,0 +1,321 @@
+"""What every reinforcement-learning task shares: robots, their variety, sensors, delays, pushes, height grid, mirror.
+
+Written once on torch tensors; the simulation behind it may be the CPU's or a GPU's. One control step is: mirrored
+actions to targets, physics, the task's bookkeeping, rewards and ends, resets, and what the network sees next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from vm_core import g1
+from vm_core.errors import VmError
+from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate_inverse, yaw_from_quat
+from vm_core.height_grid import HeightGridSpec, policy_heights
+from vm_core.observation import ObservationInputs, build_terms
+from vm_core.policy_contract import ObservationTerm
+from vm_core.scene_asset import SceneAsset
+from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
+from vm_training.mdp.observations import SensorNoise
+from vm_training.mdp.randomization import EpisodeRanges
+from vm_training.mdp.terrain_raster import TerrainRaster
+from vm_training.rl.mirror import joint_mirror, term_mirror
+from vm_training.rl.simulation import FEET, TORSO, CpuSimulation, RobotParameters
+
+CONTACT_N = 5.0
+"""A sole that bears more stands."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """How robots are simulated, varied and seen.
+
+    Attributes:
+        num_envs: robots.
+        timestep_s: of the physics.
+        ranges: of what is drawn at every reset.
+        noise: of the sensors.
+        mirror: half of the robots live in a mirrored world.
+        threads: of the physics.
+    """
+
+    num_envs: int = 256
+    timestep_s: float = 0.005
+    ranges: EpisodeRanges = field(default_factory=EpisodeRanges)
+    noise: SensorNoise = field(default_factory=SensorNoise)
+    mirror: bool = True
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.num_envs < 1 or self.threads < 1 or not 0.0 < self.timestep_s <= 0.02:
+            raise VmError(
+                f"{self.num_envs} robots, {self.threads} threads, steps of {self.timestep_s} s; expected at least one "
+                "robot and thread, and steps of at most 0.02 s"
+            )
+
+
+class RobotEnv:
+    """N robots; a task adds what they are to do.
+
+    Attributes:
+        num_envs, num_actions: N, J.
+        terms: of the actor's observation.
+        mirrored: (N,) bool: robots of the mirrored world.
+    """
+
+    def __init__(
+        self,
+        config: EnvConfig,
+        scenes: list[SceneAsset],
+        scene_of: np.ndarray,
+        terms: tuple[ObservationTerm, ...],
+        *,
+        control_period_s: float,
+        default_joint_pos: np.ndarray,
+        action_scale: float,
+        action_clip: float,
+        grid: HeightGridSpec | None,
+        grid_unknown_m: float,
+        seed: int,
+    ) -> None:
+        self.config, self.terms, self.grid = config, terms, grid
+        self.period_s = control_period_s
+        self.sim = CpuSimulation(
+            scenes, scene_of, timestep_s=config.timestep_s, control_period_s=control_period_s, threads=config.threads
+        )
+        device = self.device = self.sim.device
+        self.num_envs, self.num_actions = self.sim.num_envs, self.sim.num_joints
+        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self._draws = np.random.default_rng(seed)
+        self.scene_of = torch.as_tensor(scene_of, dtype=torch.int64, device=device)
+        self.terrain = TerrainRaster(scenes, device)
+        self.default_joint_pos = torch.tensor(default_joint_pos, dtype=torch.float32, device=device)
+        self.action_scale, self.action_clip = action_scale, action_clip
+        self._unknown_m = grid_unknown_m
+        scales = GridErrorScales.measured(config.ranges.grid_errors)
+        self._grid_errors = GridErrors(self.num_envs, grid, scales, self.generator, control_period_s) if grid else None
+        self._cells = torch.tensor(grid.cell_offsets_xy, dtype=torch.float32, device=device) if grid else None
+        self._history = {t.name: torch.zeros((self.num_envs, t.history_length, t.size), device=device) for t in terms}
+        self._fresh = torch.ones(self.num_envs, dtype=torch.bool, device=device)
+        self._joint_mirror, self._seen_mirror = joint_mirror(), term_mirror(terms, grid)
+        self.mirrored = torch.zeros(self.num_envs, dtype=torch.bool, device=device)
+        rows = (self.num_envs, self.num_actions)
+        self.action, self.last_action, self.target = (torch.zeros(rows, device=device) for _ in range(3))
+        self._joint_bias = torch.zeros(rows, device=device)
+        self._tilt_bias = torch.zeros((self.num_envs, 3), device=device)
+        self._delay = torch.zeros(self.num_envs, device=device)
+        self.age = torch.zeros(self.num_envs, dtype=torch.int64, device=device)
+        low, high = (torch.tensor(limit[_MOTORS], dtype=torch.float32) for limit in (g1.JOINT_LOWER, g1.JOINT_UPPER))
+        middle, half = 0.5 * (low + high), 0.49 * (high - low)
+        self.soft_low, self.soft_high = middle - half, middle + half
+
+    # -- one control step ----------------------------------------------------------------------------------------------
+
+    def step(self, action: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Acts (N, J) as the network wants; returns observations, rewards (N,), ends (N,) and extras for rsl_rl."""
+        own = self._joint_mirror.where(self.mirrored, action) if self.config.mirror else action
+        own = own.clamp(-self.action_clip, self.action_clip)
+        self.last_action, self.action = self.action, own
+        previous, self.target = self.target, self.target_base() + self.action_scale * own
+        late = self._delay + torch.rand(self.num_envs, generator=self.generator, device=self.device)
+        self.sim.step(self.target, previous, late.floor())
+        self.age += 1
+        self._push()
+        self.after_physics()
+        failed, timed_out = self.ends()
+        reward = self.rewards(failed).nan_to_num(0.0)
+        over = failed | timed_out
+        self.before_reset(failed, over)
+        envs = over.nonzero()[:, 0]
+        if len(envs):
+            self.reset(envs)
+        return self.observe(), reward, over.to(torch.int64), {"time_outs": timed_out & ~failed}
+
+    def reset_all(self) -> TensorDict:
+        """Begins every episode anew; returns the first observations."""
+        self.reset(torch.arange(self.num_envs, device=self.device))
+        return self.observe()
+
+    def reset(self, envs: torch.Tensor) -> None:
+        """Begins the episodes of robots (E,) anew: other robots, other places, other errors."""
+        count = len(envs)
+        self._vary(envs)
+        qpos, qvel = self.start_states(envs)
+        self.sim.reset(envs, qpos, qvel)
+        self.sim.refresh()
+        self._fresh[envs] = True
+        self.age[envs] = 0
+        self.action[envs] = 0.0
+        self.last_action[envs] = 0.0
+        self.target[envs] = self.target_base()[envs]
+        if self.config.mirror:
+            self.mirrored[envs] = torch.rand(count, generator=self.generator, device=self.device) < 0.5
+        if self._grid_errors is not None:
+            self._grid_errors.reset(envs)
+        self.after_reset(envs)
+
+    # -- what a task says ----------------------------------------------------------------------------------------------
+
+    def target_base(self) -> torch.Tensor:
+        """(N, J) [rad] that actions add to."""
+        raise NotImplementedError
+
+    def start_states(self, envs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """qpos (E, 30) and qvel (E, 29) to begin at; also chooses the task's own start."""
+        raise NotImplementedError
+
+    def after_physics(self) -> None:
+        """Goes on in time: clip frames, commands."""
+
+    def after_reset(self, envs: torch.Tensor) -> None:
+        """Completes a reset once the state is there."""
+
+    def before_reset(self, failed: torch.Tensor, over: torch.Tensor) -> None:
+        """Takes note of how episodes ended."""
+
+    def ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Failed and timed out, each (N,) bool."""
+        raise NotImplementedError
+
+    def rewards(self, failed: torch.Tensor) -> torch.Tensor:
+        """(N,) of this control period."""
+        raise NotImplementedError
+
+    def task_inputs(self, inputs: ObservationInputs) -> None:
+        """Adds command, reference or gait phase to what terms may read."""
+
+    def privileged(self) -> torch.Tensor:
+        """(N, n) of the task for the critic, as seen in the mirrored world by those who live there."""
+        raise NotImplementedError
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def observe(self) -> TensorDict:
+        """What actor and critic see, in the world that each robot lives in."""
+        seen = self._seen()
+        if self.config.mirror:
+            seen = self._seen_mirror.where(self.mirrored, seen)
+        critic = torch.cat([seen, self._truth(), self.privileged()], dim=1)
+        return TensorDict({"actor": seen, "critic": critic.nan_to_num(0.0)}, batch_size=[self.num_envs])
+
+    @property
+    def yaw(self) -> torch.Tensor:
+        """(N,) heading of the pelvis [rad]."""
+        return yaw_from_quat(self.sim.qpos[:, 3:7])
+
+    @property
+    def ground_height(self) -> torch.Tensor:
+        """(N,) terrain z under the pelvis [m]."""
+        return self.terrain.heights(self.scene_of, self.sim.qpos[:, None, :2].nan_to_num(0.0))[:, 0]
+
+    @property
+    def contact(self) -> torch.Tensor:
+        """(N, 2) bool: feet that bear weight."""
+        return self.sim.foot_force > CONTACT_N
+
+    @property
+    def foot_velocity(self) -> torch.Tensor:
+        """(N, 2, 3) [m/s] in the world."""
+        return self.sim.body_lin_vel[:, FEET]
+
+    def randn(self, *shape: int) -> torch.Tensor:
+        """Standard normal numbers of the environment's own generator."""
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def _seen(self) -> torch.Tensor:
+        built = build_terms(self.terms, self._inputs())
+        for name, frames in self._history.items():
+            frames[:, :-1] = frames[:, 1:].clone()
+            frames[:, -1] = built[name]
+            if self._fresh.any():
+                frames[self._fresh] = built[name][self._fresh, None]
+        self._fresh[:] = False
+        return torch.cat([self._history[t.name].reshape(self.num_envs, -1) for t in self.terms], dim=1).nan_to_num(0.0)
+
+    def _inputs(self) -> ObservationInputs:
+        noise, qpos, qvel, count = self.config.noise, self.sim.qpos, self.sim.qvel, self.num_envs
+        tilt = quat_from_rotvec(noise.tilt_rad * self.randn(count, 3) + self._tilt_bias)
+        joints = noise.joint_rad * self.randn(count, self.num_actions) + self._joint_bias
+        inputs = ObservationInputs(
+            joint_pos=qpos[:, 7:] + joints,
+            joint_vel=qvel[:, 6:] + noise.joint_rad_s * self.randn(count, self.num_actions),
+            default_joint_pos=self.default_joint_pos,
+            root_quat_wxyz=quat_multiply(qpos[:, 3:7], tilt),
+            root_ang_vel_body=qvel[:, 3:6] + noise.gyro_rad_s * self.randn(count, 3),
+            last_action=self.action,
+            root_pos_world=qpos[:, :3] + noise.position_m * self.randn(count, 3),
+            root_lin_vel_world=qvel[:, :3] + noise.linear_m_s * self.randn(count, 3),
+        )
+        if self.grid is not None:
+            inputs.height_grid = self._heights()
+        self.task_inputs(inputs)
+        return inputs
+
+    def _heights(self) -> torch.Tensor:
+        """(N, cells) torso z minus terrain z [m], with the map's errors."""
+        assert self._cells is not None and self._grid_errors is not None
+        torso = self.sim.body_pos[:, TORSO].nan_to_num(0.0)
+        yaw = yaw_from_quat(self.sim.body_quat[:, TORSO]).nan_to_num(0.0)
+        c, s = yaw.cos()[:, None], yaw.sin()[:, None]
+        x, y = self._cells[:, 0], self._cells[:, 1]
+        cells = torch.stack([torso[:, :1] + c * x - s * y, torso[:, 1:2] + s * x + c * y], dim=-1)
+        terrain = self.terrain.heights(self.scene_of, self._grid_errors.shift(cells))
+        speed = self.sim.qvel[:, :2].norm(dim=1).nan_to_num(0.0)
+        return policy_heights(torso[:, 2], self._grid_errors.disturb(terrain, speed), self._unknown_m)
+
+    def _truth(self) -> torch.Tensor:
+        """(N, 56) for the critic: velocity in the pelvis frame, height over ground, contacts, joints, without noise."""
+        qpos, qvel = self.sim.qpos, self.sim.qvel
+        velocity = quat_rotate_inverse(qpos[:, 3:7], qvel[:, :3])
+        height = qpos[:, 2:3] - self.ground_height[:, None]
+        joints = torch.cat([qpos[:, 7:] - self.default_joint_pos, 0.1 * qvel[:, 6:]], dim=1)
+        contact, flip = self.contact.float(), self.mirrored[:, None]
+        if self.config.mirror:
+            velocity = torch.where(flip, velocity * velocity.new_tensor([1.0, -1.0, 1.0]), velocity)
+            contact = torch.where(flip, contact.flip(1), contact)
+            halves = [self._joint_mirror.where(self.mirrored, half) for half in joints.split(self.num_actions, dim=1)]
+            joints = torch.cat(halves, dim=1)
+        return torch.cat([2.0 * velocity, height, contact, joints], dim=1)
+
+    def _vary(self, envs: torch.Tensor) -> None:
+        ranges, rng, count, joints = self.config.ranges, self._draws, len(envs), self.num_actions
+        uniform = rng.uniform
+        self.sim.vary(
+            envs,
+            RobotParameters(
+                friction=uniform(*ranges.friction, count),
+                payload_kg=uniform(*ranges.payload_kg, count),
+                torso_com_m=uniform(-ranges.torso_com_m, ranges.torso_com_m, (count, 3)),
+                mass=1.0 + uniform(-ranges.mass, ranges.mass, count),
+                kp=1.0 + uniform(-ranges.gain, ranges.gain, (count, joints)),
+                kd=1.0 + uniform(-ranges.gain, ranges.gain, (count, joints)),
+            ),
+        )
+        most = ranges.delay_s / self.config.timestep_s
+        self._delay[envs] = most * torch.rand(count, generator=self.generator, device=self.device)
+        self._joint_bias[envs] = ranges.joint_bias_rad * self.randn(count, joints)
+        self._tilt_bias[envs] = ranges.tilt_bias_rad * self.randn(count, 3)
+
+    def _push(self) -> None:
+        ranges = self.config.ranges
+        if ranges.push_every_s <= 0.0 or ranges.push_m_s <= 0.0:
+            return
+        share = torch.rand((self.num_envs, 2), generator=self.generator, device=self.device)
+        envs = (share[:, 0] < self.period_s / ranges.push_every_s).nonzero()[:, 0]
+        if not len(envs):
+            return
+        angle = 2.0 * torch.pi * share[envs, 1]
+        size = ranges.push_m_s * torch.rand(len(envs), generator=self.generator, device=self.device)
+        self.sim.push(envs, torch.stack([size * angle.cos(), size * angle.sin(), 0.0 * size], dim=1))
+
+    def close(self) -> None:
+        """Ends the simulation's threads."""
+        self.sim.close()
+
+
+_MOTORS = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]

@@ -1,0 +1,339 @@
+"""PPO of rsl-rl-lib, with collection and learning at the same time, and runs that go on exactly where they were killed.
+
+While the learner works on the batch of iteration k, the robots act with the policy of before and gather batch k + 1:
+one iteration of lag, which PPO's ratio allows for. A run is a row of segments of `save_every` iterations. At each
+segment's end the pipeline is emptied, a checkpoint written, and the environment built anew from the segment's seed, so
+that a run that was killed and one that was not do the same. All random numbers of a segment come from generators with
+seeds of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from rsl_rl.algorithms import PPO
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+
+from vm_core.errors import VmError
+from vm_training.progress import Progress
+from vm_training.rl.distributed import Workers
+from vm_training.rl.model import HIDDEN, GatedModel
+from vm_training.rl.run_folder import RunFolder
+
+_GROUPS = {"actor": ["actor"], "critic": ["critic"]}
+
+
+@dataclass(frozen=True)
+class PpoConfig:
+    """The learner.
+
+    Attributes:
+        iterations: of collecting and learning.
+        steps: control steps of each robot an iteration.
+        epochs, mini_batches: passes over a batch, and its parts.
+        learning_rate: at first.  desired_kl: which adapts it; 0 keeps it.
+        gamma, lam: discount and trace of the advantages.
+        clip, entropy, value: coefficients.
+        init_std: of the actions, at first.
+        hidden: widths of actor and critic.
+        save_every: iterations between checkpoints.
+        overlap: collect and learn at the same time.
+        seed: of everything random.
+    """
+
+    iterations: int = 1000
+    steps: int = 24
+    epochs: int = 3
+    mini_batches: int = 4
+    learning_rate: float = 5e-4
+    desired_kl: float = 0.01
+    gamma: float = 0.99
+    lam: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.002
+    value: float = 1.0
+    init_std: float = 0.4
+    hidden: tuple[int, ...] = HIDDEN
+    save_every: int = 50
+    overlap: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.iterations, self.steps, self.epochs, self.mini_batches, self.save_every, *self.hidden)
+        if min(counts) < 1 or self.seed < 0 or min(self.learning_rate, self.init_std) <= 0.0:
+            raise VmError(f"{self}: expected counts from 1, a seed from 0, a positive learning rate and deviation")
+
+
+class Environment(Protocol):
+    """What the trainer asks of an environment; see `robot_env.RobotEnv`."""
+
+    num_envs: int
+    num_actions: int
+    period_s: float
+
+    def reset_all(self) -> TensorDict: ...
+    def step(self, action: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]: ...
+    def take_statistics(self) -> dict[str, float]: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Task:
+    """What is trained.
+
+    Attributes:
+        name: of the stage.
+        make_env: an environment for a seed.
+        grid_cells: inputs of the actor that go through the gate.
+        start: gives the fresh actor its first weights; None: as drawn.
+        state, load_state: what the task remembers from segment to segment, as tensors.
+    """
+
+    name: str
+    make_env: Callable[[int], Environment]
+    grid_cells: int = 0
+    start: Callable[[GatedModel], None] | None = None
+    state: Callable[[], dict[str, torch.Tensor]] = field(default=lambda: {})
+    load_state: Callable[[dict[str, torch.Tensor]], None] = field(default=lambda state: None)
+
+
+class Trainer:
+    """A run.
+
+    Attributes:
+        ppo: learner and networks.  records: figures of each iteration.
+    """
+
+    def __init__(self, task: Task, config: PpoConfig, folder: RunFolder, workers: Workers | None = None) -> None:
+        torch.set_num_threads(1)
+        self.task, self.config, self.folder = task, config, folder
+        self.workers = workers or Workers()
+        self.records: list[dict[str, float]] = []
+        torch.manual_seed(config.seed)
+        self._env = task.make_env(self._seed(0))
+        first = self._env.reset_all()
+        self._storages = [self._storage(first) for _ in range(2)]
+        self.ppo = self._ppo(first)
+        self._acting = [self._model(first, 0), self._model(first, 1)]
+        if task.start is not None:
+            task.start(self.ppo.actor)  # type: ignore[arg-type]
+        self.workers.share(self.ppo.actor, self.ppo.critic)
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Goes on from the newest checkpoint.
+
+        Raises:
+            VmError: it does not fit this run.
+        """
+        state = self.folder.load()
+        try:
+            self.ppo.load(state["ppo"], None, strict=True)
+            self.records = state["records"]
+            self.task.load_state(state["task_state"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise VmError(f"{self.folder.path}: checkpoint of other networks ({str(error).splitlines()[0]})") from None
+
+    def run(self) -> None:
+        """All iterations that are not done yet.
+
+        Raises:
+            VmError: numbers that are none; the state is saved beside the checkpoints.
+        """
+        writer = self._writer()
+        if not self.records and self.workers.is_first:
+            self._save()
+        with Progress(self.task.name, self.config.iterations, len(self.records), unit="iteration") as bar:
+            while len(self.records) < self.config.iterations:
+                self._segment(bar, writer)
+                if self.workers.is_first:
+                    self._save()
+        self._env.close()
+        if writer is not None:
+            writer.close()
+
+    def _segment(self, bar: Progress, writer: Any) -> None:
+        begun, config = len(self.records), self.config
+        count = min(config.save_every - begun % config.save_every, config.iterations - begun)
+        self._env.close()
+        self._env = self.task.make_env(self._seed(begun))
+        torch.manual_seed(self._seed(begun))  # the learner's shuffling; robots draw from generators of their own
+        self._generator = torch.Generator().manual_seed(self._seed(begun) + 1)
+        self._seen = self._env.reset_all()
+        self._age = torch.randint(0, 50, (self._env.num_envs,), generator=self._generator)
+        waiting: RolloutStorage | None = None
+        for k in range(count):
+            start = time.perf_counter()
+            filled, figures = self._collect_while_learning(k, waiting)
+            waiting = filled
+            if not config.overlap or k == count - 1:
+                figures |= self._learn(filled)
+                waiting = None
+            self._note(figures, time.perf_counter() - start, bar, writer)
+
+    def _collect_while_learning(
+        self, k: int, waiting: RolloutStorage | None
+    ) -> tuple[RolloutStorage, dict[str, float]]:
+        for acting, learning in zip(self._acting, (self.ppo.actor, self.ppo.critic), strict=True):
+            acting.load_state_dict(learning.state_dict())
+        learnt: dict[str, float] = {}
+        failure: list[BaseException] = []
+
+        def learn() -> None:
+            try:
+                if waiting is not None:
+                    learnt.update(self._learn(waiting))
+            except BaseException as error:  # carried over to the main thread
+                failure.append(error)
+
+        learner = threading.Thread(target=learn, name="learner")
+        learner.start()
+        try:
+            storage = self._storages[k % 2]
+            figures = self._collect(storage)
+        finally:
+            learner.join()
+        if failure:
+            raise failure[0]
+        return storage, figures | learnt
+
+    # -- collecting ----------------------------------------------------------------------------------------------------
+
+    def _collect(self, storage: RolloutStorage) -> dict[str, float]:
+        actor, critic = self._acting
+        rewards, ends, ages = 0.0, 0, 0.0
+        storage.clear()
+        with torch.no_grad():
+            for _ in range(self.config.steps):
+                step = RolloutStorage.Transition()
+                mean = actor(self._seen, stochastic_output=False)
+                noise = torch.randn(mean.shape, generator=self._generator)
+                action = mean + actor.output_std * noise
+                step.actions, step.actions_log_prob = action, actor.get_output_log_prob(action)
+                step.distribution_params = actor.output_distribution_params
+                values = critic(self._seen)
+                step.values, step.observations = values, self._seen
+                seen, reward, dones, extras = self._env.step(action)
+                self._guard(seen, reward)
+                bootstrap = self.config.gamma * values[:, 0] * extras["time_outs"]
+                step.rewards, step.dones = reward + bootstrap, dones
+                storage.add_transition(step)
+                self._seen = seen
+                self._age += 1
+                over = dones > 0
+                ages += float(self._age[over].sum())
+                ends += int(over.sum())
+                self._age[over] = 0
+                rewards += float(reward.mean())
+            advantages(storage, critic(self._seen), self.config.gamma, self.config.lam)
+        figures = self._env.take_statistics()
+        length = ages / ends * self._env.period_s if ends else float("nan")
+        return {"reward": rewards / self.config.steps, "episode_s": length} | figures
+
+    def _guard(self, seen: TensorDict, reward: torch.Tensor) -> None:
+        """Stops at the first number that is none and keeps what led to it."""
+        if bool(reward.isfinite().all()) and all(bool(value.isfinite().all()) for value in seen.values()):
+            return
+        self._stop_at_nan({"observations": dict(seen.items()), "reward": reward})
+
+    def _stop_at_nan(self, about: dict[str, Any]) -> None:
+        path = self.folder.path / f"nan_{len(self.records):06d}.pt"
+        torch.save({"ppo": self.ppo.save(), **about}, path)
+        kept = self.folder.checkpoints()
+        last = f"; the last checkpoint is of iteration {kept[-1]}" if kept else ""
+        raise VmError(f"not a number in iteration {len(self.records)}; the state is in {path}{last}")
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def _learn(self, storage: RolloutStorage) -> dict[str, float]:
+        self.ppo.storage = storage
+        losses = self.ppo.update()
+        if not all(torch.isfinite(p).all() for p in (*self.ppo.actor.parameters(), *self.ppo.critic.parameters())):
+            self._stop_at_nan({"losses": losses})
+        std = float(self.ppo.actor.output_std.detach().mean())
+        named = {f"loss_{name}": float(loss) for name, loss in losses.items()}
+        return named | {"std": std, "learning_rate": float(self.ppo.learning_rate)}
+
+    def _note(self, figures: dict[str, float], seconds: float, bar: Progress, writer: Any) -> None:
+        batch = self._env.num_envs * self.config.steps * self.workers.count
+        steps = (self.records[-1]["steps"] if self.records else 0) + batch
+        self.records.append({"iteration": len(self.records) + 1, "steps": steps} | figures)
+        self.last_rate = batch / seconds
+        shown = {"reward": f"{figures['reward']:.3f}", "steps_s": f"{self.last_rate:.0f}"}
+        if figures.get("success", float("nan")) == figures.get("success"):
+            shown["success"] = f"{figures['success']:.0%}"
+        bar.round_done(**shown)
+        if writer is not None:
+            for name, value in figures.items():
+                writer.add_scalar(name, value, steps)
+            writer.add_scalar("steps_a_second", self.last_rate, steps)
+
+    def _save(self) -> None:
+        state = {"ppo": self.ppo.save(), "records": self.records, "task_state": self.task.state()}
+        self.folder.save(len(self.records), state)
+        if self.records:
+            self.folder.write_curve(self.records)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _seed(self, iteration: int) -> int:
+        return 7919 * self.config.seed + 101 * iteration + 13 * self.workers.rank
+
+    def _writer(self) -> Any:
+        if not self.workers.is_first:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        steps = int(self.records[-1]["steps"]) if self.records else None
+        return SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=steps)
+
+    def _model(self, seen: TensorDict, which: int) -> GatedModel:
+        config, part = self.config, ("actor", "critic")[which]
+        gaussian = {"class_name": "GaussianDistribution", "init_std": config.init_std, "std_range": (0.02, 2.0)}
+        if which == 1:
+            return GatedModel(seen, _GROUPS, part, 1, config.hidden)
+        cells = self.task.grid_cells
+        actions = self._env.num_actions
+        return GatedModel(seen, _GROUPS, part, actions, config.hidden, distribution_cfg=gaussian, grid_cells=cells)
+
+    def _storage(self, seen: TensorDict) -> RolloutStorage:
+        return RolloutStorage("rl", self._env.num_envs, self.config.steps, seen, [self._env.num_actions])
+
+    def _ppo(self, seen: TensorDict) -> PPO:
+        config = self.config
+        return PPO(
+            self._model(seen, 0),
+            self._model(seen, 1),
+            self._storages[0],
+            num_learning_epochs=config.epochs,
+            num_mini_batches=config.mini_batches,
+            clip_param=config.clip,
+            gamma=config.gamma,
+            lam=config.lam,
+            value_loss_coef=config.value,
+            entropy_coef=config.entropy,
+            learning_rate=config.learning_rate,
+            schedule="adaptive" if config.desired_kl > 0.0 else "fixed",
+            desired_kl=config.desired_kl,
+            multi_gpu_cfg=self.workers.rsl_rl_config,
+        )
+
+
+def advantages(storage: RolloutStorage, last_values: torch.Tensor, gamma: float, lam: float) -> None:
+    """Returns and normalised generalised advantages of a filled storage, as rsl_rl computes them."""
+    following, advantage = last_values, torch.zeros_like(last_values)
+    for step in reversed(range(storage.num_transitions_per_env)):
+        going = 1.0 - storage.dones[step].float()
+        delta = storage.rewards[step] + going * gamma * following - storage.values[step]
+        advantage = delta + going * gamma * lam * advantage
+        storage.returns[step] = advantage + storage.values[step]
+        following = storage.values[step]
+    found = storage.returns - storage.values
+    storage.advantages = (found - found.mean()) / (found.std() + 1e-8)

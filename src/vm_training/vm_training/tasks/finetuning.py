@@ -1,0 +1,116 @@
+"""Stage 4, fine-tuning: a student goes on learning by itself, under commands, pushes and the map's own errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from vm_core import g1
+from vm_core.errors import VmError
+from vm_core.policy_contract import PolicyContract
+from vm_training.policy_file import PolicyFile
+from vm_training.rl.command_env import CommandConfig, CommandEnv
+from vm_training.rl.model import GatedModel, take_student
+from vm_training.rl.robot_env import EnvConfig
+from vm_training.rl.trainer import PpoConfig, Task, Trainer
+from vm_training.student import Student
+from vm_training.tasks.motion_pretraining import run
+
+NAME = "finetune"
+_WARM_UP_STD = 0.15
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Everything that decides a fine-tuning.
+
+    Attributes:
+        student: policy file to begin with; it sees a root command.
+        env: how robots are simulated, varied and seen.
+        task: what they are asked for.
+        ppo: the learner.
+    """
+
+    student: Path
+    env: EnvConfig = field(default_factory=EnvConfig)
+    task: CommandConfig = field(default_factory=CommandConfig)
+    ppo: PpoConfig = field(
+        default_factory=lambda: PpoConfig(learning_rate=1e-4, init_std=_WARM_UP_STD, entropy=0.0005, epochs=2)
+    )
+
+
+def train_finetune(config: FinetuneConfig, out: Path, resume: bool) -> Trainer:
+    """All iterations that are not done yet.
+
+    Raises:
+        VmError: a student that cannot be fine-tuned, or a folder of another run.
+    """
+    student, contract = read_student(config.student)
+    hidden = [layer.out_features for layer in student.layers if isinstance(layer, nn.Linear)][:-1]
+    ppo = replace(config.ppo, hidden=tuple(hidden))
+    commands = replace(config.task.commands, limits=contract.command_limits)
+    settings = replace(config.task, commands=commands)
+    grid = contract.height_grid if contract.observation[-1].name == "height_grid" else None
+
+    def start(actor: GatedModel) -> None:
+        take_student(actor, student)
+
+    task = Task(
+        NAME,
+        lambda seed: CommandEnv(contract, student, config.env, settings, seed),
+        grid_cells=grid.num_cells if grid is not None else 0,
+        start=start,
+    )
+    return run(task, config, ppo, out, resume)
+
+
+def read_student(path: Path) -> tuple[Student, PolicyContract]:
+    """The network of a policy file that this project exported, to be trained on.
+
+    Raises:
+        VmError: another kind of network, or a contract that commands cannot drive.
+    """
+    contract = PolicyFile.load(path).contract
+    names = [term.name for term in contract.observation]
+    if contract.action_base != "default_pose" or "velocity_commands" not in names:
+        raise VmError(f"{path.name}: follows a clip; fine-tuning needs a policy that sees a root command")
+    if contract.joint_names != g1.POLICY_JOINT_NAMES or contract.action_clip is None:
+        raise VmError(f"{path.name}: moves {len(contract.joint_names)} joints; fine-tuning needs this project's 23")
+    weights = _linear_layers(onnx.load(str(path)))
+    sizes = [weight.shape for weight, _ in weights]
+    if not sizes or sizes[0][1] != contract.observation_size:
+        raise VmError(f"{path.name}: not a plain perceptron of this project; its layers are {sizes}")
+    student = Student(sizes[0][1], sizes[-1][0], [rows for rows, _ in sizes[:-1]])
+    layers = [layer for layer in student.layers if isinstance(layer, nn.Linear)]
+    with torch.no_grad():
+        for layer, (weight, bias) in zip(layers, weights, strict=True):
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+    assert contract.golden is not None
+    seen = torch.tensor([contract.golden.observation])
+    with torch.no_grad():
+        given = student(seen)[0].numpy()
+    if np.abs(given - np.array(contract.golden.action)).max() > 10.0 * contract.golden.tolerance:
+        raise VmError(f"{path.name}: its layers alone do not give its golden action; not a plain perceptron")
+    return student.eval(), contract
+
+
+def _linear_layers(model: onnx.ModelProto) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights (out, in) and biases (out,) of the network's layers in order."""
+    arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in model.graph.initializer}
+    stems = sorted(
+        (name.removesuffix(".weight") for name in arrays if name.startswith("layers.") and name.endswith(".weight")),
+        key=lambda stem: int(stem.split(".")[1]),
+    )
+    found = []
+    for stem in stems:
+        weight = arrays[f"{stem}.weight"]
+        bias = arrays.get(f"{stem}.bias")  # the exporter leaves out what is zero
+        found.append((weight, np.zeros(len(weight), np.float32) if bias is None else bias))
+    return found
