@@ -117,12 +117,13 @@ def test_a_namespace_knows_every_name_of_the_nodes(path):
 
 
 def test_dds_speaks_on_the_robots_interface_and_announces_no_types(tmp_path, monkeypatch):
-    for name in (*network.FAST_DDS_VARIABLES, network.CYCLONE_VARIABLE):
+    for name in (*network.FAST_DDS_VARIABLES, network.CYCLONE_VARIABLE, "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
     everywhere = network.dds_environment("", tmp_path)
-    assert set(everywhere) == set(network.FAST_DDS_VARIABLES)
+    assert set(everywhere) == {"FASTDDS_DEFAULT_PROFILES_FILE"}
     profile = ElementTree.parse(everywhere["FASTDDS_DEFAULT_PROFILES_FILE"])
     assert "interfaceWhiteList" not in ElementTree.tostring(profile.getroot(), encoding="unicode")
+    monkeypatch.setenv("ROS_DISTRO", "humble")
     given = network.dds_environment("lo", tmp_path)
     text = Path(given["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text()
     assert "<address>127.0.0.1</address>" in text and "<value>disabled</value>" in text

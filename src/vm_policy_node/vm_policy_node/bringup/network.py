@@ -12,7 +12,8 @@ from xml.sax.saxutils import quoteattr
 from vm_core.errors import VmError
 
 FAST_DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Fast DDS 3 and newer read the first, Humble's and Jazzy's the second."""
+"""The second is for the Fast DDS 2 of these distributions; newer ones warn of it."""
+_FAST_DDS_2 = ("humble", "iron", "jazzy")
 CYCLONE_VARIABLE = "CYCLONEDDS_URI"
 _SIOCGIFADDR = 0x8915
 _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -32,7 +33,8 @@ _TRANSPORTS = """
     <transport_descriptor><transport_id>vm_memory</transport_id><type>SHM</type></transport_descriptor>
     <transport_descriptor>
       <transport_id>vm_network</transport_id><type>UDPv4</type>
-      <interfaceWhiteList><address>{address}</address></interfaceWhiteList>
+      <!-- without the loopback, Fast DDS 3.2 delivers nothing between processes of one machine beside shared memory -->
+      <interfaceWhiteList><address>{address}</address><address>127.0.0.1</address></interfaceWhiteList>
     </transport_descriptor>
   </transport_descriptors>"""
 _USE = """
@@ -65,7 +67,7 @@ def dds_environment(interface: str, folder: Path) -> dict[str, str]:
     if not any(name in os.environ for name in FAST_DDS_VARIABLES):
         path = folder / "fastdds.xml"
         path.write_text(text)
-        values |= dict.fromkeys(FAST_DDS_VARIABLES, str(path))
+        values[FAST_DDS_VARIABLES[os.environ.get("ROS_DISTRO") in _FAST_DDS_2]] = str(path)
     return {name: value for name, value in values.items() if name not in os.environ}
 
 
