@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
-SKIPPED = {".venv", ".venv-mediapipe", "build", "install", "out", "runs", ".git"}
+SKIPPED = {".venv", ".venv-mediapipe", ".venv-unitree", "build", "install", "out", "runs", ".git"}
 
 
 def pages() -> list[Path]:
