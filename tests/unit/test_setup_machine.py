@@ -134,7 +134,7 @@ def test_message_packages_of_the_machine_are_not_built_again(tmp_path: Path) -> 
 
 def test_every_message_package_of_the_project_is_found() -> None:
     names = {path.name for path in machine.packages_to_build(install.MESSAGE_FOLDERS, [])}
-    assert names == {"vm_msgs", "unitree_hg", "livox_ros_driver2", "tf2_msgs"}
+    assert names == {"vm_msgs", "unitree_api", "unitree_hg", "livox_ros_driver2", "tf2_msgs"}
 
 
 def test_a_full_ros_is_one_that_is_sourced_and_not_ours(tmp_path: Path) -> None:
