@@ -60,8 +60,8 @@ def trips(m: Measurement, needs: Needs = BLIND, limits: SafetyLimits = LIMITS) -
     return SafetyMonitor(limits).update(m, needs, 0.0)
 
 
-def grid(height: np.ndarray = FLAT, torso: float = 0.8, spec: HeightGridSpec = SPEC, age: float = 0.01) -> dict:
-    return {"grid": Grid(torso, height, spec), "grid_age_s": age}
+def grid(height=FLAT, torso: float = 0.8, spec=SPEC, age: float = 0.01, scan_age: float | None = 0.1) -> dict:
+    return {"grid": Grid(torso, height, spec, scan_age), "grid_age_s": age}
 
 
 def odometry(x: float = 0.0, age: float = 0.01) -> dict:
@@ -93,6 +93,8 @@ def test_before_the_first_state_everything_trips():
         (measured(about={"state_age_s": 0.11, "bad_states": 3, "good_states": 0}), BLIND, "crc: no state"),
         (measured(), SEEING, "stale grid: none received"),
         (measured(about=grid(age=0.6)), SEEING, "stale grid: 0.600 s old"),
+        (measured(about=grid(scan_age=1.2)), SEEING, "stale scan: the height grid's newest is 1.2 s old"),
+        (measured(about=grid(scan_age=math.inf)), SEEING, "stale scan"),
         (measured(), POSITIONED, "stale odometry: none received"),
         (measured(about=odometry(age=0.3)), POSITIONED, "stale odometry: 0.300 s old"),
         (measured(mode_machine=4), BLIND, "mode_machine: the robot says 4, this policy drives 5"),
@@ -138,6 +140,7 @@ def test_each_trip_has_a_named_cause(m, needs, cause):
 def test_a_blind_policy_does_not_mind_what_it_does_not_read():
     bad = grid(FLAT[:7], math.nan, age=99.0) | odometry(age=99.0)
     assert trips(measured(about=bad)) is None
+    assert trips(measured(about=grid(scan_age=None)), SEEING) is None  # not told
 
 
 @pytest.mark.parametrize("faults", [0x20000, 0x80000])

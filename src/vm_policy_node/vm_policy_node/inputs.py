@@ -20,11 +20,14 @@ RESTART_MS = 1000
 
 @dataclass(frozen=True)
 class Grid:
-    """A height grid: torso height [m], terrain height (cells,) [m] with NaN where unknown, geometry."""
+    """A height grid: torso height [m], terrain height (cells,) [m] with NaN where unknown, geometry, and how old its
+    newest scan was when it was sent [s], if that is known; infinite before the first.
+    """
 
     torso_height: float
     terrain_height: np.ndarray
     spec: HeightGridSpec
+    scan_age_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ class StateInbox:
                 continue
             state = read_low_state(data)
             if state.crc_ok:
-                self.good = 1 + len(waiting)  # earlier ones are not looked at
+                self.good = 1  # earlier ones are not looked at, so they do not count
                 self.restarted = self.state is not None and tick < self.state.tick
                 self.state, self._time_s = state, time_s
                 return state

@@ -25,7 +25,9 @@ def grid_from_msg(msg: HeightGrid) -> Grid:
     resolution = float(msg.resolution) if 0.0 < msg.resolution < 10.0 else 1e-3
     ahead = float(msg.center_x) if abs(msg.center_x) < 10.0 else 0.0
     spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution, bool(msg.full_attitude), ahead)
-    return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec)
+    sent, scanned = (t.sec + 1e-9 * t.nanosec for t in (msg.header.stamp, msg.scan_stamp))
+    scan_age_s = max(sent - scanned, 0.0) if scanned > 0.0 else math.inf
+    return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec, scan_age_s)
 
 
 def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

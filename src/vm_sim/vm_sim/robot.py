@@ -21,6 +21,8 @@ MODE_MACHINE = 5  # the 29-motor G1
 DAMPING_KD = 3.0  # Nm s/rad, all motors, when commands stop
 _ENABLED = 1
 _LEG_MOTORS = 12
+_KNEE = g1.motor_index("left_knee_joint")
+_MOTOR_TEMPERATURE_C, _SUPPLY_V = 35, 50.0
 _START_JOINT_STD_RAD, _START_YAW_STD_RAD, _START_XY_STD_M = 0.02, 0.02, 0.01
 
 
@@ -76,8 +78,12 @@ class SimulatedG1:
         self._gantry = Gantry(self.model, self.data) if hang else None
         self._command_time_s: float | None = None
         self._modes = np.zeros(g1.NUM_MOTORS, dtype=np.uint8)
+        self._powered = np.ones(g1.NUM_MOTORS, dtype=bool)
+        self._torso = self.model.body(g1.TORSO_BODY).id
         self._state = new_low_state()
         self._state["mode_machine"] = MODE_MACHINE
+        set_motors(self._state, "temperature", np.full((g1.NUM_MOTORS, 2), _MOTOR_TEMPERATURE_C, dtype=np.int16))
+        set_motors(self._state, "vol", np.full(g1.NUM_MOTORS, _SUPPLY_V, dtype=np.float32))
         self._write_motors(np.zeros((5, g1.NUM_MOTORS)))
 
     @property
@@ -122,6 +128,18 @@ class SimulatedG1:
                 self._gantry = None
         mujoco.mj_step(self.model, self.data)
 
+    def push(self, force: np.ndarray) -> None:
+        """Pushes the torso with a force (3,) [N] in the world until the next call."""
+        self.data.xfrc_applied[self._torso, :3] = force
+
+    def cut_power(self, motors: str) -> None:
+        """Takes the power of `all` motors, of the left `knee`, or of `none`; without it a motor is limp."""
+        self._powered[:] = motors != "all"
+        if motors == "knee":
+            self._powered[_KNEE] = False
+        self.model.actuator_gainprm[~self._powered, 0] = 0.0
+        self.model.actuator_biasprm[~self._powered, :3] = 0.0
+
     def release_gantry(self) -> bool:
         """Lets the gantry go now, over a second; False if it does not hold."""
         if self._gantry is None:
@@ -138,7 +156,7 @@ class SimulatedG1:
         state, data = self._state, self.data
         count = g1.NUM_MOTORS
         state["tick"] = int(round(1000.0 * data.time)) & 0xFFFFFFFF
-        set_motors(state, "mode", self._modes)
+        set_motors(state, "mode", self._modes * self._powered)
         set_motors(state, "q", data.qpos[7:] + self._rng.normal(0.0, 2e-4, count))
         set_motors(state, "dq", data.qvel[6:] + self._rng.normal(0.0, 0.02, count))
         set_motors(state, "ddq", data.qacc[6:])
@@ -154,7 +172,7 @@ class SimulatedG1:
 
     def _write_motors(self, fields: np.ndarray) -> None:
         """Per motor torque = kp (q* - q) + kd (dq* - dq) + tau inside the limit; the damping part is implicit."""
-        q, dq, tau, kp, kd = fields
+        q, dq, tau, kp, kd = fields * self._powered
         self.data.ctrl[:] = q
         self.model.actuator_gainprm[:, 0] = kp
         self.model.actuator_biasprm[:, 0] = tau + kd * dq

@@ -56,6 +56,13 @@ def stale_input(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | Non
     return None
 
 
+def stale_scan(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
+    """The grid itself may keep coming from memory after the LiDAR has failed."""
+    if needs.grid is None or m.grid is None or m.grid.scan_age_s is None or m.grid.scan_age_s <= limits.scan_timeout_s:
+        return None
+    return f"stale scan: the height grid's newest is {m.grid.scan_age_s:.1f} s old, limit {limits.scan_timeout_s:.1f} s"
+
+
 def wrong_robot(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
     assert m.state is not None
     if m.state.mode_machine not in limits.mode_machines:

@@ -29,6 +29,7 @@ class SafetyLimits:
     crc_share: float = _limit(0.2, 0.0, 1.0, "share of states with a wrong checksum within a second")
     frozen_s: float = _limit(0.2, 0.05, 2.0, "time for which a sensor may repeat itself while another moves [s]")
     grid_timeout_s: float = _limit(0.5, 0.02, 5.0, "oldest height grid, where the policy reads one [s]")
+    scan_timeout_s: float = _limit(1.0, 0.1, 10.0, "oldest scan that a height grid's newest cells may come from [s]")
     grid_unknown_s: float = _limit(0.5, 0.02, 10.0, "time for which a height grid may have no known cell [s]")
     grid_height_m: float = _limit(3.0, 0.5, 10.0, "largest distance between torso and a cell of the height grid [m]")
     odometry_timeout_s: float = _limit(0.2, 0.02, 5.0, "oldest odometry, where the policy needs it [s]")

@@ -17,6 +17,7 @@ CHECKS: tuple[tuple[Finder, str], ...] = (
     (checks.other_publisher, ""),
     (checks.late_cycle, ""),
     (checks.stale_input, ""),
+    (checks.stale_scan, ""),
     (checks.wrong_robot, ""),
     (checks.not_a_number, ""),
     (checks.orientation, ""),

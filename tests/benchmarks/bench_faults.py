@@ -1,0 +1,90 @@
+"""Every named fault at random moments of a walk: where the controller ends, when, and what it commands meanwhile.
+
+`VM_BENCH_MOMENTS` moments a fault (4 by default, 20 for the whole figure) in lockstep; then, unless
+`VM_BENCH_REAL_TIME=0`, a few of them once through the running nodes in real time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from lockstep import Lockstep, Velocity
+
+from vm_policy_node.safety import State
+from vm_sim.faults import FAULTS, Fault
+
+MOMENTS = int(os.environ.get("VM_BENCH_MOMENTS", "4"))
+FIRST_S, LAST_S = 1.0, 9.0
+"""Of the walk: where faults begin."""
+WALK: Velocity = (0.5, 0.0, 0.1)
+STANDS_STILL = 0.05
+AFTERWARDS_S = 0.5
+
+
+def figures(seed: int) -> Iterator[dict]:
+    """Faults in lockstep, then in real time."""
+    failures, slowest, commands, outside = [], 0.0, 0, []
+    walk = Lockstep(lambda now_s: WALK, seed)
+    walk.start()
+    begin_s = walk.now_s
+    for moment in range(MOMENTS):
+        rng = np.random.default_rng([seed, moment])
+        # one moment in each part of the walk; where in it, chance decides
+        part = (LAST_S - FIRST_S) / MOMENTS
+        at_s = begin_s + FIRST_S + part * (moment + rng.random())
+        walk.run(at_s - walk.now_s)
+        assert walk.state == State.RUNNING, walk.controller.machine.cause
+        for fault in FAULTS:
+            twin = walk.branch(int(rng.integers(2**31)))
+            problem, took_s = play(twin, fault)
+            if problem:
+                failures.append(f"{fault.name} at {at_s - begin_s:.2f} s: {problem}")
+            slowest = max(slowest, took_s / fault.within_s)
+            commands += twin.audit.seen
+            outside += [f"{fault.name}: {what}" for what in twin.audit.outside]
+        print(f"moment {moment + 1}/{MOMENTS}: {len(failures)} failures", file=sys.stderr)
+    for line in failures + outside:
+        print(line, file=sys.stderr)
+    runs = MOMENTS * len(FAULTS)
+    good = 1.0 - len(failures) / runs
+    yield _figure(f"{len(FAULTS)} faults at {MOMENTS} moments: in the specified state in time", good)
+    yield _figure("time to the specified state, largest share of what is allowed", slowest, 1.0, "lower")
+    wrong = len(outside + walk.audit.outside)
+    yield _figure(f"commands outside limits, of {commands + walk.audit.seen}", wrong, 0.0, "lower")
+
+
+def _figure(figure: str, value: float, goal: float = 1.0, better: str = "higher") -> dict:
+    return {"figure": figure, "value": round(float(value), 4), "unit": "1", "goal": goal, "better": better}
+
+
+def play(walk: Lockstep, fault: Fault) -> tuple[str, float]:
+    """What went wrong, or "", and how long the way to the specified state took [s]."""
+    walk.player.play(fault.name, walk.now_s)
+    began_s, arrived_s = walk.now_s, None
+    while walk.now_s - began_s < fault.within_s - 1e-9:
+        walk.period()
+        if fault.end == "DAMPING" and walk.state == State.DAMPING and arrived_s is None:
+            arrived_s = walk.now_s
+    took_s = 0.0 if arrived_s is None else arrived_s - began_s
+    problem = _wrong_end(walk, fault)
+    walk.run(AFTERWARDS_S)  # the state must last
+    if not problem and walk.state.name != fault.end:
+        problem = f"{walk.state.name} afterwards ({walk.controller.machine.cause})"
+    return problem, took_s
+
+
+def _wrong_end(walk: Lockstep, fault: Fault) -> str:
+    cause = walk.controller.machine.cause
+    if walk.state.name != fault.end:
+        return f"{walk.state.name} after {fault.within_s} s ({cause or walk.controller.monitor.complaint})"
+    if fault.end == "DAMPING" and not cause.startswith(fault.cause):
+        return f"cause {cause!r}, expected {fault.cause!r}"
+    command = walk.controller.command
+    if np.any(command.value > command.upper + 1e-9) or np.any(command.value < command.lower - 1e-9):
+        return f"command {command.value} outside its limits"
+    if fault.name in ("command_stale", "command_nan") and np.abs(command.value).max() > STANDS_STILL:
+        return f"command {command.value} has not decayed"
+    return ""
