@@ -78,6 +78,7 @@ def _against(summary: dict) -> Iterator[dict]:
         ("w_mpjpe_mm", "W-MPJPE", 0.7), ("chamfer_m", "Chamfer", 0.7), ("skate_cm_s", "foot skate", 1 / 3)
     ):  # fmt: skip
         yield _figure(f"{name}, against the published objective", ours[key] / theirs[key], "ratio", round(goal, 3))
-    found = ours["steps_found"] / max(ours["steps_true"], 1.0)
-    yield _figure("treads found under the feet", found, "share", 1.0, "higher")
-    yield _figure("tread height error, mean", ours["step_height_cm"] or float("nan"), "cm", 1.0)
+    for name, true, goal in (("tread", "steps_true", 1.0), ("edge", "edges_true", 2.0)):
+        found = ours[f"{name}s_found"] / max(ours[true], 1.0)
+        yield _figure(f"{name}s found", found, "share", 1.0, "higher")
+        yield _figure(f"{name} error, median", ours[f"{name}_cm_median"] or float("nan"), "cm", goal)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.demo.make_demo_video import DEMO_FOLDER, TRUTH_NAME
-from vm_reconstruction.evaluate import Alignment, align, compare, evaluate, load_truth, match_steps
+from vm_reconstruction.evaluate import Alignment, align, compare, evaluate, load_truth
+from vm_reconstruction.evaluation.treads import edge_errors, match_steps
 from vm_reconstruction.human_motion import HumanMotion
 
 TRUTH_FILE = DEMO_FOLDER / TRUTH_NAME
@@ -83,3 +84,18 @@ def test_wrong_inputs_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(VmError, match="not a human motion"):
         load_truth(tmp_path / "bad.npz")
+
+
+def test_edges_are_measured_along_the_way() -> None:
+    def stairs(edge_m: float, rise_m: float):
+        def height(xy: np.ndarray) -> np.ndarray:
+            return rise_m * np.clip(np.floor((xy[:, 0] - edge_m) / 0.3) + 1, 0, 3)
+
+        return height
+
+    way = np.array([[-1.0, 0.0], [0.5, 0.2], [2.0, 0.0]])
+    count, errors = edge_errors(way, stairs(0.0, 0.15), stairs(0.03, 0.17))
+    assert count == 3
+    np.testing.assert_allclose(errors, 0.03, atol=0.006)
+    count, errors = edge_errors(way, stairs(0.0, 0.15), stairs(0.0, 0.01))
+    assert (count, errors) == (3, [])  # no edge high enough was found

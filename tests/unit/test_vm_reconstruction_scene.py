@@ -5,7 +5,8 @@ import pytest
 
 from vm_reconstruction.body_model import rest_positions, segment_quats
 from vm_reconstruction.human_motion import JOINT_NAMES, HumanMotion
-from vm_reconstruction.stages.scene import intervals, scene_of
+from vm_reconstruction.stages.scene import scene_of
+from vm_reconstruction.stages.stances import intervals
 from vm_reconstruction.stages.stillness import steady
 
 HEIGHTS = (0.0, 0.0, 0.17, 0.34, 0.51, 0.51)

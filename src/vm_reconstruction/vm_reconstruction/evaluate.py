@@ -15,17 +15,16 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
-from scipy.optimize import linear_sum_assignment
 
 from vm_core import command_line
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.motion_clip import read_npz
 from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_reconstruction.evaluation.treads import match_steps
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 
 HUMAN_FILE, SCENE_FOLDERS, RESULT_FILE = "human.npz", ("stages/scene", "scene"), "evaluation.json"
-MAX_STEP_MISMATCH_M = 0.30  # tops farther apart than this are not the same step
 
 
 @dataclass(frozen=True)
@@ -140,23 +139,6 @@ def compare(
         yaw_deg=float(np.rad2deg(alignment.yaw)),
         shift_m=tuple(float(x) for x in alignment.shift),
     )
-
-
-def match_steps(scene: SceneAsset, boxes: list[SceneBox]) -> list[tuple[float, float]]:
-    """Pairs (estimated, true) of step tops above the ground [m], each used once, nearest heights together."""
-    found = [box for box in scene.boxes if box.label.startswith("step")]
-    if not found or not boxes:
-        return []
-    centers = np.array([box.center_world[:2] for box in found])
-    estimated = np.array([box.top for box in found]) - scene.ground_height_at(centers)
-    true = np.array([box.top for box in boxes])
-    cost = np.abs(estimated[:, None] - true[None])
-    rows, columns = linear_sum_assignment(cost)
-    return [
-        (float(estimated[r]), float(true[c]))
-        for r, c in zip(rows, columns, strict=True)
-        if cost[r, c] < MAX_STEP_MISMATCH_M
-    ]
 
 
 def _limb_length(joints: np.ndarray) -> float:

@@ -29,8 +29,8 @@ ROWS = (
     ("acceleration_m_s2", "acceleration [m/s²]", 2), ("skate_cm_s", "foot skate [cm/s]", 2),
     ("penetration_cm", "soles in the scene [cm]", 2), ("camera_mm", "camera, rigid [mm]", 1),
     ("camera_scaled_mm", "camera, scaled [mm]", 1), ("chamfer_m", "Chamfer [m]", 3),
-    ("contact_agreement", "contact agreement", 3), ("step_height_cm", "tread height [cm]", 2),
-    ("seconds", "time a video [s]", 2),
+    ("contact_agreement", "contact agreement", 3), ("tread_cm_median", "tread height, median [cm]", 2),
+    ("edge_cm_median", "step edge, median [cm]", 2), ("seconds", "time a video [s]", 2),
 )  # fmt: skip
 
 
@@ -73,14 +73,19 @@ def _observations(path: Path, truth: VideoTruth, noise: OracleNoise, seed: int) 
 
 
 def summary(videos: list[dict]) -> dict[str, float | None]:
-    """Means over videos; the scale also as the median of its absolute error."""
+    """Means over videos; the scale also as the median of its absolute error; treads and edges: medians over all."""
     result: dict[str, float | None] = {}
     for field in fields(VideoFigures):
-        values = [video[field.name] for video in videos if video[field.name] is not None]
-        result[field.name] = float(np.mean(values)) if values else None
+        values = [video[field.name] for video in videos]
+        if not isinstance(values[0], list):
+            result[field.name] = float(np.mean(values))
     result["scale_percent_abs_median"] = float(np.median([abs(video["scale_percent"]) for video in videos]))
-    result["steps_true"] = float(sum(video["steps_true"] for video in videos))
-    result["steps_found"] = float(sum(video["steps_found"] for video in videos))
+    for name, true in (("tread", "steps_true"), ("edge", "edges_true")):
+        errors = [error for video in videos for error in video[f"{name}_errors_cm"]]
+        result[true] = float(sum(video[true] for video in videos))
+        result[f"{name}s_found"] = float(len(errors))
+        result[f"{name}_cm_median"] = float(np.median(errors)) if errors else None
+        result[f"{name}_cm_mean"] = float(np.mean(errors)) if errors else None
     return result
 
 
@@ -98,7 +103,8 @@ def print_table(result: dict) -> None:
     table.add_row(
         escape("scale error, median [%]"), *(f"{v['scale_percent_abs_median']:.2f}" for v in methods.values())
     )
-    table.add_row("treads found", *(f"{v['steps_found']:.0f} of {v['steps_true']:.0f}" for v in methods.values()))
+    table.add_row("treads found", *(f"{v['treads_found']:.0f} of {v['steps_true']:.0f}" for v in methods.values()))
+    table.add_row("edges found", *(f"{v['edges_found']:.0f} of {v['edges_true']:.0f}" for v in methods.values()))
     Console(stderr=True).print(table)
 
 

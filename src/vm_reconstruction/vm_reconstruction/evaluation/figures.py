@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
-from vm_reconstruction.evaluate import match_steps
 from vm_reconstruction.evaluation import protocol, scene_metrics
 from vm_reconstruction.evaluation.methods import Estimate
+from vm_reconstruction.evaluation.treads import edge_errors, match_steps
 from vm_reconstruction.human_motion import HumanMotion, joint_index
 from vm_reconstruction.stages.scene import scene_of
 
@@ -31,7 +32,8 @@ class VideoFigures:
         camera_mm, camera_scaled_mm: ATE after rigid and after similarity alignment.
         chamfer_m: static points.
         contact_agreement: share of frames and feet with the right contact.
-        steps_true, steps_found, step_height_cm: treads under the feet, and the mean error of their heights.
+        steps_true, tread_errors_cm: treads under the feet, and errors of the heights of those found.
+        edges_true, edge_errors_cm: edges that the way crosses, and errors of the places of those found.
         seconds: of the estimate.
     """
 
@@ -49,8 +51,9 @@ class VideoFigures:
     chamfer_m: float
     contact_agreement: float
     steps_true: int
-    steps_found: int
-    step_height_cm: float | None
+    tread_errors_cm: list[float]
+    edges_true: int
+    edge_errors_cm: list[float]
     seconds: float
 
 
@@ -59,7 +62,7 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
     people = [_person(e, t, truth) for e, t in zip(found.people, truth.people, strict=True)]
     mean = {name: float(np.mean([person[name] for person in people])) for name in people[0]}
     camera, exact = found.T_world_camera[:, :3, 3], truth.T_world_camera[:, :3, 3]
-    true_tops, tops = _steps(found.people[0], truth)
+    true_tops, tops, true_edges, edges = _steps(found.people[0], truth)
     return VideoFigures(
         **mean,
         scale_percent=100.0 * (found.scale * units_a_metre - 1.0),
@@ -67,8 +70,9 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
         camera_scaled_mm=protocol.camera_error(camera, exact, scale=True),
         chamfer_m=scene_metrics.chamfer(found.points, scene_metrics.true_points(found.pixels, truth)),
         steps_true=true_tops,
-        steps_found=len(tops),
-        step_height_cm=100.0 * float(np.mean([abs(a - b) for a, b in tops])) if tops else None,
+        tread_errors_cm=[100.0 * abs(a - b) for a, b in tops],
+        edges_true=true_edges,
+        edge_errors_cm=[100.0 * error for error in edges],
         seconds=found.seconds,
     )
 
@@ -91,12 +95,23 @@ def _person(estimate: HumanMotion, truth: HumanMotion, video: VideoTruth) -> dic
     }
 
 
-def _steps(person: HumanMotion, truth: VideoTruth) -> tuple[int, list[tuple[float, float]]]:
-    """How many treads there are, and pairs of estimated and true heights of those found."""
+def _steps(person: HumanMotion, truth: VideoTruth) -> tuple[int, list[tuple[float, float]], int, list[float]]:
+    """How many treads there are, pairs of heights of those found, edges on the way, errors of those found."""
     boxes = [box for box in truth.scene.boxes if box.label.startswith("step")]
-    if not boxes or not person.contact[:, :2].any():
-        return len(boxes), []
+    scene = _scene_of(person) if boxes else None
+    if scene is None:
+        return len(boxes), [], 0, []
+    a, b = person.joint_pos_world, truth.people[0].joint_pos_world
+    R, t, _ = protocol.similarity(a.reshape(-1, 3), b.reshape(-1, 3), scale=False)
+
+    def height(xy: np.ndarray) -> np.ndarray:  # the turn about the vertical is nearly all of R
+        return scene.height_at((np.column_stack([xy, np.zeros(len(xy))]) - t) @ R[:, :2])
+
+    return len(boxes), match_steps(scene, boxes), *edge_errors(b[:, 0, :2], truth.scene.height_at, height)
+
+
+def _scene_of(person: HumanMotion) -> SceneAsset | None:
     try:
-        return len(boxes), match_steps(scene_of(person), boxes)
+        return scene_of(person) if person.contact[:, :2].any() else None
     except VmError:  # no stance that could carry a scene
-        return len(boxes), []
+        return None

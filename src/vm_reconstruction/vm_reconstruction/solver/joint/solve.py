@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vm_reconstruction.body_model import segment_quats
-from vm_reconstruction.geometry import clouds
+from vm_reconstruction.geometry import clouds, gravity
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
+from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import arrow, contacts, start, surfaces
-from vm_reconstruction.solver.joint.problem import TOUCHING, JointProblem, PersonData, Sigmas
-from vm_reconstruction.solver.joint.skeleton import Skeleton
+from vm_reconstruction.solver.joint.problem import SOLES, TOUCHING, JointProblem, PersonData, Sigmas
+from vm_reconstruction.solver.joint.skeleton import PELVIS, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
 from vm_reconstruction.solver.joint.terms import N
 from vm_reconstruction.stages.body import all_joints
 
+NECK, ANKLES = PELVIS + 1, [POINTS.index("left_ankle"), POINTS.index("right_ankle")]
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
 ITERATIONS = (5, 5, 4)
 CLOUD_FRAMES, CLOUD_PIXEL_STEP = 16, 2  # of the depth pictures that show the surfaces; more would cost memory
@@ -99,11 +101,15 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
     for round_, limit in enumerate(ITERATIONS):
         if round_:
             speed, margin_s = contacts.ROUNDS[round_ - 1]
+            last = round_ == len(ITERATIONS) - 1
+            cloud = _cloud(problem, state, observed) if last else np.zeros((0, 3))
+            if last:
+                problem, state, cloud = levelled(problem, state, observed.up_first_camera, cloud)
             seen = _seen(problem, state)
             still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
             problem = with_contacts(problem, still, margin_s)
-            if round_ == len(ITERATIONS) - 1:
-                problem = with_surfaces(problem, state, still, observed)
+            if len(cloud):
+                problem = with_surfaces(problem, state, still, cloud)
         solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
     found = result(problem, state, still, cost, iterations, observed)
@@ -120,6 +126,31 @@ def _with_covariance(found: JointResult, problem: JointProblem, normal: arrow.No
     return replace(found, scale_std=scale_std, root_cov=tuple(blocks))
 
 
+def levelled(
+    problem: JointProblem, state: JointState, up_first_camera: np.ndarray, cloud: np.ndarray
+) -> tuple[JointProblem, JointState, np.ndarray]:
+    """Problem, state and static points (N, 3) turned so that z is up as all frames together say."""
+    bodies = [body.points for body, _ in _seen(problem, state)]
+    ankles = [points[:, ANKLES].mean(axis=1) for points in bodies]
+    opinions = gravity.upright_people([points[:, NECK] for points in bodies], ankles, problem.fps)
+    if len(cloud):
+        opinions += gravity.floor(cloud, np.concatenate([points[:, SOLES].reshape(-1, 3) for points in bodies]))
+    first = problem.R_world_camera[0] @ up_first_camera
+    Q = gravity.levelling(gravity.combined(opinions, first / np.linalg.norm(first)))
+    return *turned(problem, state, Q), cloud @ Q.T
+
+
+def turned(problem: JointProblem, state: JointState, Q: np.ndarray) -> tuple[JointProblem, JointState]:
+    """The same in a world turned by Q (3, 3); surfaces stay behind."""
+    people = []
+    for person in state.people:
+        rotation = person.rotation.copy()
+        rotation[:, 0] = Q @ rotation[:, 0]
+        people.append(replace(person, root=person.root @ Q.T, rotation=rotation))
+    cameras = {"R_world_camera": Q @ problem.R_world_camera, "center_units": problem.center_units @ Q.T}
+    return replace(problem, **cameras), replace(state, people=tuple(people), camera_shift=state.camera_shift @ Q.T)
+
+
 def _seen(problem: JointProblem, state: JointState) -> list[tuple[PersonPoints, Camera]]:
     camera = Camera.of(problem.R_world_camera, problem.center_units, state)
     return [(PersonPoints.of(d.skeleton, s), camera) for d, s in zip(problem.people, state.people, strict=True)]
@@ -132,21 +163,22 @@ def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: floa
     return replace(problem, people=people)
 
 
-def with_surfaces(
-    problem: JointProblem, state: JointState, still: list[np.ndarray], observed: Observations
-) -> JointProblem:
+def with_surfaces(problem: JointProblem, state: JointState, still: list[np.ndarray], cloud: np.ndarray) -> JointProblem:
     """The same problem where resting points lie on the surfaces that the depth shows below them."""
-    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
-    pixels = clouds.static_pixels(observed, state.scale, max(1, observed.num_frames // CLOUD_FRAMES), CLOUD_PIXEL_STEP)
-    if len(pixels.depth) == 0:
-        return problem
-    pixels = clouds.agreed(pixels, observed, state.scale, _poses(camera), rounds=1)
-    cloud = pixels.points(observed.depth_matrix, _poses(camera))
     people = []
     for data, (body, _), flags in zip(problem.people, _seen(problem, state), still, strict=True):
         normal, offset, touch = surfaces.carriers(body.points[:, TOUCHING], flags, data.above_m, cloud, state.scale)
         people.append(replace(data, normal=normal, offset_units=offset, touch=touch))
     return replace(problem, people=tuple(people))
+
+
+def _cloud(problem: JointProblem, state: JointState, observed: Observations) -> np.ndarray:
+    """Static points (N, 3) [m, world] of a few frames that agree with each other."""
+    poses = _poses(Camera.of(problem.R_world_camera, problem.center_units, state))
+    pixels = clouds.static_pixels(observed, state.scale, max(1, observed.num_frames // CLOUD_FRAMES), CLOUD_PIXEL_STEP)
+    if len(pixels.depth):
+        pixels = clouds.agreed(pixels, observed, state.scale, poses, rounds=1)
+    return pixels.points(observed.depth_matrix, poses)
 
 
 def _poses(camera: Camera) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from vm_reconstruction.stages.scene import intervals
+from vm_reconstruction.stages.stances import intervals
 
 RADIUS_M, REACH_M = 0.15, 0.20  # around the point, horizontally and in height
 MIN_POINTS = 12
