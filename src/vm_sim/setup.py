@@ -26,7 +26,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/meshes", meshes()),
     ],
-    install_requires=["numpy", "mujoco", "av", "tqdm", "tyro", "vm-core"],
+    install_requires=["numpy", "mujoco", "numba", "av", "tqdm", "tyro", "vm-core"],
     python_requires=">=3.10",
     license="Apache-2.0",
     entry_points={

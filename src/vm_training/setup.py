@@ -21,6 +21,8 @@ setup(
             "vm-train = vm_training.train:main",
             "vm-make-motions = vm_training.make_motions:main",
             "vm-evaluate = vm_training.evaluate:main",
+            "vm-export = vm_training.export_run:main",
+            "vm-play = vm_training.play:main",
         ]
     },
 )

@@ -32,7 +32,7 @@ def tracking_contract(name: str, clip: MotionClip, training: dict[str, Any]) -> 
     """The contract of a student that tracks a clip, without its golden pair."""
     return PolicyContract(
         name=name,
-        **_joints(DEFAULT_JOINT_POS),
+        **joint_fields(DEFAULT_JOINT_POS),
         action_scale=(CORRECTION_SCALE,) * len(g1.POLICY_JOINT_NAMES),
         observation=TRACKING_TERMS,
         action_clip=ACTION_CLIP,
@@ -55,7 +55,7 @@ def walking_contract(
     """
     return PolicyContract(
         name=name,
-        **_joints(default_joint_pos),
+        **joint_fields(default_joint_pos),
         action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
         observation=WALK_TERMS,
         action_clip=walk.ACTION_CLIP,
@@ -67,7 +67,8 @@ def walking_contract(
     )
 
 
-def _joints(default_joint_pos: np.ndarray) -> dict[str, Any]:
+def joint_fields(default_joint_pos: np.ndarray) -> dict[str, Any]:
+    """The contract's part on the 23 joints, their gains, and the six that are held."""
     held = {}
     for joint in g1.WRIST_JOINT_NAMES:
         motor = g1.motor_index(joint)

@@ -58,22 +58,28 @@ class GatedModel(MLPModel):
         return self.distribution.sample() if stochastic_output else mean
 
 
-def as_student(model: GatedModel) -> Student:
-    """The same function as a plain perceptron over the whole observation, for export."""
-    first = model.mlp[0]
-    assert isinstance(first, nn.Linear)
-    hidden = [layer.out_features for layer in model.mlp if isinstance(layer, nn.Linear)]
-    student = Student(model.obs_dim, hidden[-1], hidden[:-1])
+def student_of(state: dict[str, torch.Tensor]) -> Student:
+    """The same function as a plain perceptron over the whole observation, for export.
+
+    Args:
+        state: of a GatedModel.
+    """
+    names = [name for name in state if name.startswith("mlp.") and name.endswith(".weight")]
+    stems = sorted((name.removesuffix(".weight") for name in names), key=_number)
+    weights = [state[f"{stem}.weight"] for stem in stems]
+    if "gate" in state:
+        weights[0] = torch.cat([weights[0], state["gate"][:, None] * state["grid.weight"]], dim=1)
+    student = Student(weights[0].shape[1], weights[-1].shape[0], [len(weight) for weight in weights[:-1]])
     own = [layer for layer in student.layers if isinstance(layer, nn.Linear)]
-    theirs = [layer for layer in model.mlp if isinstance(layer, nn.Linear)]
     with torch.no_grad():
-        for mine, given in zip(own, theirs, strict=True):
-            mine.bias.copy_(given.bias)
-            if mine.weight.shape == given.weight.shape:
-                mine.weight.copy_(given.weight)
-            else:
-                mine.weight.copy_(torch.cat([given.weight, model.gate[:, None] * model.grid.weight], dim=1))
-    return student
+        for layer, weight, stem in zip(own, weights, stems, strict=True):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(state[f"{stem}.bias"])
+    return student.eval()
+
+
+def _number(stem: str) -> int:
+    return int(stem.split(".")[1])
 
 
 def take_student(model: GatedModel, student: Student) -> None:

@@ -21,6 +21,7 @@ from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 
 from vm_core.errors import VmError
+from vm_core.policy_contract import PolicyContract
 from vm_training.progress import Progress
 from vm_training.rl.distributed import Workers
 from vm_training.rl.model import HIDDEN, GatedModel
@@ -90,6 +91,7 @@ class Task:
     Attributes:
         name: of the stage.
         make_env: an environment for a seed.
+        contract: what the policy will say of itself, without golden pair.
         grid_cells: inputs of the actor that go through the gate.
         start: gives the fresh actor its first weights; None: as drawn.
         state, load_state: what the task remembers from segment to segment, as tensors.
@@ -97,6 +99,7 @@ class Task:
 
     name: str
     make_env: Callable[[int], Environment]
+    contract: PolicyContract
     grid_cells: int = 0
     start: Callable[[GatedModel], None] | None = None
     state: Callable[[], dict[str, torch.Tensor]] = field(default=lambda: {})
@@ -135,6 +138,8 @@ class Trainer:
         """
         state = self.folder.load()
         try:
+            if PolicyContract.from_json(state["contract"]) != self.task.contract:
+                raise VmError(f"{self.folder.path}: checkpoint of another contract (other terms, joints or gains)")
             self.ppo.load(state["ppo"], None, strict=True)
             self.records = state["records"]
             self.task.load_state(state["task_state"])
@@ -277,7 +282,7 @@ class Trainer:
 
     def _save(self) -> None:
         state = {"ppo": self.ppo.save(), "records": self.records, "task_state": self.task.state()}
-        self.folder.save(len(self.records), state)
+        self.folder.save(len(self.records), {**state, "contract": self.task.contract.to_json()})
         if self.records:
             self.folder.write_curve(self.records)
 

@@ -64,6 +64,7 @@ def train_finetune(config: FinetuneConfig, out: Path, resume: bool) -> Trainer:
     task = Task(
         NAME,
         lambda seed: CommandEnv(contract, student, config.env, settings, seed),
+        replace(contract, golden=None, name=NAME, training={}),
         grid_cells=grid.num_cells if grid is not None else 0,
         start=start,
     )

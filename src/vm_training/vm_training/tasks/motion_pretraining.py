@@ -7,12 +7,24 @@ from pathlib import Path
 
 import torch
 
+from vm_core import g1
+from vm_core.policy_contract import PolicyContract
+from vm_training.export import joint_fields
+from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.rewards import TrackingWeights
 from vm_training.rl.clip_library import ClipLibrary, SceneClip, load_clips
 from vm_training.rl.distributed import Workers
 from vm_training.rl.robot_env import EnvConfig
 from vm_training.rl.run_folder import RunFolder
-from vm_training.rl.tracking_env import TrackingConfig, TrackingEnv
+from vm_training.rl.tracking_env import (
+    ACTION_CLIP,
+    ACTION_SCALE_RAD,
+    GRID,
+    GRID_TERM,
+    TRACKING_TERMS,
+    TrackingConfig,
+    TrackingEnv,
+)
 from vm_training.rl.trainer import PpoConfig, Task, Trainer
 
 NAME = "motion_pretraining"
@@ -56,8 +68,23 @@ def tracking_task(name: str, clips: list[SceneClip], env: EnvConfig, tracking: T
     return Task(
         name,
         lambda seed: TrackingEnv(clips, library, env, tracking, grid, seed),
+        contract_of(name, grid, 1.0 / clips[0].clip.fps),
         state=lambda: {"tries": library.tries.clone(), "fails": library.fails.clone()},
         load_state=load,
+    )
+
+
+def contract_of(name: str, grid: bool, period_s: float) -> PolicyContract:
+    """What a tracker of reinforcement learning says of itself."""
+    return PolicyContract(
+        name=name,
+        **joint_fields(DEFAULT_JOINT_POS),
+        action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
+        observation=(*TRACKING_TERMS, GRID_TERM) if grid else TRACKING_TERMS,
+        action_clip=ACTION_CLIP,
+        action_base="reference_target",
+        control_period_s=period_s,
+        height_grid=GRID if grid else None,
     )
 
 
