@@ -36,6 +36,7 @@ setup(
     entry_points={
         "console_scripts": [
             "vm-policy-node = vm_policy_node.policy_node:main",
+            "vm-teleop = vm_policy_node.keyboard_teleop_node:main",
             "vm-motion-mode = vm_policy_node.motion_mode_node:main",
             "vm-import-policy = vm_policy_node.importers.command:main",
             "vm-bringup = vm_policy_node.bringup.start:main",
