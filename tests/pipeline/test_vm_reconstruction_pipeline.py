@@ -81,7 +81,7 @@ def run_counting(monkeypatch, settings, frontend) -> list[str]:
 
 
 def test_rerun_does_only_what_changed(video, tmp_path, monkeypatch):
-    out, names = tmp_path / "out", list(pipeline.STAGE_NAMES[:6])
+    out, names = tmp_path / "out", list(pipeline.STAGE_NAMES["single"][:6])
     assert run_counting(monkeypatch, config(video, out), KnownPerson()) == names
     assert run_counting(monkeypatch, config(video, out), KnownPerson()) == []
     assert run_counting(monkeypatch, config(video, out, height_m=1.6), KnownPerson()) == names[3:]

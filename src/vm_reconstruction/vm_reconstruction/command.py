@@ -24,6 +24,9 @@ class Arguments:
         fov: angle of view along the longer image side [deg]; by default from metadata, else assumed.
         fps: frames a second, where the file does not say it rightly (a folder of images counts as 30).
         until: stop after this stage.
+        solver: single (one person, offline) or joint (people, cameras and scale together; needs --frontend).
+        frontend: for joint: oracle or a file of observations (.npz).
+        other_heights: for joint: heights of the second person and so on [m].
     """
 
     video: Annotated[Path, tyro.conf.Positional]
@@ -33,6 +36,9 @@ class Arguments:
     fov: float | None = None
     fps: float | None = None
     until: str = "report"
+    solver: Literal["single", "joint"] = "single"
+    frontend: str = ""
+    other_heights: tuple[float, ...] = ()
 
 
 def _main() -> int:
@@ -50,6 +56,9 @@ def _main() -> int:
         fov_deg=arguments.fov,
         fps=arguments.fps,
         until=arguments.until,
+        solver=arguments.solver,
+        frontend=arguments.frontend,
+        other_heights_m=arguments.other_heights,
     )
     out = pipeline.run(config)
     print(f"results: {out}")

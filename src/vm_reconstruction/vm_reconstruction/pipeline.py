@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from tqdm import tqdm
 
@@ -23,11 +23,23 @@ from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction import body_model
 from vm_reconstruction.frontends import mediapipe_pose
+from vm_reconstruction.frontends.observation_frontend import NAMES, ObservationFrontend, find_frontend
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend
 from vm_reconstruction.manifest import Manifest, combined_hash, content_hash
 from vm_reconstruction.progress import FrameProgress
 from vm_reconstruction.solver import banded, body_problem
-from vm_reconstruction.stages import body, camera, contacts, frames, gravity, landmarks, scene, stillness
+from vm_reconstruction.stages import (
+    body,
+    camera,
+    contacts,
+    frames,
+    gravity,
+    joint,
+    landmarks,
+    observe,
+    scene,
+    stillness,
+)
 
 FRAMES = "stages/frames.json"
 LANDMARKS = "stages/landmarks.npz"
@@ -49,6 +61,9 @@ class ReconstructionConfig:
         fov_deg: angle of view along the longer image side [deg]; None: metadata, else assumed.
         fps: frames a second; None: the file's own.
         until: last stage to run.
+        solver: "single" (one person, landmarks, no depth) or "joint" (people, cameras and scale together).
+        frontend: for the joint solver: oracle or a file of observations.
+        other_heights_m: of the second person and so on, for the joint solver [m].
     """
 
     video: Path
@@ -58,15 +73,24 @@ class ReconstructionConfig:
     fov_deg: float | None = None
     fps: float | None = None
     until: str = "report"
+    solver: Literal["single", "joint"] = "single"
+    frontend: str = ""
+    other_heights_m: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        body_model.check_height(self.height_m)
+        for height in (self.height_m, *self.other_heights_m):
+            body_model.check_height(height)
+        if self.solver not in STAGE_NAMES:
+            raise VmError(f"--solver {self.solver!r}: expected {' or '.join(STAGE_NAMES)}")
+        if self.solver == "joint" and not self.frontend:
+            raise VmError(f"--solver joint needs a front-end with depth and cameras; --frontend can be {NAMES}")
         if self.scale not in ("robot", "human"):
             raise VmError(f"--scale {self.scale!r}: expected robot or human")
         if self.fps is not None and not 1.0 <= self.fps <= 1000.0:
             raise VmError(f"--fps {self.fps}: expected 1 to 1000")
-        if self.until not in STAGE_NAMES:
-            raise VmError(f"no stage {self.until!r}; the stages are: {', '.join(STAGE_NAMES)}")
+        names = STAGE_NAMES[self.solver]
+        if self.until not in names:
+            raise VmError(f"no stage {self.until!r}; the stages are: {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -90,23 +114,59 @@ class Stage:
     reads_video: bool = False
 
 
-STAGE_NAMES = ("frames", "landmarks", "camera", "body", "contacts", "scene", "retarget", "report")
+STAGE_NAMES = {
+    "single": ("frames", "landmarks", "camera", "body", "contacts", "scene", "retarget", "report"),
+    "joint": ("frames", "observe", "joint", "scene", "retarget", "report"),
+}
 
 
-def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
+def stages(config: ReconstructionConfig, frontend: PoseFrontend | ObservationFrontend) -> list[Stage]:
     """The ordered list."""
+    perception = _joint_stages if config.solver == "joint" else _single_stages
+    return [_frames_stage(config), *perception(config, cast(Any, frontend)), *_robot_stages(config)]
+
+
+def _frames_stage(config: ReconstructionConfig) -> Stage:
+    return Stage(
+        "frames",
+        lambda: frames.run(config.video, config.out, config.fov_deg, config.fps),
+        (),
+        (FRAMES,),
+        {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps},
+        (frames,),
+        True,
+    )
+
+
+def _joint_stages(config: ReconstructionConfig, frontend: ObservationFrontend) -> list[Stage]:
+    """Perception of any kind, then people, cameras and scale together."""
+    out, heights = config.out, (config.height_m, *config.other_heights_m)
+    return [
+        Stage(
+            "observe",
+            lambda: _with_bar("observe", out, lambda bar: observe.run(out, frontend, heights, bar)),
+            (FRAMES,),
+            (observe.FILE,),
+            {"frontend": frontend.identity, "heights_m": heights},
+            (observe,),
+            True,
+        ),
+        Stage(
+            "joint",
+            lambda: joint.run(out),
+            (FRAMES, observe.FILE),
+            (HUMAN, BODY, CAMERA, joint.POINTS_FILE, joint.RECORD_FILE, joint.PEOPLE),
+            {},
+            (joint, _package("vm_reconstruction.solver"), _package("vm_reconstruction.geometry"), body_model),
+        ),
+    ]
+
+
+def _single_stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
+    """Landmarks of one person, rotation of the camera, then the body alone."""
     out, height = config.out, {"height_m": config.height_m}
     solver = (body, gravity, stillness, banded, body_problem, body_model)
     return [
-        Stage(
-            "frames",
-            lambda: frames.run(config.video, out, config.fov_deg, config.fps),
-            (),
-            (FRAMES,),
-            {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps},
-            (frames,),
-            True,
-        ),
         Stage(
             "landmarks",
             lambda: _with_bar("landmarks", out, lambda bar: landmarks.run(out, frontend, bar)),
@@ -140,6 +200,14 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
             height,
             (contacts, stillness, body_model),
         ),
+    ]
+
+
+def _robot_stages(config: ReconstructionConfig) -> list[Stage]:
+    """What follows from a person in the world, whoever found it."""
+    out = config.out
+    tracked = (LANDMARKS,) if config.solver == "single" else ()
+    return [
         Stage("scene", lambda: scene.run(out), (HUMAN,), (HUMAN_SCENE,), code=(scene, stillness)),
         Stage(
             "retarget",
@@ -152,7 +220,7 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
         Stage(
             "report",
             lambda: _report(out, config.video),
-            (FRAMES, LANDMARKS, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene", "robot.mp4"),
+            (FRAMES, *tracked, CAMERA, BODY, HUMAN, HUMAN_SCENE, "clip.npz", "scene", "robot.mp4"),
             ("report.html", "overlay.mp4"),
             code=(_package("vm_reconstruction.report"),),
             reads_video=True,
@@ -160,7 +228,7 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
     ]
 
 
-def run(config: ReconstructionConfig, frontend: PoseFrontend | None = None) -> Path:
+def run(config: ReconstructionConfig, frontend: PoseFrontend | ObservationFrontend | None = None) -> Path:
     """Does every stage that is not done yet; returns the result folder.
 
     Raises:
@@ -173,7 +241,10 @@ def run(config: ReconstructionConfig, frontend: PoseFrontend | None = None) -> P
     config.out.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.load(config.out / "manifest.json")
     video_hash = content_hash(config.video)
-    todo = stages(config, frontend or mediapipe_pose.MediapipePose())[: STAGE_NAMES.index(config.until) + 1]
+    chosen = frontend or (
+        find_frontend(config.frontend) if config.solver == "joint" else mediapipe_pose.MediapipePose()
+    )
+    todo = stages(config, chosen)[: STAGE_NAMES[config.solver].index(config.until) + 1]
     with tqdm(total=len(todo), desc="stages", unit="stage", file=sys.stderr, dynamic_ncols=True) as bar:
         for stage in todo:
             bar.set_postfix_str(stage.name)

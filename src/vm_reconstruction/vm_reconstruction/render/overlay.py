@@ -14,10 +14,10 @@ from vm_core.atomic_files import atomic_path
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
+from vm_reconstruction.render.projection import NEAR_M, project
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
-NEAR_M = 0.1
 # BGR, as OpenCV draws.
 LEFT, RIGHT, TRUNK = (60, 170, 255), (255, 150, 50), (235, 235, 235)
 CONTACT, MASK, BOX, GRID = (60, 230, 60), (200, 80, 220), (40, 220, 240), (160, 200, 160)
@@ -109,13 +109,6 @@ _CONTACT_JOINTS = {
 def side_color(joint: str) -> tuple[int, int, int]:
     """BGR colour of a joint by its body side."""
     return LEFT if joint.startswith("left") else RIGHT if joint.startswith("right") else TRUNK
-
-
-def project(points_world: np.ndarray, K: np.ndarray, T_world_camera: np.ndarray) -> np.ndarray:
-    """World points (N, 3) [m] to (N, 3): pixel x, pixel y, depth [m]."""
-    points = (points_world - T_world_camera[:3, 3]) @ T_world_camera[:3, :3]
-    safe = np.where(points[:, 2] > NEAR_M, points[:, 2], NEAR_M)
-    return np.column_stack([(points / safe[:, None] @ K.T)[:, :2], points[:, 2]])
 
 
 def box_corners(box: SceneBox) -> np.ndarray:

@@ -12,7 +12,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
-from vm_reconstruction.render.overlay import project
+from vm_reconstruction.render.projection import project
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.camera import CameraMotion
 from vm_reconstruction.stages.frames import FrameSource
