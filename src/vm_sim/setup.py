@@ -32,6 +32,7 @@ setup(
     entry_points={
         "console_scripts": [
             "vm-sim = vm_sim.robot_node:main",
+            "vm-fault = vm_sim.fault_node:main",
             "vm-robot-state = vm_sim.robot_state_node:main",
             "vm-render = vm_sim.render:main",
         ],

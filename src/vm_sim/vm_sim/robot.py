@@ -114,6 +114,13 @@ class SimulatedG1:
         self._command_time_s = self.time_s
         return True
 
+    def repeat_command(self) -> bool:
+        """The last command once more, so that it does not time out; False if there is none to repeat."""
+        if self.state_of_command != "commanded":
+            return False
+        self._command_time_s = self.time_s
+        return True
+
     def step(self) -> None:
         """Advances by 2 ms."""
         if self.state_of_command == "damping":
