@@ -18,6 +18,7 @@ from vm_training.export import export_policy, walking_contract
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
 from vm_training.mdp.observations import SensorNoise
+from vm_training.mdp.operators import ClipOperator
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS, WalkObserver, torso_pose
 from vm_training.motions.footsteps import Gait
@@ -53,7 +54,7 @@ def walking(motion: Motion) -> tuple[ClipTracking, WalkObserver]:
         motion.clip, motion.scene, 1, DomainRanges.none(), StartNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0, threads=1
     )
     silent = SensorNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    return env, WalkObserver(env, motion.gait, motion.clip.joint_pos[0], silent, grid_noise_m=0.0)
+    return env, WalkObserver(env, ClipOperator(env, motion.gait), motion.clip.joint_pos[0], silent, grid_noise_m=0.0)
 
 
 def tell(controller: Controller, env: ClipTracking, now_s: float) -> None:
@@ -85,7 +86,7 @@ def test_the_node_sees_what_the_walker_saw(motion, policy):
         env.physics.qpos[0, 7:] = (env.physics.qpos[0, 7:] + rng.normal(0.0, 0.02, 23)).astype(np.float32)
         env.physics.qpos[0, 3:7] = env.physics.qpos[0, 3:7].astype(np.float32)
         env.physics.qvel[0] = (env.physics.qvel[0] + rng.normal(0.0, 0.3, 29)).astype(np.float32)
-        said = observer.command()[0]
+        said = observer.operator.command()[0]
         controller.command.update = lambda now_s, period_s, said=said: said
         action = rng.normal(0.0, 1.0, 23).astype(np.float32)  # both see it next time
         tell(controller, env, (111 + frame) * PERIOD_S)

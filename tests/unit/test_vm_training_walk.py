@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from vm_core.errors import VmError
+from vm_core.gait_clock import GaitClock
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_training import train
 from vm_training.make_motions import MakeMotions, make_motions
+from vm_training.mdp import mirror
 from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane
-from vm_training.mdp.walk_observations import OBSERVATION_SIZE, Timing
+from vm_training.mdp.operators import ClipOperator, Timing
 from vm_training.motions.footsteps import Gait
 from vm_training.tasks import walk, walk_evaluation
+from vm_training.tasks.lessons import Lessons
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion
 from vm_training.tasks.work_folder import WorkFolder
@@ -26,7 +29,7 @@ cases = importlib.import_module("vm_training_cases")
 
 LANE = LaneConfig(num_envs=4, threads=1)
 CONFIG = walk.WalkConfig(
-    rounds=3, motions_a_round=1, steps=30, epochs=1, batch=32, lessons=1000, least_teacher=0.0, lane=LANE
+    rounds=3, motions_a_round=1, steps=30, passes=1.0, batch=32, lessons=1000, least_teacher=0.0, lane=LANE
 )
 
 
@@ -46,11 +49,12 @@ def trained(folder: Path, out: Path, config: walk.WalkConfig = CONFIG) -> dict[s
 
 
 def test_lessons_forget_the_oldest():
-    lessons = walk.Lessons.room_for(5)
+    lessons = Lessons.room_for(5, 3, 2)
     for k in range(4):
-        lessons.add(np.full((2, OBSERVATION_SIZE), k), np.full((2, 23), k))
+        lessons.add(np.full((2, 3), k), np.full((2, 2), k))
     assert lessons.count == 5 and lessons.written == 8
     assert sorted(lessons.action[:, 0]) == [1, 2, 2, 3, 3]
+    assert sorted(lessons.at(lessons.newest(3))[1][:, 0]) == [2, 3, 3]
 
 
 def test_timing_of_a_clip(folder):
@@ -76,11 +80,11 @@ def test_teachers_hide_what_the_walker_cannot_know(folder):
         lane.env.physics.qpos[1, 1] += 0.2
         lane.env.physics.qpos[2, 0] += 0.2
         targets = lane.wanted()
-        np.testing.assert_allclose(targets[1], targets[0], atol=1e-9)
+        np.testing.assert_allclose(targets[1], targets[0], atol=1e-6)
         seen = targets[2] - targets[0]
         lane.env.physics.qpos[2, 0] += along - 0.2
-        np.testing.assert_allclose(lane.wanted()[2] - targets[0], seen, atol=1e-9)
-        assert (np.abs(seen).max() > 1e-6) == (along > 0.0)
+        np.testing.assert_allclose(lane.wanted()[2] - targets[0], seen, atol=1e-6)
+        assert (np.abs(seen).max() > 1e-4) == (along > 0.0)
 
 
 def test_a_killed_run_goes_on_with_the_last_whole_round(folder, tmp_path):
@@ -99,6 +103,9 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
     monkeypatch.setattr(walk_evaluation, "KINDS", {"flat": walk_evaluation.KINDS["flat"]})
     quick = lambda *args: walk_evaluation.evaluate_walk(*args, courses=1)  # noqa: E731
     monkeypatch.setattr(train, "evaluate_walk", quick)
+    monkeypatch.setattr(walk_evaluation, "COMMANDS", {"0.20 m/s": (0.2, 0.0, 0.0)})
+    monkeypatch.setattr(walk_evaluation, "WALK_S", 1.0)
+    monkeypatch.setattr(walk_evaluation, "REST_S", 3.0)
     out = tmp_path / "walker.onnx"
     assert train.Walk(folder / "motions", folder / "teachers", out, config=replace(CONFIG, rounds=1)).run() == 0
     policy = OnnxPolicy.load(out)
@@ -113,3 +120,42 @@ def test_without_good_teachers_nothing_starts(folder, tmp_path):
         walk.train_walk(
             folder / "motions", folder / "teachers", replace(CONFIG, least_teacher=1.0), WorkFolder(tmp_path)
         )
+
+
+def test_robots_go_on_where_they_were(folder):
+    """Short rollouts from the plan would never show what adds up over a whole walk."""
+    motion = load_motion(folder / "motions", "flat_0000")
+    teacher = LqrTeacher(np.zeros((motion.clip.num_frames, 23, 59)))
+    school = walk.School({"flat_0000": (motion, teacher)}, motion.clip.joint_pos[0], replace(CONFIG, steps=5))
+    school.round(0, fresh=True)
+    robots = school._classes["flat_0000"]
+    before = robots.age.copy()
+    school.round(1, fresh=False)
+    went_on = robots.age == before + 5
+    assert went_on.mean() > 0.5 and (robots.age[~went_on] <= 5).all()
+
+
+def test_the_operator_wakes_the_clock_when_the_clip_steps(folder):
+    """The clock that the node runs on the clip's command is the clip's own."""
+    for name in ("flat_0000", "kerb_0000"):
+        motion = load_motion(folder / "motions", name)
+        lane = make_lane(motion, None, motion.clip.joint_pos[0], LANE, 0)
+        operator = lane.observer.operator
+        assert isinstance(operator, ClipOperator)
+        lane.reset(np.arange(4), np.zeros(4, dtype=int))
+        clocks = [GaitClock(motion.gait.step_s) for _ in range(4)]
+        for frame in range(motion.clip.num_frames):
+            lane.env.reset(np.arange(4), np.full(4, frame))
+            said = operator.command()
+            ticks = np.array([clock.update(said[k], 0.02) for k, clock in enumerate(clocks)])
+            np.testing.assert_allclose(operator.phase(), ticks, atol=1e-6)
+
+
+def test_mirrored_twice_is_the_same():
+    for order, sign in (
+        (mirror.OBSERVATION_ORDER, mirror.OBSERVATION_SIGN),
+        (mirror.ERROR_ORDER, mirror.ERROR_SIGN),
+        (mirror.JOINT_ORDER, mirror.JOINT_SIGN),
+    ):
+        np.testing.assert_array_equal(order[order], np.arange(len(order)))
+        np.testing.assert_array_equal(sign[order] * sign, np.ones(len(order)))

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
 
 class Student(nn.Module):
-    """A multilayer perceptron from (N, inputs) observations to (N, outputs) raw actions."""
+    """A multilayer perceptron from (N, inputs) observations to (N, outputs) raw actions.
+
+    Observations are brought to zero mean and unit spread by buffers that belong to the network; until `normalize` is
+    called they change nothing.
+    """
+
+    mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, inputs: int, outputs: int, hidden: Sequence[int] = (256, 128, 64)) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
         sizes = [inputs, *hidden]
         layers: list[nn.Module] = []
         for before, after in zip(sizes[:-1], sizes[1:], strict=True):
@@ -22,5 +32,10 @@ class Student(nn.Module):
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers, last)
 
+    def normalize(self, observations: np.ndarray, least_spread: float = 0.1) -> None:
+        """Takes mean and spread from observations (n, inputs); what hardly moves there is not blown up."""
+        self.mean.copy_(torch.from_numpy(observations.mean(axis=0, dtype=np.float64)))
+        self.spread.copy_(torch.from_numpy(np.maximum(observations.std(axis=0, dtype=np.float64), least_spread)))
+
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        return self.layers(observation)
+        return self.layers((observation - self.mean) / self.spread)

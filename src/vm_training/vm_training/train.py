@@ -25,7 +25,7 @@ from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
 from vm_training.tasks.walk import WalkConfig, train_walk
-from vm_training.tasks.walk_evaluation import evaluate_walk
+from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.work_folder import WorkFolder
 
 
@@ -92,6 +92,7 @@ class Walk:
         teachers: folder of their teachers.
         out: policy file to write.
         work: folder for what a resumed run needs; by default beside `out`.
+        start: such a folder of an earlier walker, to begin from what it can.
         config: everything that decides the result.
     """
 
@@ -99,15 +100,21 @@ class Walk:
     teachers: Path
     out: Path
     work: Path | None = None
+    start: Path | None = None
     config: WalkConfig = field(default_factory=WalkConfig)
 
     def run(self) -> int:
         _check_policy_name(self.out)
         folder = WorkFolder(self.work or self.out.with_suffix(".training"))
-        student, default = train_walk(self.motions, self.teachers, self.config, folder)
+        student, default = train_walk(self.motions, self.teachers, self.config, folder, self.start)
         first = load_motion(self.motions, motion_names(self.motions)[0])
         checks = evaluate_walk(student, default, self.config.lane, first.gait, self.config.seed)
-        training = {"seed": self.config.seed, "commit": folder.commit, "checks": [asdict(c) for c in checks]}
+        obeyed = evaluate_commands(student, default, self.config.lane, first, self.config.seed)
+        training = {
+            "seed": self.config.seed,
+            "commit": folder.commit,
+            "checks": [asdict(c) for c in (*checks, *obeyed)],
+        }
         lane = make_lane(first, None, default, self.config.lane, self.config.seed)
         middle = np.full(lane.env.num_envs, first.clip.num_frames // 2)
         lane.reset(np.arange(lane.env.num_envs), middle)
@@ -116,6 +123,10 @@ class Walk:
         print(f"policy: {self.out}\nwalks courses that it has not seen, upright to within 0.5 m of their end:")
         for check in checks:
             print(f"  {check.kind:<12} {check.success:4.0%} of {check.starts} starts on {check.courses} courses")
+        print("obeys a command for 10 s on flat ground and rests for 6 s, upright; speed, turn, drift at rest:")
+        for check in obeyed:
+            did = f"{check.speed:.2f} m/s, {check.yaw_rate:+.2f} rad/s, {100 * check.rest_drift_m:.0f} cm"
+            print(f"  {check.command:<24} {check.success:4.0%} of {check.starts}; {did}")
         return 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.errors import VmError
-from vm_core.frames import quat_conjugate, quat_from_rotvec, quat_multiply, rotvec_from_quat
+from vm_core.frames import quat_conjugate, quat_from_rotvec, quat_multiply, rotvec_from_quat, yaw_from_quat
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_sim.batch_physics import BatchPhysics
@@ -80,6 +80,8 @@ class ClipTracking:
         self.reference_qpos = np.hstack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
         self.reference_qvel = np.hstack([clip.root_lin_vel_world, clip.root_ang_vel_body, clip.joint_vel])
         self.reference_target = clip.joint_target
+        yaw = yaw_from_quat(clip.root_quat_wxyz)
+        self._ahead, self._left = np.stack([np.cos(yaw), np.sin(yaw)], -1), np.stack([-np.sin(yaw), np.cos(yaw)], -1)
         self.frame = np.zeros(self.num_envs, dtype=int)
         self.last_target = np.zeros((self.num_envs, NUM_JOINTS))
         self._max_delay = self.ranges.delay_s / self.timestep_s
@@ -107,13 +109,19 @@ class ClipTracking:
     def error_state(self) -> np.ndarray:
         """(N, 58) minus the clip: pelvis position [m] and rotation vector [rad], joints [rad], then their velocities.
 
-        Rotation and angular velocity in the pelvis frame, the rest in the world, as MuJoCo's velocities are.
+        Rotation and angular velocity in the pelvis frame, the rest in the heading frame of the clip: ahead, left, up.
         """
         at = self.clip_frame
         qpos, wanted = self.physics.qpos, self.reference_qpos[at]
         turn = rotvec_from_quat(quat_multiply(quat_conjugate(wanted[:, 3:7]), qpos[:, 3:7]))
         joints = qpos[:, 7:] - wanted[:, 7:]
-        return np.hstack([qpos[:, :3] - wanted[:, :3], turn, joints, self.physics.qvel - self.reference_qvel[at]])
+        speed = self.physics.qvel - self.reference_qvel[at]
+        speed[:, :3] = self._in_heading(speed[:, :3], at)
+        return np.hstack([self._in_heading(qpos[:, :3] - wanted[:, :3], at), turn, joints, speed])
+
+    def _in_heading(self, world: np.ndarray, at: np.ndarray) -> np.ndarray:
+        ahead, left = (world[:, :2] * self._ahead[at]).sum(axis=1), (world[:, :2] * self._left[at]).sum(axis=1)
+        return np.column_stack([ahead, left, world[:, 2]])
 
     def step(self, correction: np.ndarray) -> None:
         """One control period with the clip's target plus corrections (N, J) [rad]."""

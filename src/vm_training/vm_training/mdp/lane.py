@@ -9,8 +9,9 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
 from vm_training.mdp.observations import SensorNoise
+from vm_training.mdp.operators import MOST_YAW_ERROR_RAD, ClipOperator, Operator
 from vm_training.mdp.randomization import DomainRanges
-from vm_training.mdp.walk_observations import MOST_YAW_ERROR_RAD, WalkObserver
+from vm_training.mdp.walk_observations import WalkObserver
 from vm_training.tasks.motion_folder import Motion
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
@@ -59,6 +60,8 @@ class Lane:
         error[:, 0] = np.clip(error[:, 0], -along, along)
         error[:, 1] = 0.0
         error[:, 5] = np.clip(error[:, 5], -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
+        if isinstance(self.observer.operator, ClipOperator):  # without a command nothing says where the clip heads
+            error[:, 5] *= self.observer.operator.share()
         return env.reference_target[env.clip_frame] + self.teacher.correction(env.frame, error)
 
     def act(self, target: np.ndarray) -> None:
@@ -76,10 +79,25 @@ class Lane:
 
 
 def make_lane(
-    motion: Motion, teacher: LqrTeacher | None, default_joint_pos: np.ndarray, config: LaneConfig, seed: int
+    motion: Motion,
+    teacher: LqrTeacher | None,
+    default_joint_pos: np.ndarray,
+    config: LaneConfig,
+    seed: int,
+    operator: Operator | None = None,
 ) -> Lane:
-    """Robots of their own on a motion; without a teacher they can be watched but not taught."""
+    """Robots of their own on a motion; without a teacher they can be watched but not taught.
+
+    Args:
+        motion: clip and scene.
+        teacher: of the motion.
+        default_joint_pos: (J,) [rad] that actions add to.
+        config: how robots and places differ.
+        seed: of everything random.
+        operator: who commands them; by default one who follows the clip.
+    """
     env = ClipTracking(
         motion.clip, motion.scene, config.num_envs, config.ranges, config.start_noise, seed, threads=config.threads
     )
-    return Lane(motion, teacher, env, WalkObserver(env, motion.gait, default_joint_pos, config.sensor_noise))
+    operator = operator or ClipOperator(env, motion.gait)
+    return Lane(motion, teacher, env, WalkObserver(env, operator, default_joint_pos, config.sensor_noise))

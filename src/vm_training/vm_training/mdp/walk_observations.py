@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core import g1, g1_kinematics
-from vm_core.frames import quat_from_rotvec, quat_multiply, yaw_from_quat
-from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, gait_phase
+from vm_core.frames import quat_from_rotvec, quat_multiply
 from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
-from vm_core.motion_clip import MotionClip
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.observations import SensorNoise
-from vm_training.motions.footsteps import Gait
+from vm_training.mdp.operators import Operator
 
 GRID = HeightGridSpec()
 UNKNOWN_M = PolicyContract.height_grid_unknown
-HISTORY = 3
+HISTORY = 5
 WALK_TERMS = (
     ObservationTerm("base_ang_vel", 3, (0.5,), history_length=HISTORY),
     ObservationTerm("projected_gravity", 3, (4.0,), history_length=HISTORY),
@@ -31,39 +29,7 @@ WALK_TERMS = (
     ObservationTerm("height_grid", GRID.num_cells, (2.0,), (0.3, 1.3)),
 )
 OBSERVATION_SIZE = sum(term.size * term.history_length for term in WALK_TERMS)
-YAW_GAIN = 1.0  # 1/s: an operator's correction of the heading
-MOST_YAW_ERROR_RAD = 0.15
 _WAIST = [g1.POLICY_JOINT_NAMES.index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When a clip walks and how fast, as an operator would say it.
-
-    Attributes:
-        start_s: when the first foot lifts.
-        walk_s: from there to the last touch-down.
-        step_s: of a step.
-        speed: mean, along the heading [m/s].
-        yaw_rate: mean [rad/s].
-    """
-
-    start_s: float
-    walk_s: float
-    step_s: float
-    speed: float
-    yaw_rate: float
-
-    @staticmethod
-    def of(clip: MotionClip, gait: Gait) -> Timing:
-        """Reads a planned clip, which stands for `gait.stand_s` at both ends."""
-        walk_s = round((clip.duration_s - 2.0 * gait.stand_s) / gait.step_s) * gait.step_s
-        yaw = np.unwrap(yaw_from_quat(clip.root_quat_wxyz))
-        # the closing step makes no way, the first and the last before it half
-        going_s = max(walk_s - 2.0 * gait.step_s, gait.step_s)
-        forward = clip.root_pos_world[-1, :2] - clip.root_pos_world[0, :2]
-        way = float(np.linalg.norm(forward)) / max(float(np.sinc(0.5 * (yaw[-1] - yaw[0]) / np.pi)), 0.1)
-        return Timing(gait.stand_s, walk_s, gait.step_s, way / going_s, float(yaw[-1] - yaw[0]) / going_s)
 
 
 @dataclass
@@ -71,27 +37,23 @@ class WalkObserver:
     """Observations of all robots of an environment, with history and sensor noise.
 
     Attributes:
-        env: robots on a clip.
-        gait: of the clip.
+        env: robots.
+        operator: who commands them.
         default_joint_pos: (J,) [rad] that joints and actions are relative to.
         noise: of the sensors.
         grid_noise_m: standard deviation of a cell's height.
     """
 
     env: ClipTracking
-    gait: Gait
+    operator: Operator
     default_joint_pos: np.ndarray
     noise: SensorNoise
     grid_noise_m: float = 0.005
 
     def __post_init__(self) -> None:
         count = self.env.num_envs
-        self.timing = timing = Timing.of(self.env.clip, self.gait)
-        self._time_s = np.arange(self.env.clip.num_frames) / self.env.clip.fps
-        self._phase = gait_phase(self._time_s - timing.start_s, timing.walk_s, timing.step_s)
         self._history = {t.name: np.zeros((count, t.history_length, t.size)) for t in WALK_TERMS}
         self._fresh = np.ones(count, dtype=bool)
-        self._speed, self._off_s = np.full(count, timing.speed), np.full(count, timing.start_s)
         self.last_action = np.zeros((count, NUM_JOINTS))
         boxes = self.env.scene.boxes
         self._box = np.array([[*b.center_world[:2], *b.half_size[:2], b.top] for b in boxes]).reshape(-1, 5)
@@ -100,18 +62,7 @@ class WalkObserver:
         """Forgets the past of robots (E,)."""
         self._fresh[envs] = True
         self.last_action[envs] = 0.0
-        timing, rng = self.timing, self.env.rng
-        # on edges the treads say how far to step, whatever the operator thinks
-        unsure = 0.2 if len(self._box) else 0.03
-        self._speed[envs] = timing.speed * rng.uniform(1.0 - unsure, 1.0 + unsure, len(envs))
-        early_s = timing.step_s * (STEPS_TO_REST + rng.uniform(0.0, 1.0, len(envs)))
-        self._off_s[envs] = timing.start_s + np.maximum(timing.walk_s - early_s, 0.1)
-
-    def yaw_error(self) -> np.ndarray:
-        """(N,) [rad]: how far the clip's heading is to the left of the robot's, bounded."""
-        wanted = yaw_from_quat(self.env.reference_qpos[self.env.clip_frame, 3:7])
-        error = wanted - yaw_from_quat(self.env.physics.qpos[:, 3:7])
-        return np.clip(np.angle(np.exp(1j * error)), -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
+        self.operator.reset(envs)
 
     def observe(self) -> np.ndarray:
         """(N, OBSERVATION_SIZE), in the order of WALK_TERMS, oldest frame of a term first."""
@@ -124,13 +75,6 @@ class WalkObserver:
         count = self.env.num_envs
         parts = [self._history[term.name].reshape(count, -1) for term in WALK_TERMS]
         return np.concatenate(parts, axis=1).astype(np.float32)
-
-    def command(self) -> np.ndarray:
-        """(N, 3) root command [m/s, m/s, rad/s]; it ends as long before the last step as the gait clock goes on."""
-        time_s = self._time_s[self.env.clip_frame]
-        on = (time_s >= self.timing.start_s - RAMP_S) & (time_s < self._off_s)
-        yaw_rate = self.timing.yaw_rate + YAW_GAIN * self.yaw_error()
-        return np.column_stack([on * self._speed, np.zeros(len(on)), on * yaw_rate])
 
     def _inputs(self) -> ObservationInputs:
         env, noise, rng = self.env, self.noise, self.env.rng
@@ -145,9 +89,9 @@ class WalkObserver:
             root_quat_wxyz=quat_multiply(qpos[:, 3:7], tilt),
             root_ang_vel_body=qvel[:, 3:6] + rng.normal(0.0, noise.gyro_rad_s, (count, 3)),
             last_action=self.last_action,
-            command=self.command(),
+            command=self.operator.command(),
             height_grid=heights,
-            gait_phase=self._phase[env.clip_frame],
+            gait_phase=self.operator.phase(),
         )
 
     def _heights(self, qpos: np.ndarray) -> np.ndarray:

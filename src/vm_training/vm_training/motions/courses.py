@@ -57,16 +57,16 @@ def suited_gait(scene: SceneAsset, route: Route, gait: Gait) -> Gait:
 
 
 def _flat(rng: np.random.Generator) -> Place:
-    stride = rng.uniform(0.05, LONGEST_STRIDE_M)
-    length = stride * rng.integers(4, 9)
-    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length), stride, f"{length:.1f} m by {stride:.2f} m"
+    stride = rng.uniform(0.04, LONGEST_STRIDE_M)
+    length = stride * rng.integers(1, 9)
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length), stride, f"{length:.2f} m by {stride:.2f} m"
 
 
 def _arc(rng: np.random.Generator) -> Place:
-    stride = rng.uniform(0.05, LONGEST_STRIDE_M)
-    length = stride * rng.integers(4, 9)
-    curvature = rng.uniform(0.2, min(1.0, MOST_TURN_RAD / stride)) * rng.choice([-1.0, 1.0])
-    text = f"{length:.1f} m by {stride:.2f} m, {curvature:+.1f} rad/m"
+    stride = rng.uniform(0.02, LONGEST_STRIDE_M)
+    length = stride * rng.integers(2, 9)
+    curvature = rng.uniform(0.2, 1.0) * MOST_TURN_RAD / stride * rng.choice([-1.0, 1.0])
+    text = f"{length:.2f} m by {stride:.2f} m, {curvature:+.1f} rad/m"
     return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), stride, text
 
 

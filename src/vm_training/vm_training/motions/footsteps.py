@@ -102,7 +102,7 @@ def foot_places(stretches: list[tuple[float, float]], stride_m: float, *, soft_e
         is_first, is_last = i == 0, i == len(stretches) - 1
         low = start if is_first else start + EDGE_MARGIN_M
         high = end if is_last else end - EDGE_MARGIN_M
-        if high - low < (_SHORT_END_M if is_first or is_last else _SHORT_M):
+        if len(stretches) > 1 and high - low < (_SHORT_END_M if is_first or is_last else _SHORT_M):
             places.append(start if is_first else end if is_last else 0.5 * (start + end))
         else:
             gaps = _gaps(high - low, stride_m, is_first and soft_ends, is_last and soft_ends)

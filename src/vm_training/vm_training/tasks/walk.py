@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from vm_core.errors import VmError
+from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.lane import ACTION_SCALE_RAD, Lane, LaneConfig, make_lane
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE
 from vm_training.progress import Progress
 from vm_training.student import Student
+from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.lqr_teachers import best_success, load_teacher, teacher_file
 from vm_training.tasks.motion_folder import Motion, load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
@@ -22,6 +23,7 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
+REST_FRAMES = 150  # standing after a clip's end that is still taught
 
 
 @dataclass(frozen=True)
@@ -31,60 +33,45 @@ class WalkConfig:
     Attributes:
         rounds: of acting and learning.
         motions_a_round: drawn for each round.
-        steps: control steps of each robot in a round.
-        longest_rollout: steps after which a robot starts anew.
+        steps: control steps of each robot in a round; the next time its motion is drawn it goes on where it was.
+        longest_rollout: steps after which a robot starts anew; shorter ones never see what adds up over a whole walk.
         starts_at_beginning: share of resets to the clip's first frame.
+        starts_at_end: the same to its last, standing.
+        teacher_share: of robots that the teacher drives in the second round; half as many in each later one.
         exploration_rad: standard deviation of the noise on targets.
         push_m_s: standard deviation of pushes, one every two seconds.
-        epochs: passes over the newest lessons and as many old ones, a round.
-        batch: samples a gradient step.
-        learning_rate: at the first round; falls to a tenth by the last.
+        hidden: layers of the network.
+        passes: gradient steps, in passes over the newest lessons.
+        batch: lessons a gradient step; half of them are shown in the mirror.
+        learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept; the oldest go.
         least_teacher: share of starts that a teacher must take to the end.
         lane: how robots and places differ.
         seed: of everything random.
     """
 
-    rounds: int = 40
+    rounds: int = 60
     motions_a_round: int = 10
-    steps: int = 100
-    longest_rollout: int = 200
-    starts_at_beginning: float = 0.25
+    steps: int = 120
+    longest_rollout: int = 500
+    starts_at_beginning: float = 0.4
+    starts_at_end: float = 0.05
+    teacher_share: float = 0.5
     exploration_rad: float = 0.02
-    push_m_s: float = 0.04
-    epochs: int = 3
+    push_m_s: float = 0.05
+    hidden: tuple[int, ...] = (384, 192, 96)
+    passes: float = 7.0
     batch: int = 512
     learning_rate: float = 1e-3
-    lessons: int = 300_000
+    lessons: int = 600_000
     least_teacher: float = 0.8
-    lane: LaneConfig = field(default_factory=LaneConfig)
+    lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24))
     seed: int = 0
 
     def __post_init__(self) -> None:
-        numbers = (self.rounds, self.motions_a_round, self.steps, self.epochs, self.batch)
+        numbers = (self.rounds, self.motions_a_round, self.steps, self.batch, *self.hidden)
         if min(numbers) < 1 or self.seed < 0 or self.lessons < self.batch:
             raise VmError(f"{self}: expected whole numbers from 1, a seed from 0, and room for a batch of lessons")
-
-
-@dataclass
-class Lessons:
-    """Rings of observations (n, OBSERVATION_SIZE) and wanted raw actions (n, J)."""
-
-    observation: np.ndarray
-    action: np.ndarray
-    count: int = 0
-    written: int = 0
-
-    @staticmethod
-    def room_for(size: int) -> Lessons:
-        return Lessons(np.zeros((size, OBSERVATION_SIZE), np.float32), np.zeros((size, NUM_JOINTS), np.float32))
-
-    def add(self, observation: np.ndarray, action: np.ndarray) -> None:
-        """Adds a batch; the oldest make room."""
-        at = (self.written + np.arange(len(action))) % len(self.action)
-        self.observation[at], self.action[at] = observation, action
-        self.written += len(action)
-        self.count = min(self.count + len(action), len(self.action))
 
 
 def act(student: Student, observation: np.ndarray, default: np.ndarray) -> np.ndarray:
@@ -94,50 +81,71 @@ def act(student: Student, observation: np.ndarray, default: np.ndarray) -> np.nd
     return default + ACTION_SCALE_RAD * np.clip(raw, -ACTION_CLIP, ACTION_CLIP).astype(np.float64)
 
 
-def gather(lane: Lane, student: Student | None, config: WalkConfig, lessons: Lessons) -> int:
-    """The student (or, without one, the teacher) acts, the teacher says what it would have done; returns the falls."""
-    env, default, count = lane.env, lane.observer.default_joint_pos, lane.env.num_envs
-    age = env.rng.integers(0, config.longest_rollout, count)
-    lane.reset(np.arange(count), _start_frames(env, count, config.starts_at_beginning))
-    falls = 0
-    for _ in range(config.steps):
-        seen, wanted = lane.observer.observe(), lane.wanted()
-        lessons.add(seen, ((wanted - default) / ACTION_SCALE_RAD).astype(np.float32))
-        target = wanted if student is None else act(student, seen, default)
-        lane.act(target + env.rng.normal(0.0, config.exploration_rad, target.shape))
-        pushed = np.flatnonzero(env.rng.random(count) < 0.5 / env.clip.fps)
-        env.push(pushed, env.rng.normal(0.0, config.push_m_s, (len(pushed), 3)))
-        age += 1
-        fallen = lane.fallen()
-        over = np.flatnonzero(fallen | (age > config.longest_rollout) | (env.frame > env.clip.num_frames + 50))
-        lane.reset(over, _start_frames(env, len(over), config.starts_at_beginning))
-        age[over] = 0
-        falls += int(fallen.sum())
-    return falls
+@dataclass
+class Class:
+    """Robots on one motion that go on where they were when it is drawn again.
+
+    Attributes:
+        lane: robots, motion, teacher.
+        age: (N,) steps since each robot's start.
+    """
+
+    lane: Lane
+    age: np.ndarray
+
+    @staticmethod
+    def begin(lane: Lane, config: WalkConfig) -> Class:
+        """All robots start, at ages that differ, so that they do not all end at once."""
+        count = lane.env.num_envs
+        lane.reset(np.arange(count), start_frames(lane.env, count, config))
+        return Class(lane, lane.env.rng.integers(0, config.longest_rollout, count))
+
+    def gather(
+        self, student: Student | None, teacher_share: float, config: WalkConfig, lessons: Lessons
+    ) -> tuple[int, int]:
+        """The student acts, the teacher says what it would have done; returns the student's falls and its steps.
+
+        Args:
+            student: None for the teacher alone.
+            teacher_share: of robots that the teacher drives.
+            config: how long, and what disturbs.
+            lessons: to which is added.
+        """
+        lane, env, default = self.lane, self.lane.env, self.lane.observer.default_joint_pos
+        driven = env.rng.random(env.num_envs) < (1.0 if student is None else teacher_share)
+        falls = 0
+        for _ in range(config.steps):
+            seen, wanted = lane.observer.observe(), lane.wanted()
+            lessons.add(seen, ((wanted - default) / ACTION_SCALE_RAD).astype(np.float32))
+            target = wanted if student is None else np.where(driven[:, None], wanted, act(student, seen, default))
+            lane.act(target + env.rng.normal(0.0, config.exploration_rad, target.shape))
+            pushed = np.flatnonzero(env.rng.random(env.num_envs) < 0.5 / env.clip.fps)
+            env.push(pushed, env.rng.normal(0.0, config.push_m_s, (len(pushed), 3)))
+            self.age += 1
+            fallen = lane.fallen()
+            ended = (self.age > config.longest_rollout) | (env.frame > env.clip.num_frames + REST_FRAMES)
+            over = np.flatnonzero(fallen | ended)
+            lane.reset(over, start_frames(env, len(over), config))
+            self.age[over] = 0
+            falls += int((fallen & ~driven).sum())
+        return falls, int((~driven).sum()) * config.steps
 
 
-def learn(
-    student: Student, lessons: Lessons, newest: int, config: WalkConfig, rate: float, rng: np.random.Generator
-) -> float:
-    """Passes over the newest lessons and as many older ones; the last pass' mean loss (Huber, raw action units)."""
-    optimizer = torch.optim.Adam(student.parameters(), lr=rate)
-    loss_of = nn.SmoothL1Loss(beta=0.2)
-    size, mean = len(lessons.action), 0.0
-    recent = (lessons.written - 1 - np.arange(min(newest, lessons.count))) % size
-    for _ in range(config.epochs):
-        mixed = np.concatenate([recent, rng.integers(0, lessons.count, 2 * len(recent))])
-        rng.shuffle(mixed)
-        losses = []
-        for batch in np.array_split(mixed, max(len(mixed) // config.batch, 1)):
-            loss = loss_of(
-                student(torch.from_numpy(lessons.observation[batch])), torch.from_numpy(lessons.action[batch])
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        mean = float(np.mean(losses))
-    return mean
+def start_frames(env: ClipTracking, count: int, config: WalkConfig) -> np.ndarray:
+    """Where in the clip robots start: anywhere, but often where it begins and sometimes where it ends."""
+    frames, draw = env.rng.integers(0, env.clip.num_frames, count), env.rng.random(count)
+    frames[draw < config.starts_at_beginning] = 0
+    frames[draw > 1.0 - config.starts_at_end] = env.clip.num_frames - 1
+    return frames
+
+
+def half_mirrored(observation: np.ndarray, action: np.ndarray) -> Pair:
+    """The first half of a batch as a mirror shows it."""
+    half = len(action) // 2
+    order, sign = mirror.OBSERVATION_ORDER, mirror.OBSERVATION_SIGN.astype(np.float32)
+    observation[:half] = observation[:half][:, order] * sign
+    action[:half] = action[:half][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN.astype(np.float32)
+    return observation, action
 
 
 def good_motions(motions: Path, teachers: WorkFolder, least: float) -> list[str]:
@@ -153,54 +161,98 @@ def good_motions(motions: Path, teachers: WorkFolder, least: float) -> list[str]
     return good
 
 
-def train_walk(motions: Path, teachers: Path, config: WalkConfig, folder: WorkFolder) -> tuple[Student, np.ndarray]:
+def train_walk(
+    motions: Path, teachers: Path, config: WalkConfig, folder: WorkFolder, start: Path | None = None
+) -> tuple[Student, np.ndarray]:
     """All rounds that are not done yet; returns the student and the pose (J,) [rad] that its actions add to.
 
     A resumed run goes on with the weights of the last whole round and gathers its lessons anew.
 
+    Args:
+        motions: folder of motions.
+        teachers: folder of their teachers.
+        config: everything that decides the result.
+        folder: for what a resumed run needs.
+        start: such a folder of an earlier walker of the same layers, to begin from what it can.
+
     Raises:
-        VmError: no motions, or no good teachers.
+        VmError: no motions, no good teachers, or no walker to start from.
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     names = good_motions(motions, WorkFolder(teachers), config.least_teacher)
-    folder.begin({"config": asdict(config), "motions": names})
+    folder.begin({"config": asdict(config), "motions": names, "start": start})
     loaded = {name: (load_motion(motions, name), load_teacher(teachers, name)) for name in names}
     default = next(iter(loaded.values()))[0].clip.joint_pos[0]
-    student, lessons = Student(OBSERVATION_SIZE, NUM_JOINTS), Lessons.room_for(config.lessons)
-    records = _resumed(student, folder)
+    school = School(loaded, default, config)
+    records = _resumed(school.student, folder)
+    if start is not None and not records:
+        _begin_from(school.student, WorkFolder(start))
     with Progress("walker", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
-            rng = np.random.default_rng([config.seed, index])
-            picked = rng.choice(names, min(config.motions_a_round, len(names)), replace=False)
-            lanes = [(*loaded[name], config.seed + 1000 * (index + 1) + k) for k, name in enumerate(picked)]
-            records.append(_round(index, student, lessons, lanes, default, config, rng))
+            records.append(school.round(index, fresh=index == 0 and start is None))
             newest = records[-1]
             bar.round_done(loss=f"{newest['loss']:.3f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
-            weights = {key: value.numpy() for key, value in student.state_dict().items()}
+            weights = {key: value.numpy() for key, value in school.student.state_dict().items()}
             folder.write_json("walker.json", records)
             folder.write_arrays("walker.npz", weights | {"rounds": np.array(len(records))})
-    return student, default
+    return school.student, default
 
 
-def _round(
-    index: int,
-    student: Student,
-    lessons: Lessons,
-    lanes: list[tuple[Motion, LqrTeacher, int]],
-    default: np.ndarray,
-    config: WalkConfig,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    falls, before = 0, lessons.written
-    for motion, teacher, seed in lanes:
-        lane = make_lane(motion, teacher, default, config.lane, seed)
-        falls += gather(lane, None if index == 0 else student, config, lessons)
-        lane.env.physics.close()
-    newest = lessons.written - before
-    rate = config.learning_rate * 0.1 ** (index / max(config.rounds - 1, 1))
-    loss = learn(student, lessons, newest, config, rate, rng)
-    return {"steps": lessons.written, "loss": loss, "seconds_a_fall": newest / 50.0 / max(falls, 1)}
+class School:
+    """The student, what it was told, and robots on all motions that were drawn so far."""
+
+    def __init__(self, motions: dict[str, tuple[Motion, LqrTeacher]], default: np.ndarray, config: WalkConfig) -> None:
+        self.config, self._motions, self._default = config, motions, default
+        self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
+        self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
+        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=config.learning_rate)
+        self._classes: dict[str, Class] = {}
+
+    def round(self, index: int, *, fresh: bool) -> dict[str, float]:
+        """One round of acting and learning.
+
+        Args:
+            index: of the round.
+            fresh: the student knows nothing yet: the teachers act.
+        """
+        config, rng = self.config, np.random.default_rng([self.config.seed, index])
+        picked = rng.choice(list(self._motions), min(config.motions_a_round, len(self._motions)), replace=False)
+        before, falls, acted = self._lessons.written, 0, 0
+        for name in picked:
+            share = config.teacher_share * 0.5 ** (index - 1)
+            done = self._class(name).gather(None if fresh else self.student, share, config, self._lessons)
+            falls, acted = falls + done[0], acted + done[1]
+        if fresh:
+            self.student.normalize(self._lessons.observation[: self._lessons.count].astype(np.float32))
+        newest = self._lessons.written - before
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
+        steps = max(round(config.passes * newest / config.batch), 1)
+        loss = learn(
+            self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, change=half_mirrored
+        )
+        return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+
+    def _class(self, name: str) -> Class:
+        if name not in self._classes:
+            motion, teacher = self._motions[name]
+            seed = self.config.seed + 1000 * (1 + list(self._motions).index(name))
+            self._classes[name] = Class.begin(
+                make_lane(motion, teacher, self._default, self.config.lane, seed), self.config
+            )
+        return self._classes[name]
+
+
+def _begin_from(student: Student, earlier: WorkFolder) -> None:
+    if not (earlier / "walker.npz").is_file():
+        raise VmError(f"{earlier.path}: no walker.npz; expected the work folder of an earlier walker")
+    saved = {key: torch.from_numpy(value) for key, value in earlier.read_arrays("walker.npz").items()}
+    saved.pop("rounds")
+    try:
+        student.load_state_dict(saved)
+    except RuntimeError as error:
+        raise VmError(f"{earlier / 'walker.npz'}: a walker of other layers or inputs ({error})") from None
 
 
 def _resumed(student: Student, folder: WorkFolder) -> list[dict[str, float]]:
@@ -210,9 +262,3 @@ def _resumed(student: Student, folder: WorkFolder) -> list[dict[str, float]]:
     done = int(saved.pop("rounds"))
     student.load_state_dict({key: torch.from_numpy(value) for key, value in saved.items()})
     return folder.read_json("walker.json")[:done]
-
-
-def _start_frames(env: ClipTracking, count: int, at_beginning: float) -> np.ndarray:
-    frames = env.rng.integers(0, env.clip.num_frames, count)
-    frames[env.rng.random(count) < at_beginning] = 0
-    return frames

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vm_core.frames import yaw_from_quat
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.mdp.lane import Lane, LaneConfig, make_lane
+from vm_training.mdp.operators import ScriptOperator
 from vm_training.motions.clip import reference_clip
 from vm_training.motions.courses import KINDS, random_course
 from vm_training.motions.feasibility import Feasibility
@@ -19,6 +22,16 @@ from vm_training.tasks.motion_folder import Motion
 from vm_training.tasks.walk import act
 
 NEAR_END_M = 0.5
+WALK_S, REST_S = 10.0, 6.0
+COMMANDS: dict[str, tuple[float, float, float]] = {
+    "stand": (0.0, 0.0, 0.0),
+    "0.12 m/s": (0.12, 0.0, 0.0),
+    "0.20 m/s": (0.2, 0.0, 0.0),
+    "0.30 m/s": (0.3, 0.0, 0.0),
+    "0.20 m/s, 0.2 rad/s": (0.2, 0.0, 0.2),
+    "0.30 m/s, -0.15 rad/s": (0.3, 0.0, -0.15),
+}
+"""What an operator asks for during WALK_S on flat ground, before letting go for REST_S."""
 _HELD_OUT = 1_000_000  # added to the seed: courses that no training has drawn
 
 
@@ -46,6 +59,70 @@ def evaluate_walk(
             checks.append(WalkCheck(kind, len(shares), 16 * len(shares), float(np.mean(shares))))
             bar.round_done(kind=kind, success=f"{checks[-1].success:.0%}")
     return checks
+
+
+@dataclass(frozen=True)
+class CommandCheck:
+    """Share of robots that stay upright under a command and after it, and what those did, on average (else zeros).
+
+    Attributes:
+        command: name in COMMANDS.
+        starts: robots.
+        success: share.
+        speed: way over time of the command [m/s].
+        yaw_rate: turn over time of the command [rad/s].
+        rest_drift_m: way in the last seconds of rest, by when the feet are together.
+    """
+
+    command: str
+    starts: int
+    success: float
+    speed: float
+    yaw_rate: float
+    rest_drift_m: float
+
+
+def evaluate_commands(
+    student: Student, default: np.ndarray, config: LaneConfig, motion: Motion, seed: int, starts: int = 32
+) -> list[CommandCheck]:
+    """Walks on flat ground as an operator says, smoothed and clocked as the node does it, and rests.
+
+    Args:
+        student: walker.
+        default: (J,) [rad] that its actions add to.
+        config: noise and variation.
+        motion: any on flat ground; only its first pose counts.
+        seed: of robots and noise.
+        starts: robots.
+    """
+    checks = []
+    for k, (name, command) in enumerate(COMMANDS.items()):
+        operator = ScriptOperator(starts, _until(WALK_S, command), motion.gait.step_s)
+        lane = make_lane(motion, None, default, replace(config, num_envs=starts), _HELD_OUT + seed + k, operator)
+        checks.append(_obey(lane, student, name))
+    return checks
+
+
+def _until(end_s: float, command: tuple[float, float, float]) -> Callable[[float], tuple[float, float, float]]:
+    return lambda time_s: command if time_s < end_s else (0.0, 0.0, 0.0)
+
+
+def _obey(lane: Lane, student: Student, name: str) -> CommandCheck:
+    env, default = lane.env, lane.observer.default_joint_pos
+    lane.reset(np.arange(env.num_envs), np.zeros(env.num_envs, dtype=int))
+    upright, path = np.ones(env.num_envs, dtype=bool), [env.physics.qpos[:, :7].copy()]
+    for _ in range(round((WALK_S + REST_S) * env.clip.fps)):
+        lane.act(act(student, lane.observer.observe(), default))
+        upright &= is_upright(env)
+        path.append(env.physics.qpos[:, :7].copy())
+    walked, came = np.array(path)[: round(WALK_S * env.clip.fps)], np.array(path)
+    way = np.linalg.norm(np.diff(walked[::32, :, :2], axis=0), axis=2).sum(axis=0)
+    yaw = np.unwrap(yaw_from_quat(walked[..., 3:7]), axis=0)
+    drift = np.linalg.norm(came[-1, :, :2] - came[-150, :, :2], axis=1)
+    figures = (way / WALK_S, (yaw[-1] - yaw[0]) / WALK_S, drift)
+    means = [float(np.nan_to_num(figure[upright].mean())) if upright.any() else 0.0 for figure in figures]
+    lane.env.physics.close()
+    return CommandCheck(name, env.num_envs, float(upright.mean()), *means)
 
 
 def fresh_motions(kind: str, count: int, gait: Gait, seed: int) -> list[Motion]:

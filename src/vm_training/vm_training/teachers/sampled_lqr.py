@@ -66,6 +66,8 @@ def train_lqr(
     report: Callable[[TeacherRound], None] = lambda _: None,
     *,
     good_enough: float = 2.0,
+    judge: ClipTracking | None = None,
+    initial: LqrTeacher | None = None,
 ) -> tuple[LqrTeacher, list[TeacherRound]]:
     """The best teacher of all rounds, its gains smoothed, and the rounds' record.
 
@@ -74,17 +76,25 @@ def train_lqr(
         config: how many rounds of what.
         report: called after each round.
         good_enough: success that ends the search; above 1: never.
+        judge: fewer robots on the same clip, that say how good a teacher is; by default those of `env`.
+        initial: what another motion's teacher would do, as a start, which may be good enough itself.
     """
-    frames = env.clip.num_frames
+    frames, judge = env.clip.num_frames, judge or env
     group = frame_groups(frames, _moving(env))
     samples, rounds = Samples(), []
-    teacher = LqrTeacher(np.zeros((frames, NUM_JOINTS, NUM_ERRORS + 1)))
+    teacher = initial or LqrTeacher(np.zeros((frames, NUM_JOINTS, NUM_ERRORS + 1)))
     best, best_score = teacher, -1.0
+    if initial is not None:
+        rounds.append(TeacherRound(0, *evaluate(judge, initial.correction, config.hold_s)))
+        report(rounds[-1])
+        best_score = rounds[-1].success + 0.01 * rounds[-1].upright_s
+        if rounds[-1].success >= good_enough:
+            return best, rounds
     for _ in range(config.rounds):
         collect(env, teacher, config, samples)
         models = fit_local_models(samples, group, 1.0 / env.clip.fps)
         teacher = LqrTeacher(_smooth(regulator_gains(models, group, config.cost), config.smoothing_frames))
-        success, upright = evaluate(env, teacher.correction, config.hold_s)
+        success, upright = evaluate(judge, teacher.correction, config.hold_s)
         rounds.append(TeacherRound(len(samples), success, upright))
         report(rounds[-1])
         if success + 0.01 * upright > best_score:
