@@ -34,7 +34,7 @@ def _nodes(context):
     given = {item.name: LaunchConfiguration(item.name).perform(context) for item in fields(System)}
     folder = Path(tempfile.mkdtemp(prefix="vm-launch-"))
     system = completed(system_from_text(given), folder)
-    variables = dds_environment(system.network_interface, folder)
+    variables = dds_environment(system.network_interface, folder, FOLDER)
     return [
         *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
         *(action for spec in node_list(system, str(FOLDER)) for action in _node(spec)),

@@ -80,5 +80,6 @@ def test_the_parameter_file_has_the_nodes_own_defaults():
 def test_every_file_that_the_list_of_nodes_names_exists():
     for teleop in TELEOPS:
         for node in node_list(System("p", rviz=True, teleop=teleop), str(LAUNCH)):
-            paths = [text for text in (*node.arguments, *map(str, node.parameters.values())) if str(LAUNCH) in text]
+            texts = (*node.arguments, node.params_file, *map(str, node.parameters.values()))
+            paths = [text for text in texts if str(LAUNCH) in text]
             assert all(Path(path).is_file() for path in paths), paths

@@ -9,6 +9,7 @@ import pytest
 from vm_core import ros_environment
 from vm_core.errors import VmError
 from vm_policy_node.bringup.network import dds_environment, interface_address
+from vm_policy_node.bringup.start import launch_folder
 
 TALK = """
 import sys, time, rclpy
@@ -43,7 +44,7 @@ def test_messages_pass(interface, ros_domain, tmp_path):
         env = ros_environment.ros_environment() | {"ROS_DOMAIN_ID": str(ros_domain)}
     except VmError as error:
         pytest.skip(str(error))
-    env |= dds_environment(interface, tmp_path)
+    env |= dds_environment(interface, tmp_path, launch_folder())
     command = [sys.executable, "-c", TALK]
     other = subprocess.Popen([*command, "b", "a"], env=env, stdout=subprocess.PIPE, text=True)
     heard = subprocess.run([*command, "a", "b"], env=env, capture_output=True, text=True, timeout=60)

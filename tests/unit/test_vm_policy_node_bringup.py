@@ -18,7 +18,7 @@ from vm_policy_node.bringup import network, processes
 from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
-from vm_policy_node.bringup.start import Sim, start_sim
+from vm_policy_node.bringup.start import Sim, launch_folder, start_sim
 from vm_policy_node.bringup.topics import SERVICES, TOPICS
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -56,6 +56,7 @@ def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
 def test_viewers_come_only_when_asked_for():
     nodes = listed(rviz=True, foxglove=True, record="bag", teleop="joystick", dry_run=True)
     assert {"vm_robot_state", "vm_record", "vm_foxglove", "rviz", "joy", "teleop_twist_joy"} <= set(nodes)
+    assert nodes["joy"].params_file == nodes["teleop_twist_joy"].params_file == "/launch/teleop/joystick.yaml"
     assert nodes["rviz"].arguments == ("-d", "/launch/rviz/g1.rviz")
     assert nodes["vm_policy_node"].parameters["dry_run"] is True
     assert nodes["vm_record"].parameters["out"] == "bag"
@@ -106,32 +107,32 @@ def names_in(path: Path) -> set[str]:
     return {text for text in texts if isinstance(text, str) and re.fullmatch(r"(/[a-z][a-z_]*)+", text)}
 
 
-RECORDED_ONLY = {"/policy/events"}
+NO_TOPICS = {"/policy/events", "/vm_sim"}  # of the flight recorder alone; a node
 NODE_FILES = [*SOURCES.glob("*/*/*_node.py"), *SOURCES.glob("*/*/*parameters.py")]
 
 
 @pytest.mark.parametrize("path", sorted(NODE_FILES), ids=lambda path: path.name)
 def test_a_namespace_knows_every_name_of_the_nodes(path):
-    known = {topic.name for topic in TOPICS} | set(SERVICES) | RECORDED_ONLY
+    known = {topic.name for topic in TOPICS} | set(SERVICES) | NO_TOPICS
     assert names_in(path) <= known, f"{path.name}: bringup/topics.py lacks {names_in(path) - known}"
 
 
 def test_dds_speaks_on_the_robots_interface_and_announces_no_types(tmp_path, monkeypatch):
     for name in (*network.FAST_DDS_VARIABLES, network.CYCLONE_VARIABLE, "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
-    everywhere = network.dds_environment("", tmp_path)
+    everywhere = network.dds_environment("", tmp_path, launch_folder())
     assert set(everywhere) == {"FASTDDS_DEFAULT_PROFILES_FILE"}
     profile = ElementTree.parse(everywhere["FASTDDS_DEFAULT_PROFILES_FILE"])
     assert "interfaceWhiteList" not in ElementTree.tostring(profile.getroot(), encoding="unicode")
     monkeypatch.setenv("ROS_DISTRO", "humble")
-    given = network.dds_environment("lo", tmp_path)
+    given = network.dds_environment("lo", tmp_path, launch_folder())
     text = Path(given["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text()
     assert "<address>127.0.0.1</address>" in text and "<value>disabled</value>" in text
     assert ElementTree.fromstring(given["CYCLONEDDS_URI"]).find(".//NetworkInterface").get("name") == "lo"
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
-    assert set(network.dds_environment("lo", tmp_path)) == {"CYCLONEDDS_URI"}
+    assert set(network.dds_environment("lo", tmp_path, launch_folder())) == {"CYCLONEDDS_URI"}
     with pytest.raises(VmError, match="network interface 'nonsense'; there are .*lo"):
-        network.dds_environment("nonsense", tmp_path)
+        network.dds_environment("nonsense", tmp_path, launch_folder())
 
 
 def test_the_system_is_up_node_by_node():
@@ -155,7 +156,7 @@ def script(tmp_path: Path, name: str, body: str) -> NodeSpec:
     path = tmp_path / name
     path.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
     path.chmod(0o755)
-    return NodeSpec(name, "p", name, {}, ends_all=name == "ender")
+    return NodeSpec(name, "vm_p", name, {}, ends_all=name == "ender")
 
 
 @pytest.fixture
@@ -236,7 +237,8 @@ def test_programs_of_ros_packages_are_found(on_path, monkeypatch):
     program.parent.mkdir(parents=True)
     program.touch()
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(on_path / "ros"))
-    assert processes.node_command(NodeSpec("joy", "joy", "joy_node"))[0] == str(program)
+    command = [str(program), "--ros-args", "-r", "__node:=joy"]  # its own default is another name
+    assert processes.node_command(NodeSpec("joy", "joy", "joy_node")) == command
     with pytest.raises(VmError, match="rviz2 is not installed; it comes with a full ROS 2"):
         processes.node_command(NodeSpec("rviz", "rviz2", "rviz2"))
 

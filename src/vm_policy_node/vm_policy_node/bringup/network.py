@@ -16,59 +16,48 @@ FAST_DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILE
 _FAST_DDS_2 = ("humble", "iron", "jazzy")
 CYCLONE_VARIABLE = "CYCLONEDDS_URI"
 _SIOCGIFADDR = 0x8915
-_PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
-<!-- Cyclone DDS, which the robot and unitree_sdk2 use, refuses the types that Fast DDS 3 announces. -->
-<profiles xmlns="http://www.eprosima.com">{transports}
-  <participant profile_name="vm" is_default_profile="true">
-    <rtps>
-      <propertiesPolicy><properties>
-        <property><name>fastdds.type_propagation</name><value>disabled</value></property>
-      </properties></propertiesPolicy>{use}
-    </rtps>
-  </participant>
-</profiles>
-"""
-_TRANSPORTS = """
-  <transport_descriptors>
+_TRANSPORTS = """  <transport_descriptors>
     <transport_descriptor><transport_id>vm_memory</transport_id><type>SHM</type></transport_descriptor>
     <transport_descriptor>
       <transport_id>vm_network</transport_id><type>UDPv4</type>
       <!-- without the loopback, Fast DDS 3.2 delivers nothing between processes of one machine beside shared memory -->
       <interfaceWhiteList><address>{address}</address><address>127.0.0.1</address></interfaceWhiteList>
     </transport_descriptor>
-  </transport_descriptors>"""
-_USE = """
-      <useBuiltinTransports>false</useBuiltinTransports>
+  </transport_descriptors>
+"""
+_USE = """      <useBuiltinTransports>false</useBuiltinTransports>
       <userTransports>
         <transport_id>vm_memory</transport_id>
         <transport_id>vm_network</transport_id>
-      </userTransports>"""
+      </userTransports>
+"""
 
 
-def dds_environment(interface: str, folder: Path) -> dict[str, str]:
+def dds_environment(interface: str, folder: Path, launch_folder: Path) -> dict[str, str]:
     """Variables under which the nodes reach the robot; what the user has set himself stays.
 
     Args:
         interface: network interface such as eth0; empty: all.
-        folder: for the profile.
+        folder: for the interface's profile.
+        launch_folder: where dds/fastdds.xml lies.
 
     Raises:
         VmError: no such interface, or it has no IPv4 address.
     """
-    values = {}
+    values, profile = {}, launch_folder / "dds/fastdds.xml"
     if interface:
-        address = interface_address(interface)
-        text = _PROFILE.format(transports=_TRANSPORTS.format(address=address), use=_USE)
+        text = profile.read_text().replace("  <participant", f"{_transports(interface)}  <participant", 1)
+        profile = folder / "fastdds.xml"
+        profile.write_text(text.replace("    </rtps>", f"{_USE}    </rtps>", 1))
         interfaces = f"<Interfaces><NetworkInterface name={quoteattr(interface)}/></Interfaces>"
-        cyclone = f"<CycloneDDS><Domain><General>{interfaces}</General></Domain></CycloneDDS>"
-        values[CYCLONE_VARIABLE] = cyclone
-    else:
-        text = _PROFILE.format(transports="", use="")
+        values[CYCLONE_VARIABLE] = f"<CycloneDDS><Domain><General>{interfaces}</General></Domain></CycloneDDS>"
     if not any(name in os.environ for name in FAST_DDS_VARIABLES):
-        path = folder / "fastdds.xml"
-        path.write_text(text)
-        values[FAST_DDS_VARIABLES[os.environ.get("ROS_DISTRO") in _FAST_DDS_2]] = str(path)
+        values[FAST_DDS_VARIABLES[os.environ.get("ROS_DISTRO") in _FAST_DDS_2]] = str(profile)
     return {name: value for name, value in values.items() if name not in os.environ}
+
+
+def _transports(interface: str) -> str:
+    return _TRANSPORTS.format(address=interface_address(interface))
 
 
 def interface_address(interface: str) -> str:

@@ -153,7 +153,7 @@ def node_list(system: System, launch_folder: str = "") -> list[NodeSpec]:
 
     Args:
         system: what to start.
-        launch_folder: where rviz/ and teleop/ lie.
+        launch_folder: where rviz/, teleop/ and their like lie.
     """
     nodes = [
         *([_simulator(system)] if system.sim else []),
@@ -165,7 +165,13 @@ def node_list(system: System, launch_folder: str = "") -> list[NodeSpec]:
         nodes.append(_supervisor(nodes, system))
     names = remappings(system.namespace, system.sim)
     return [
-        replace(node, namespace=system.namespace, remappings=names, params_file=system.params_file) for node in nodes
+        replace(
+            node,
+            namespace=system.namespace,
+            remappings=names,
+            params_file=node.params_file or system.params_file,
+        )
+        for node in nodes
     ]
 
 
@@ -213,7 +219,7 @@ def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
     if system.rviz or system.foxglove or bag:
         # the height map publishes the pelvis's frame itself when it estimates the odometry
         base = {"odometry_topic": system.odometry, "publish_base": not system.own_odometry}
-        nodes.append(NodeSpec("vm_robot_state", "vm_sim", "vm-robot-state", base, ready_topics=("/robot_description",)))
+        nodes.append(NodeSpec("vm_robot_state", "vm_sim", "vm-robot-state", base, ready_topics=("/joint_states",)))
     if bag:
         folder = time.strftime("recordings/%Y%m%d_%H%M%S") if bag == "true" else bag
         nodes.append(NodeSpec("vm_record", "vm_policy_node", "vm-record", {"out": folder}))
@@ -222,8 +228,9 @@ def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
     if system.rviz:
         nodes.append(NodeSpec("rviz", "rviz2", "rviz2", arguments=("-d", f"{launch_folder}/rviz/g1.rviz")))
     if system.teleop == "joystick":
-        nodes.append(NodeSpec("joy", "joy", "joy_node"))
-        nodes.append(NodeSpec("teleop_twist_joy", "teleop_twist_joy", "teleop_node"))
+        file = f"{launch_folder}/teleop/joystick.yaml"
+        nodes.append(NodeSpec("joy", "joy", "joy_node", params_file=file))
+        nodes.append(NodeSpec("teleop_twist_joy", "teleop_twist_joy", "teleop_node", params_file=file))
     return [replace(node, optional=True) for node in nodes]
 
 

@@ -72,7 +72,8 @@ def node_command(node: NodeSpec) -> list[str]:
     """The command line of a node; its script stands beside this Python or on the PATH."""
     own = Path(sys.executable).parent
     script = _find(own, node)
-    arguments = ["-r", f"__ns:=/{node.namespace}"] if node.namespace else []
+    arguments = [] if node.package.startswith("vm_") else ["-r", f"__node:={node.name}"]
+    arguments += ["-r", f"__ns:=/{node.namespace}"] if node.namespace else []
     arguments += [part for name, to in node.remappings.items() for part in ("-r", f"{name}:={to}")]
     arguments += ["--params-file", node.params_file] if node.params_file else []
     arguments += [part for name, value in node.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
@@ -142,7 +143,7 @@ def _watch(running: list[tuple[NodeSpec, subprocess.Popen]], until_s: float | No
                 return 0
             if not goes_on(node, code):
                 print(f"[{node.name}] ended with exit code {code}; ending the others", flush=True)
-                return code or 1
+                return 128 - code if code < 0 else code or 1  # ended by a signal: as shells count
             if code or not node.may_end:
                 print(f"[{node.name}] ended with exit code {code}; the others go on", flush=True)
             waited.remove((node, process))

@@ -160,8 +160,9 @@ def completed(system: System, folder: Path) -> System:
 
 def run_system(system: System, folder: Path) -> int:
     """Starts a completed system's nodes and waits for their end; returns an exit code."""
-    variables = dds_environment(system.network_interface, folder)
-    return run_nodes(node_list(system, str(launch_folder())), variables=variables)
+    launch = launch_folder()
+    variables = dds_environment(system.network_interface, folder, launch)
+    return run_nodes(node_list(system, str(launch)), variables=variables)
 
 
 def launch_folder() -> Path:

@@ -12,7 +12,7 @@ class Topic:
     Attributes:
         name: default name.
         type: ROS type.
-        publisher: node; empty: the operator's tools.
+        publisher: node, or nodes with commas between them; empty: the operator's tools or the robot alone.
         depth: of the publisher's queue.
         latched: a late subscriber receives the last message (transient local); else volatile.
         hardware: the robot's own name, which a namespace moves in simulation only.
@@ -30,8 +30,8 @@ class Topic:
 
 TOPICS: tuple[Topic, ...] = (
     Topic("/lowstate", "unitree_hg/msg/LowState", "vm_sim", 1, hardware=True),
-    Topic("/lowcmd", "unitree_hg/msg/LowCmd", "vm_policy_node", 1, hardware=True),
-    Topic("/lowcmd_dry_run", "unitree_hg/msg/LowCmd", "vm_policy_node", 1),
+    Topic("/lowcmd", "unitree_hg/msg/LowCmd", "vm_command_stream", 1, hardware=True),
+    Topic("/lowcmd_dry_run", "unitree_hg/msg/LowCmd", "vm_command_stream", 1),
     Topic("/lf/bmsstate", "unitree_hg/msg/BmsState", "", hardware=True),
     Topic("/livox/lidar", "livox_ros_driver2/msg/CustomMsg", "vm_sim", 5, hardware=True),
     Topic("/livox/imu", "sensor_msgs/msg/Imu", "vm_sim", 50, hardware=True),
@@ -40,15 +40,20 @@ TOPICS: tuple[Topic, ...] = (
     Topic("/height_grid", "vm_msgs/msg/HeightGrid", "vm_heightmap", 5),
     Topic("/height_grid/points", "sensor_msgs/msg/PointCloud2", "vm_heightmap", 1, record=False),
     Topic("/height_grid/markers", "visualization_msgs/msg/MarkerArray", "vm_heightmap", 1, record=False),
-    Topic("/height_grid/map", "nav_msgs/msg/OccupancyGrid", "vm_heightmap", 1, record=False),
+    *(
+        Topic(f"/height_grid/{layer}", "nav_msgs/msg/OccupancyGrid", "vm_heightmap", 1, record=False)
+        for layer in ("map", "map_std", "map_age", "map_source")
+    ),
+    Topic("/api/motion_switcher/request", "unitree_api/msg/Request", "", hardware=True),
+    Topic("/api/motion_switcher/response", "unitree_api/msg/Response", "vm_sim", hardware=True),
     Topic("/cmd_vel", "geometry_msgs/msg/Twist", ""),
     Topic("/estop", "std_msgs/msg/Bool", ""),
     Topic("/path", "nav_msgs/msg/Path", ""),
     Topic("/root_command", "vm_msgs/msg/RootCommand", "vm_policy_node", 1),
     Topic("/policy_status", "vm_msgs/msg/PolicyStatus", "vm_policy_node"),
-    Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "all"),
+    Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "vm_sim, vm_heightmap, vm_policy_node"),
     Topic("/joint_states", "sensor_msgs/msg/JointState", "vm_robot_state"),
-    Topic("/tf", "tf2_msgs/msg/TFMessage", "vm_robot_state", 20),
+    Topic("/tf", "tf2_msgs/msg/TFMessage", "vm_robot_state, vm_heightmap", 20),
     Topic("/tf_static", "tf2_msgs/msg/TFMessage", "vm_robot_state", 1, latched=True),
     Topic("/robot_description", "std_msgs/msg/String", "vm_robot_state", 1, latched=True),
     Topic("/view/cloud", "sensor_msgs/msg/PointCloud2", "vm_robot_state", 2, record=False),
@@ -58,6 +63,7 @@ TOPICS: tuple[Topic, ...] = (
 SERVICES: tuple[str, ...] = (
     *(f"/policy/{name}" for name in ("stand", "run", "damp", "release", "switch", "estop", "record")),
     "/gantry/release",
+    "/fault/clear",
 )
 """All std_srvs/Trigger."""
 
