@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from vm_core import g1
 from vm_core.errors import VmError
+from vm_core.file_access import ALLOWED_VARIABLE, allowed_path
 from vm_core.frames import quat_from_rotvec
 from vm_core.height_grid import HeightGridSpec
 from vm_core.motion_clip import MotionClip
@@ -181,3 +183,19 @@ def test_damaged_contracts_never_crash(junk):
 def test_errors_stay_on_one_line_whatever_they_quote():
     error = VmError("bad name 'a\nb\x1b[31m' in x")
     assert str(error) == "bad name 'a b [31m' in x"
+
+
+def test_only_allowed_folders_are_touched_where_they_are_named(tmp_path, monkeypatch):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "link").symlink_to(outside)
+    assert allowed_path(outside / "x", "policy") == outside / "x"  # nothing named: everything
+    monkeypatch.setenv(ALLOWED_VARIABLE, f"{inside}:/nowhere")
+    assert allowed_path(inside / "deep" / "x", "policy") == inside / "deep" / "x"
+    for path in (outside / "x", inside / ".." / "out", inside / "link" / "x", Path("/etc/passwd"), tmp_path / "inside"):
+        with pytest.raises(VmError, match="policy .* is not allowed here; VM_ALLOWED_PATHS allows"):
+            allowed_path(path, "policy")
+    monkeypatch.setenv(ALLOWED_VARIABLE, "")
+    with pytest.raises(VmError, match="allows nothing"):
+        allowed_path(inside, "policy")

@@ -7,12 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from vm_core.errors import VmError
+from vm_core.file_access import allowed_path
 from vm_core.motion_clip import MotionClip
 from vm_policy_node.controller import Controller, ControllerConfig
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.parameters import LIMITS
 from vm_policy_node.root_command import CommandConfig
 from vm_policy_node.safety import SafetyLimits
+
+_FILES = ("policy", "second_policy", "reference", "report", "flight_folder")
+"""Parameters that name files and folders; all are read-only while the node runs."""
 
 
 def make_controller(values: Mapping[str, Any]) -> Controller:
@@ -41,6 +45,9 @@ def make_controller(values: Mapping[str, Any]) -> Controller:
         )
     except ValueError as error:
         raise VmError(f"parameter {error}") from None
+    for name in _FILES:
+        if values[name]:
+            allowed_path(values[name], f"parameter {name}:")
     policy = OnnxPolicy.load(values["policy"])
     if values["reference"]:
         policy = policy.following(MotionClip.load(values["reference"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,8 @@ def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1  # a network of this size is slower on two threads, and the jitter is worse
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # weights outside the file would be read from wherever it says; a folder that is none refuses all of them
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds for damaged files
