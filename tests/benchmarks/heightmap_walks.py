@@ -130,12 +130,28 @@ def _velocity_policy() -> OnnxPolicy:
         return OnnxPolicy.load(out)
 
 
-def _walked(name: str, scene: SceneAsset, seed: int, command: tuple[float, float, float], grass_m: float = 0.0) -> Walk:
+def hall_walk(seed: int, walk_s: float) -> Walk:
+    """Circles in a hall with pillars, for as long as wanted."""
+    walls = [_box((x, x + 0.1), (-5, 8.1), (0, 3), "wall") for x in (-6, 6)]
+    walls += [_box((-6, 6.1), (y, y + 0.1), (0, 3), "wall") for y in (-5, 8)]
+    corners = ((4, 5), (-4, 4), (4, -3), (-3, -3), (-0.5, 6.5))
+    pillars = [_box((x, x + 0.3), (y, y + 0.3), (0, 3), "wall") for x, y in corners]
+    return _walked("hall", SceneAsset(boxes=(*walls, *pillars)), seed, (0.35, 0.0, 0.3), walk_s=walk_s)
+
+
+def _walked(
+    name: str,
+    scene: SceneAsset,
+    seed: int,
+    command: tuple[float, float, float],
+    grass_m: float = 0.0,
+    walk_s: float = WALK_S,
+) -> Walk:
     robot = SimulatedG1(scene, seed=seed, start_noise=0.5, hang=False)
     limits = SafetyLimits(start_still_s=0.0)  # it stands freely, nobody can wait
     controller = Controller(_velocity_policy(), ControllerConfig(stand_duration_s=1.0), limits)
     qpos = []
-    for k in range(round((STAND_S + WALK_S) * 50)):
+    for k in range(round((STAND_S + walk_s) * 50)):
         now = 0.02 * k
         controller.on_low_state(robot.low_state().tobytes(), now)
         controller.command.on_cmd_vel(*(command if now > STAND_S else (0.0, 0.0, 0.0)), now)

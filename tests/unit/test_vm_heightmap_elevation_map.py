@@ -184,3 +184,47 @@ def test_riser_points_in_front_of_a_riser_are_no_tread() -> None:
     behind = (x > 0.0) & (x < 0.06) & (np.abs(y) < 0.09)
     assert np.mean(np.abs(elevation.height[before & (elevation.source > 0)]) < 0.05) > 0.8
     assert np.mean(np.abs(elevation.height[behind & (elevation.source > 0)] - 0.15) < 0.05) > 0.8
+
+
+def scan_cells(elevation: ElevationMap, points: np.ndarray, origin: tuple, time_s: float) -> None:
+    elevation.add_points(points, np.tile(origin, (len(points), 1)), time_s)
+
+
+def test_what_hides_behind_a_descending_edge_is_filled_as_wide_as_its_rise_hides() -> None:
+    """A step down of 17 cm hides 15 cm from the blind cone's rim; a flat gap as wide is a hole and stays one."""
+    for drop, source in ((0.17, CellSource.FILLED), (0.0, CellSource.UNKNOWN)):
+        elevation = ElevationMap()
+        elevation.move_to(np.zeros(2))
+        x, y = (axis.ravel() for axis in elevation.cell_centers())
+        points = np.column_stack([x, y, np.where(x > 0.0, -drop, 0.0)])
+        add(elevation, points[(x < 0.0) | (x > 0.15)])
+        sample = sample_grid(elevation.view, HeightGridSpec(1, 1), np.array([0.07, 0.01, 1.0]), UPRIGHT, 0.0)
+        assert sample.source[0] == source
+        if source == CellSource.FILLED:
+            assert sample.height[0] == pytest.approx(-0.17, abs=1e-6)
+
+
+def test_the_lower_end_of_a_leg_goes_with_the_leg() -> None:
+    """At the blind cone's rim no ray passes below a leg's lowest part: it is believed only as long as the rest."""
+    elevation = ElevationMap()
+    elevation.move_to(np.zeros(2))
+    leg = np.tile([[0.91, 0.01, 0.18], [0.91, 0.01, 0.60]], (12, 1))
+    scan_cells(elevation, leg, (0.0, 0.01, 1.2), 0.0)
+    assert np.nanmax(elevation.height) > 0.1
+    beyond = np.column_stack([np.linspace(1.2, 1.6, 400), np.full(400, 0.01), np.zeros(400)])
+    for k in range(3):
+        scan_cells(elevation, beyond, (0.0, 0.01, 1.2), 0.5 + 0.1 * k)
+    assert not np.any(elevation.height > 0.1)
+
+
+def test_a_beam_overhead_leaves_the_floor_below_it() -> None:
+    """What hangs above the height band never reaches the map; within it, the floor comes back when rays pass below."""
+    elevation = ElevationMap()
+    elevation.move_to(np.zeros(2))
+    beam = np.column_stack([np.full(60, 1.21), np.linspace(-0.2, 0.2, 60), np.full(60, 0.9)])
+    floor = np.column_stack([np.repeat(np.linspace(1.0, 1.9, 90), 9), np.tile(np.linspace(-0.1, 0.1, 9), 90)])
+    floor = np.column_stack([floor, np.zeros(len(floor))])
+    for k in range(5):
+        scan_cells(elevation, np.concatenate([beam, floor]), (0.0, 0.0, 1.2), 0.1 * k)
+    sample = sample_grid(elevation.view, HeightGridSpec(1, 1), np.array([1.21, 0.01, 1.2]), UPRIGHT, 0.5)
+    assert sample.height[0] == pytest.approx(0.0, abs=0.01)

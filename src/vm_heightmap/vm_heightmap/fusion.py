@@ -21,12 +21,14 @@ SLOTS = 3
 HEIGHT, VARIANCE, HITS, TIME, MISSES = range(5)  # of a surface in a record
 LAST_SEEN, HIT_COUNT = 2, 3  # of a cell in the layer `surface`, after HEIGHT and VARIANCE
 COLUMNS = 5
-RECORD = 16  # SLOTS * COLUMNS and one to fill the line
+BORN = SLOTS * COLUMNS  # time of the first hit in a record
+RECORD = 16
 MOST_HITS = 48.0  # then all counts of the cell are halved: shares stay, and a changed world is believed in time
 FEW_HITS = 2.0  # a surface needs as many before it may stand above another one
 BACK_STEPS, BACK_STEP_M = 4, 0.02  # how far rays are followed back from their end
 OWN_CELL_M, REST_S = 0.03, 0.5
 MISS_MARGIN_M, THROUGH_M = 0.02, 0.08
+GONE_S, WITH_S, EPISODE_S = 0.3, 0.15, 2.0  # see `_went_along`
 MISSES_FOR_HITS = 0.6  # more misses a hit than this, and nothing stands there
 _SEEN, _SEEDED, _UNKNOWN = int(CellSource.SEEN), int(CellSource.SEEDED), int(CellSource.UNKNOWN)
 
@@ -72,7 +74,7 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
             _miss_above(cells[ix, iy], own, now - REST_S)
         if pz > ceiling[ix, iy] - gate[1]:
             passed[ix, iy] = 0  # what is hit again stands, whatever mirrored rays say
-        _select(ix, iy, surface, ceiling, source, cells, gate[2])
+        _select(ix, iy, surface, ceiling, source, cells, gate[2], now)
     return inside
 
 
@@ -98,7 +100,7 @@ def _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, sha
         if ceiling[jx, jy] > limit:
             through += surface[jx, jy, 0] > limit + THROUGH_M
             _miss_above(cells[jx, jy], limit, now)
-            _select(jx, jy, surface, ceiling, source, cells, share)
+            _select(jx, jy, surface, ceiling, source, cells, share, now)
     return visited >= 2 and through == visited
 
 
@@ -133,14 +135,32 @@ def _add_point(cell, z, point_variance, now, noise, gate):
                     cell[COLUMNS * k + HITS] *= np.float32(0.5)
                     cell[COLUMNS * k + MISSES] *= np.float32(0.5)
             return
+    if nearest < 0:
+        cell[BORN] = now
     cell[weakest + HITS] -= 1.0
     if cell[weakest + HITS] <= 0.0:
         cell[weakest + HEIGHT], cell[weakest + VARIANCE] = z, point_variance
         cell[weakest + HITS], cell[weakest + TIME], cell[weakest + MISSES] = 1.0, now, 0.0
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _went_along(cell, own, now):
+    """Whether the surface belongs to something that stood in the cell for a moment and has gone: a leg's lower end.
+
+    Rays pass below the leg's upper parts when it is gone, but none below its lowest, at the rim of the blind cone.
+    """
+    gone = False
+    for at in (0, COLUMNS, 2 * COLUMNS):
+        if at != own and cell[at + VARIANCE] > 0.0 and cell[at + HEIGHT] > cell[own + HEIGHT]:
+            refuted = MISSES_FOR_HITS * cell[at + HITS] < cell[at + MISSES] or cell[at + HITS] <= 0.0
+            last = cell[at + TIME]
+            together = cell[own + TIME] <= last + WITH_S and cell[BORN] >= last - EPISODE_S
+            gone = gone or (refuted and together and last < now - GONE_S)
+    return gone
+
+
 @numba.njit(cache=True, nogil=True)
-def _select(ix, iy, surface, ceiling, source, cells, share):
+def _select(ix, iy, surface, ceiling, source, cells, share, now):
     """Writes the cell's surface: the highest one with a fair share of the hits."""
     cell = cells[ix, iy]
     most, highest, chosen = np.float32(0.0), np.float32(-1e9), -1
@@ -157,10 +177,12 @@ def _select(ix, iy, surface, ceiling, source, cells, share):
             upper = chosen < 0 or (cell[at + HEIGHT] > cell[chosen + HEIGHT]) == (most >= FEW_HITS)
             if cell[at + HITS] >= needed and upper and MISSES_FOR_HITS * cell[at + HITS] >= cell[at + MISSES]:
                 chosen = at
+    if chosen >= 0 and _went_along(cell, chosen, now):
+        chosen = -1
     if chosen >= 0:
         surface[ix, iy, 0], surface[ix, iy, 1] = cell[chosen + HEIGHT], cell[chosen + VARIANCE]
         surface[ix, iy, LAST_SEEN], source[ix, iy] = cell[chosen + TIME], _SEEN
-        surface[ix, iy, HIT_COUNT] = max(cell[HITS], cell[COLUMNS + HITS], cell[2 * COLUMNS + HITS])
+        surface[ix, iy, HIT_COUNT] = cell[chosen + HITS]
     elif source[ix, iy] == _SEEN:
         surface[ix, iy, 0], source[ix, iy] = np.nan, _UNKNOWN
 
@@ -204,7 +226,7 @@ def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, 
                 for at in (0, COLUMNS, 2 * COLUMNS):
                     if cells[ix, iy, at + HEIGHT] > limit:
                         cells[ix, iy, at + HITS] = 0.0
-                _select(ix, iy, surface, ceiling, source, cells, share)
+                _select(ix, iy, surface, ceiling, source, cells, share, now)
         s += stride
 
 

@@ -18,6 +18,8 @@ BLEND_M = 0.04
 """Half-width of the tent that averages over cells; also how far away another surface makes a height uncertain."""
 MAX_FILL_M = 0.12
 """Widest gap that is filled, from its lower side: what a tread's edge hides from the sensor. Wider ones stay holes."""
+MAX_HIDDEN_M, HIDDEN_PER_RISE = 0.18, 1.1
+"""A descending edge may hide more: so many metres a metre of its rise, seen from as far as the blind cone's rim."""
 LONELY_VARIANCE = 4e-4
 SPECK_HITS = 5.0
 _UNKNOWN, _SEEN = int(CellSource.UNKNOWN), int(CellSource.SEEN)
@@ -98,7 +100,6 @@ def sample_cells(offsets, origin, axes, arrays, now_s, out, source, points):
     now = now_s - start_s
     # an integer half-width in cells makes the tent reproduce slopes exactly
     reach = max(int(np.round(BLEND_M * per_m)), 1)
-    most = int(MAX_FILL_M * per_m + 1e-6)
     for i in range(len(offsets)):
         for k in range(3):
             points[i, k] = origin[k] + axes[k, 0] * offsets[i, 0] + axes[k, 1] * offsets[i, 1]
@@ -106,7 +107,7 @@ def sample_cells(offsets, origin, axes, arrays, now_s, out, source, points):
         x, y = points[i, 0] * per_m - 0.5 - corner[0], points[i, 1] * per_m - 0.5 - corner[1]
         height, variance, seen, kind = _sample_seen(x, y, reach, corner, layers)
         if kind == _UNKNOWN:
-            height, variance, seen, kind = _sample_any(x, y, reach, per_m, most, corner, layers)
+            height, variance, seen, kind = _sample_any(x, y, reach, per_m, corner, layers)
         source[i] = kind
         age = now - seen
         drift = min(drift_per_s * max(age, 0.0), most_drift) + least_variance
@@ -155,14 +156,14 @@ def _sample_seen(x, y, reach, corner, layers):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _sample_any(x, y, reach, per_m, most, corner, layers):
+def _sample_any(x, y, reach, per_m, corner, layers):
     """Height, variance, time and source at a place in cells from the window's corner, with edges and gaps."""
     ix, iy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-    middle = _middle(ix, iy, corner, per_m, most, layers)
+    middle = _middle(ix, iy, corner, per_m, layers)
     if middle[3] == _UNKNOWN:
         return middle
     if middle[3] == _SEEN and _beside_unknown(ix, iy, corner, layers[1]):
-        middle = _over_an_edge(ix, iy, middle, corner, most, layers)
+        middle = _over_an_edge(ix, iy, middle, corner, per_m, layers)
     height, variance = _blend(x, y, middle, reach, corner, layers)
     return height, variance, middle[2], middle[3]
 
@@ -206,7 +207,7 @@ def _blend(x, y, middle, reach, corner, layers):
 
 
 @numba.njit(cache=True, nogil=True)
-def _middle(ix, iy, corner, per_m, most, layers):
+def _middle(ix, iy, corner, per_m, layers):
     """Height, variance, time and source of the cell under the query, from its neighbours if it is unknown itself."""
     surface, source = layers
     kx, ky = _index(ix, iy, corner, source)
@@ -215,12 +216,15 @@ def _middle(ix, iy, corner, per_m, most, layers):
     if source[kx, ky] != _UNKNOWN and not _is_speck(ix, iy, kx, ky, corner, layers):
         return _cell(kx, ky, surface, int(source[kx, ky]))
     best = (np.nan, np.nan, np.nan, _UNKNOWN)
+    most = int(MAX_HIDDEN_M * per_m + 1e-6)
     for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
         a, ax, ay = _reach(ix, iy, dx, dy, corner, source, most)
         b, bx, by = _reach(ix, iy, -dx, -dy, corner, source, most)
-        if a == 0 or b == 0 or a + b - 1 > (most if dx * dy == 0 else 0.7 * most):
+        if a == 0 or b == 0:
             continue
         low, rise = min(surface[ax, ay, 0], surface[bx, by, 0]), abs(surface[ax, ay, 0] - surface[bx, by, 0])
+        if (a + b - 1) * (1.0 if dx * dy == 0 else 1.4) > _widest(rise) * per_m + 1e-6:
+            continue
         if best[3] == _UNKNOWN or low < best[0]:
             spread = max(surface[ax, ay, 1], surface[bx, by, 1]) + rise * rise / 12.0
             # a small cell that no ray has met between seen ones on one surface is as good as seen
@@ -228,6 +232,12 @@ def _middle(ix, iy, corner, per_m, most, layers):
             kind = min(int(source[ax, ay]), int(source[bx, by])) if between else _FILLED
             best = (float(low), float(spread), float(min(surface[ax, ay, 2], surface[bx, by, 2])), kind)
     return best
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _widest(rise):
+    """Widest gap [m] that is filled between surfaces which differ by `rise`."""
+    return max(MAX_FILL_M, min(HIDDEN_PER_RISE * rise, MAX_HIDDEN_M))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -265,19 +275,20 @@ def _beside_unknown(ix, iy, corner, source):
 
 
 @numba.njit(cache=True, nogil=True)
-def _over_an_edge(ix, iy, middle, corner, most, layers):
+def _over_an_edge(ix, iy, middle, corner, per_m, layers):
     """The cell itself, or what lies below it if it holds only what noise has put over a descending edge.
 
     Such an edge hides a strip behind it; a cell of the strip beside the edge has few points, all on the upper level.
     """
     surface, source = layers
+    most = int(MAX_HIDDEN_M * per_m + 1e-6)
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         k, lx, ly = _reach(ix, iy, dx, dy, corner, source, most)
         ux, uy = _index(ix - dx, iy - dy, corner, source)
         if k < 2 or ux < 0 or source[ux, uy] == _UNKNOWN:
             continue
         rise = middle[0] - surface[lx, ly, 0]
-        if rise <= EDGE_M or abs(surface[ux, uy, 0] - middle[0]) > EDGE_M:
+        if rise <= EDGE_M or abs(surface[ux, uy, 0] - middle[0]) > EDGE_M or k - 1 > _widest(rise) * per_m + 1e-6:
             continue
         spread = 0.25 * rise * rise
         kx, ky = _index(ix, iy, corner, source)

@@ -7,17 +7,19 @@ own, so that no scan delays it. The compiled loops of the first let go of the in
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import rclpy
+import rclpy.signals
 from diagnostic_msgs.msg import DiagnosticArray
 from livox_ros_driver2.msg import CustomMsg
 from nav_msgs.msg import OccupancyGrid, Odometry
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Imu, PointCloud2
@@ -94,12 +96,12 @@ class HeightmapNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops publishing; the map stays."""
-        self._stop()
+        self.stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lets go of map and topics."""
-        self._stop()
+        self.stop()
         for kind, entity in self._entities:
             getattr(self, f"destroy_{kind}")(entity)
         self._entities, self._mapper = [], None
@@ -107,10 +109,11 @@ class HeightmapNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the grid's thread."""
-        self._stop()
+        self.stop()
         return super().on_shutdown(state)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Ends the grid's thread and the timers."""
         self._active = False
         if self._timer is not None:
             self._timer.stop()
@@ -270,11 +273,14 @@ def _start(node: HeightmapNode) -> None:
 
 
 def _main() -> int:
-    rclpy.init(args=sys.argv)
+    # rclpy's handler would close the context under a thread that publishes, Python's would raise into compiled loops
+    caught: list[int] = []
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, lambda number, _: caught.append(number))
+    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    node = None
+    node = HeightmapNode()
     try:
-        node = HeightmapNode()
         if node.get_parameter("autostart").value:
             _start(node)
         executor = SingleThreadedExecutor()
@@ -282,15 +288,13 @@ def _main() -> int:
         gc.collect()
         gc.freeze()
         gc.disable()
-        executor.spin()
-    except ExternalShutdownException:
-        return 0
+        while not caught:
+            executor.spin_once(timeout_sec=0.2)
     finally:
-        if node is not None:
-            node.trigger_shutdown()
-            node.destroy_node()
+        node.stop()
+        node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return command_line.EXIT_INTERRUPTED if signal.SIGINT in caught else 0
 
 
 def main() -> None:
