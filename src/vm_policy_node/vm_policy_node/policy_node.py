@@ -241,6 +241,8 @@ class PolicyNode(Node):
             self.get_logger().info(f"flight recorder: {path or 'busy with another file'}")
 
     def _on_diagnostics(self) -> None:
+        if self._automation.waits_for:
+            self.get_logger().info(f"waiting to stand: {self._automation.waits_for}")
         figures = self._figures.summary()
         if figures:
             stamp = self.get_clock().now().to_msg()

@@ -19,6 +19,7 @@ STEP_S = 0.002
 COMMAND_TIMEOUT_S = 0.5
 MODE_MACHINE = 5  # the 29-motor G1
 DAMPING_KD = 3.0  # Nm s/rad, all motors, when commands stop
+GEAR_DAMPING = 2.0  # Nm s/rad, of gears and unpowered windings: limp limbs come to rest instead of swinging for ever
 _ENABLED = 1
 _LEG_MOTORS = 12
 _KNEE = g1.motor_index("left_knee_joint")
@@ -144,8 +145,10 @@ class SimulatedG1:
         self._powered[:] = motors != "all"
         if motors == "knee":
             self._powered[_KNEE] = False
-        self.model.actuator_gainprm[~self._powered, 0] = 0.0
-        self.model.actuator_biasprm[~self._powered, :3] = 0.0
+        if motors != "none":
+            self.model.actuator_gainprm[~self._powered, 0] = 0.0
+            self.model.actuator_biasprm[~self._powered, :3] = 0.0
+            self.model.dof_damping[6:][~self._powered] = GEAR_DAMPING
 
     def release_gantry(self) -> bool:
         """Lets the gantry go now, over a second; False if it does not hold."""
@@ -179,6 +182,8 @@ class SimulatedG1:
 
     def _write_motors(self, fields: np.ndarray) -> None:
         """Per motor torque = kp (q* - q) + kd (dq* - dq) + tau inside the limit; the damping part is implicit."""
+        driven = (self._modes == _ENABLED) & self._powered
+        self.model.dof_damping[6:] = np.where(driven, 0.0, GEAR_DAMPING)
         q, dq, tau, kp, kd = fields * self._powered
         self.data.ctrl[:] = q
         self.model.actuator_gainprm[:, 0] = kp

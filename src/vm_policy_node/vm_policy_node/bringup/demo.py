@@ -23,7 +23,7 @@ DEMO_VIDEO = _SOURCES / "vm_reconstruction/vm_reconstruction/demo/climb_steps.mp
 DEMO_TRUTH = DEMO_VIDEO.with_name("climb_steps_truth.npz")
 DEMO_POLICY = Path(__file__).parents[1] / "policies/demo_steps.onnx"
 DEMO_HEIGHT_M = 1.75
-_BEFORE_CLIP_S, _AFTER_CLIP_S = 5.0, 2.0
+_BEFORE_CLIP_S, _AFTER_CLIP_S = 7.0, 2.0
 _LEAST_PELVIS_HEIGHT_M = 0.45
 _TOP_TOLERANCE_M = 0.03
 
