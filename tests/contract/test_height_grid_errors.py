@@ -25,6 +25,15 @@ def test_the_file_holds_what_a_noise_model_needs(measured: dict, pose: str) -> N
     assert 0.0 < found["z_drift_2s_m"]["p50"] < found["z_drift_2s_m"]["p95"]
 
 
+def test_training_draws_the_errors_that_were_measured(measured: dict) -> None:
+    """The trainings carry their own copy of the figures, for they may not import the height map."""
+    from vm_training.mdp.grid_errors import MEASURED_FILE
+
+    carried = json.loads(MEASURED_FILE.read_text())
+    assert carried == {name: measured["own odometry"][name] for name in carried}
+    assert {"by_age_s", "by_edge_distance_m", "unknown_share", "z_drift_2s_m"} <= set(carried)
+
+
 def test_training_noise_covers_the_measured_one(measured: dict) -> None:
     from vm_training.mdp.walk_observations import WalkObserver
 
