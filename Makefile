@@ -15,7 +15,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 help:
 	@echo "make demo [VIDEO=my.mp4 HEIGHT=1.78]  set-up, then video -> clip + scene -> G1 in simulation, a report"
 	@echo "make test                             set-up, then every test"
-	@echo "make check                            ruff, pyright, import rules, links in the docs"
+	@echo "make check                            ruff, pyright, import rules, links in the docs, licences of what is installed"
 	@echo "make bench [ONLY=loop]                figures as JSON lines"
 	@echo "make setup                            virtual environments, ROS 2 from wheels, message packages"
 	@echo "make clean                            remove builds and results (environments stay; CLEAN_ALL=1: those too)"
@@ -38,6 +38,7 @@ check: setup
 	@$(VENV)/bin/ruff format --check src tests requirements launch
 	@$(RUN) pyright -p .  # not a configuration of some folder above
 	@$(VENV)/bin/python -m pytest -q tests/contract/test_import_rules.py tests/contract/test_docs_links.py
+	@$(RUN) python requirements/audit.py
 
 bench: setup
 	@$(RUN) python tests/benchmarks/run.py --only $(ONLY)
