@@ -26,6 +26,7 @@ setup(
         "vm_core",
         "vm_sim",
     ],
+    extras_require={"viewer": ["viser"], "batch": ["ray"]},
     python_requires=">=3.10",
     license="Apache-2.0",
     entry_points={
@@ -33,6 +34,7 @@ setup(
             "vm-reconstruct = vm_reconstruction.command:main",
             "vm-evaluate-reconstruction = vm_reconstruction.evaluate:main",
             "vm-retarget = vm_reconstruction.retarget.command:main",
+            "vm-view = vm_reconstruction.viewer.command:main",
             "vm-make-dataset = vm_reconstruction.datasets.make_dataset:main",
             "vm-make-demo-video = vm_reconstruction.demo.make_demo_video:main",
         ]
