@@ -2,7 +2,8 @@
 
 Latency is the time from the arrival of a robot state here to the arrival here of the command that was computed from
 that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport. Commands count while the
-policy stands up or runs; before and after there is nothing to be late for.
+policy stands up or runs; before and after there is nothing to be late for. The command stream repeats each command
+until the next; only the first of a kind counts, for the period too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Monitor(Node):
         self.arrival: dict[int, float] = {}
         self.commands: list[tuple[float, float, bool]] = []  # time [s], latency [ms] or NaN, whether it counts
         self.state, self.ran = PolicyStatus.IDLE, False
+        self.echoed = -1
+        self.stream_s: list[float] = []
         self.create_subscription(LowState, "/lowstate", self.on_state, newest, raw=True)
         self.create_subscription(LowCmd, "/lowcmd", self.on_command, newest, raw=True)
         self.create_subscription(PolicyStatus, "/policy_status", self.on_status, 10)
@@ -50,7 +53,12 @@ class Monitor(Node):
 
     def on_command(self, data: bytes) -> None:
         now = time.monotonic()
-        came = self.arrival.get(int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little"), np.nan)
+        tick = int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little")
+        self.stream_s.append(now)
+        if tick == self.echoed:
+            return
+        self.echoed = tick
+        came = self.arrival.get(tick, np.nan)
         self.commands.append((now, 1000.0 * (now - came), self.state in ACTIVE))
 
     def result(self) -> dict:
@@ -58,7 +66,13 @@ class Monitor(Node):
         active = commands[:, 2] > 0.0
         latency_ms = commands[active & np.isfinite(commands[:, 1]), 1]
         period_ms = 1000.0 * np.diff(commands[:, 0])[active[1:] & active[:-1]]
-        return {"latency_ms": latency_ms.tolist(), "period_ms": period_ms.tolist(), "ran": self.ran}
+        gaps_ms = 1000.0 * np.diff(self.stream_s)
+        return {
+            "latency_ms": latency_ms.tolist(),
+            "period_ms": period_ms.tolist(),
+            "stream_gap_ms": gaps_ms[gaps_ms < 100.0].tolist(),  # longer ones: idle
+            "ran": self.ran,
+        }
 
 
 def main(out: Path) -> None:

@@ -81,19 +81,23 @@ def read_low_state(data: bytes) -> RobotState:
     def motors(name: str) -> np.ndarray:
         return unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS]
 
+    def reals(values: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # signalling NaNs from a broken wire; the checks find them
+            return values.astype(float)
+
     imu = record["imu"]
     return RobotState(
-        joint_pos=motors("q").astype(float),
-        joint_vel=motors("dq").astype(float),
-        quat_wxyz=imu["quaternion"].astype(float),
-        ang_vel_body=imu["gyroscope"].astype(float),
+        joint_pos=reals(motors("q")),
+        joint_vel=reals(motors("dq")),
+        quat_wxyz=reals(imu["quaternion"]),
+        ang_vel_body=reals(imu["gyroscope"]),
         tick=int(record["tick"]),
         mode_machine=int(record["mode_machine"]),
         crc_ok=int(record["crc"]) == unitree_cdr.low_state_crc(record),
         remote=record["wireless_remote"].tobytes(),
-        torque=motors("tau_est").astype(float),
+        torque=reals(motors("tau_est")),
         temperature_c=motors("temperature").max(axis=1).astype(float),
-        voltage_v=motors("vol").astype(float),
+        voltage_v=reals(motors("vol")),
         faults=motors("motorstate"),
         modes=motors("mode"),
         mode_pr=int(record["mode_pr"]),
