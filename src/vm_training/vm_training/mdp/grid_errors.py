@@ -84,11 +84,10 @@ class GridErrors:
         self._scales, self._generator, self._period_s = scales, generator, period_s
         options = {"generator": generator, "device": device}
         # x and y offset of a place and its height, and how readily it is unknown
-        self._place = torch.randn((_FIELD, _FIELD, 3), **options) * torch.tensor(
-            [scales.misplaced_m * math.sqrt(0.5)] * 2 + [1.0], device=device
-        )
-        self._unknown = torch.rand((_FIELD, _FIELD), **options) < scales.unknown_share
-        self._place, self._unknown = self._place.reshape(-1, 3), self._unknown.reshape(-1)
+        self._place = scales.misplaced_m * math.sqrt(0.5) * torch.randn((_FIELD * _FIELD, 2), **options)
+        self._height = torch.randn(_FIELD * _FIELD, **options)
+        # NaN where unknown, so that one look-up and one sum make a hole
+        self._height[torch.rand(_FIELD * _FIELD, **options) < scales.unknown_share] = torch.nan
         offsets = torch.tensor(grid.cell_offsets_xy, dtype=torch.float32, device=device)
         self._behind = _BLIND_M - offsets[:, 0]
         self._age_s = torch.tensor(scales.age_s, device=device)
@@ -112,9 +111,9 @@ class GridErrors:
     def shift(self, cells_xy: torch.Tensor) -> torch.Tensor:
         """Points (N, C, 2) whose terrain is read instead of that at the cells (N, C, 2) [m]."""
         self._at = self._place_index(cells_xy)
-        moved = self._place[self._at.reshape(-1)].reshape(*self._at.shape, 3)
-        self._height_noise = moved[..., 2]
-        return cells_xy + moved[..., :2] + self._map_offset[:, None]
+        flat = self._at.reshape(-1)
+        self._height_noise = torch.take(self._height, self._at)
+        return cells_xy + self._place.index_select(0, flat).view(*self._at.shape, 2) + self._map_offset[:, None]
 
     def disturb(self, heights: torch.Tensor, speed: torch.Tensor) -> torch.Tensor:
         """Terrain heights (N, C) [m] read at `shift`'s points, as the map has them; NaN where it knows nothing.
@@ -124,14 +123,13 @@ class GridErrors:
             speed: (N,) of the robot [m/s], which says how old the cells are.
         """
         spread = self._spread_at(speed)
-        wrong = heights + self._height_noise * spread + self._z[:, None]
-        wrong[self._unknown[self._at.reshape(-1)].reshape(self._at.shape)] = math.nan
+        wrong = heights + self._z[:, None] + self._height_noise * spread
         self._drift()
         return wrong
 
     def _place_index(self, cells_xy: torch.Tensor) -> torch.Tensor:
-        cell = (cells_xy * self._per_cell).round().to(torch.int64) + self._corner[:, None]
-        cell = cell % _FIELD
+        cell = (cells_xy * self._per_cell).round_().to(torch.int64) + self._corner[:, None]
+        cell &= _FIELD - 1  # the remainder, for the field's side is a power of two
         return cell[..., 0] * _FIELD + cell[..., 1]
 
     def _spread_at(self, speed: torch.Tensor) -> torch.Tensor:

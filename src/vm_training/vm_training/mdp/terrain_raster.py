@@ -34,11 +34,12 @@ class TerrainRaster:
 
     def heights(self, scene: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
         """Terrain z (N, P) [m] at points xy (N, P, 2) of the scenes with indices (N,)."""
-        cell = ((xy - self._origin[scene][:, None]) * (1.0 / RESOLUTION_M)).round_().to(torch.int64)
+        cell = ((xy - self._origin[scene][:, None]) * (1.0 / RESOLUTION_M)).round_()
         x = cell[..., 0].clamp_(0, self._size[0] - 1)
         y = cell[..., 1].clamp_(0, self._size[1] - 1)
-        at = (scene[:, None] * self._size[0] + x) * self._size[1] + y
-        found = self._height[at.reshape(-1)].reshape(at.shape)
+        # whole numbers below 2**24 are exact in single precision, so one conversion at the end is enough
+        at = (x * self._size[1] + y).to(torch.int64) + (scene * (self._size[0] * self._size[1]))[:, None]
+        found = torch.take(self._height, at)
         if self._sloped:  # the raster holds what stands on the plane
             found = found + (xy * self._slope[scene][:, None]).sum(-1)
         return found

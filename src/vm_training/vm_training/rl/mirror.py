@@ -40,7 +40,10 @@ class Mirror:
 
     def where(self, mask: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """(N, n), mirrored where mask (N,) says so."""
-        return torch.where(mask[:, None], self(values), values)
+        rows = mask.nonzero()[:, 0]
+        found = values.clone()
+        found[rows] = values[rows].index_select(1, self.index) * self.sign
+        return found
 
 
 def joint_mirror(names: Sequence[str] = g1.POLICY_JOINT_NAMES) -> Mirror:

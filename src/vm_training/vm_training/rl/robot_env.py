@@ -109,6 +109,7 @@ class RobotEnv:
         self._joint_bias = torch.zeros(rows, device=device)
         self._tilt_bias = torch.zeros((self.num_envs, 3), device=device)
         self._delay = torch.zeros(self.num_envs, device=device)
+        self._ground_of, self._ground = torch.zeros(0), torch.zeros(0)
         self.age = torch.zeros(self.num_envs, dtype=torch.int64, device=device)
         low, high = (torch.tensor(limit[_MOTORS], dtype=torch.float32) for limit in (g1.JOINT_LOWER, g1.JOINT_UPPER))
         middle, half = 0.5 * (low + high), 0.49 * (high - low)
@@ -210,8 +211,11 @@ class RobotEnv:
 
     @property
     def ground_height(self) -> torch.Tensor:
-        """(N,) terrain z under the pelvis [m]."""
-        return self.terrain.heights(self.scene_of, self.sim.qpos[:, None, :2].nan_to_num(0.0))[:, 0]
+        """(N,) terrain z under the pelvis [m]; looked up once a state."""
+        if self._ground_of is not self.sim.qpos:
+            self._ground_of = self.sim.qpos
+            self._ground = self.terrain.heights(self.scene_of, self.sim.qpos[:, None, :2].nan_to_num(0.0))[:, 0]
+        return self._ground
 
     @property
     def contact(self) -> torch.Tensor:
@@ -229,11 +233,13 @@ class RobotEnv:
 
     def _seen(self) -> torch.Tensor:
         built = build_terms(self.terms, self._inputs())
+        fresh = self._fresh.nonzero()[:, 0]
         for name, frames in self._history.items():
-            frames[:, :-1] = frames[:, 1:].clone()
+            if frames.shape[1] > 1:
+                frames[:, :-1] = frames[:, 1:].clone()
             frames[:, -1] = built[name]
-            if self._fresh.any():
-                frames[self._fresh] = built[name][self._fresh, None]
+            if len(fresh):
+                frames[fresh] = built[name][fresh, None]
         self._fresh[:] = False
         return torch.cat([self._history[t.name].reshape(self.num_envs, -1) for t in self.terms], dim=1).nan_to_num(0.0)
 
