@@ -148,7 +148,7 @@ def environment(ros_domain: int, tmp_path: Path) -> dict[str, str]:
     if subprocess.run([sys.executable, "-c", "import vm_msgs.msg, unitree_api.msg"], env=env).returncode:
         pytest.skip("the built messages do not import")
     own = {"ROS_DOMAIN_ID": str(ros_domain), "OMP_NUM_THREADS": "1", "ROS_HOME": str(tmp_path / "ros")}
-    return env | dds_environment("", tmp_path) | own
+    return env | dds_environment("", tmp_path, ROOT / "launch") | own
 
 
 def sdk_environment() -> dict[str, str]:

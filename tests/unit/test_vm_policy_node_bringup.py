@@ -14,7 +14,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
-from vm_policy_node.bringup import network, processes
+from vm_policy_node.bringup import network, processes, start
 from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
@@ -285,3 +285,14 @@ def test_the_top_is_judged_by_place_and_posture(pelvis, reached, words):
     assert verdict is reached
     assert words in text
     assert top_line(STEPS, None)[1] is False
+
+
+@pytest.mark.parametrize(("sim", "given", "wanted"), [(False, None, "0"), (False, "7", "7"), (True, "7", "7")])
+def test_a_robot_is_looked_for_in_its_own_domain(tmp_path, monkeypatch, sim, given, wanted):
+    seen = {}
+    monkeypatch.setattr(start, "run_nodes", lambda nodes, *, variables: seen.update(variables) or 0)
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    if given:
+        monkeypatch.setenv("ROS_DOMAIN_ID", given)
+    start.run_system(System(policy="p.onnx", sim=sim), tmp_path)
+    assert seen["ROS_DOMAIN_ID"] == wanted

@@ -17,9 +17,11 @@ from vm_core.ros_environment import find_package
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
-from vm_policy_node.bringup.processes import run_nodes
+from vm_policy_node.bringup.processes import pick_domain_id, run_nodes
 from vm_policy_node.onnx_policy import OnnxPolicy
 
+ROBOT_DOMAIN = "0"
+"""The DDS domain of a G1 as it is delivered."""
 _SOURCES = Path(__file__).parents[3]
 
 
@@ -162,6 +164,10 @@ def run_system(system: System, folder: Path) -> int:
     """Starts a completed system's nodes and waits for their end; returns an exit code."""
     launch = launch_folder()
     variables = dds_environment(system.network_interface, folder, launch)
+    # a robot is where it is; simulations on one machine must not hear each other
+    domain = pick_domain_id() if system.sim else os.environ.get("ROS_DOMAIN_ID") or ROBOT_DOMAIN
+    print(f"nodes talk in ROS_DOMAIN_ID={domain}", flush=True)
+    variables["ROS_DOMAIN_ID"] = domain
     return run_nodes(node_list(system, str(launch)), variables=variables)
 
 
