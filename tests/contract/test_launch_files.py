@@ -9,7 +9,7 @@ import yaml
 from vm_core import g1
 from vm_heightmap.node_parameters import PARAMETERS as HEIGHT_MAP
 from vm_policy_node.bringup.nodes import TELEOPS, System, node_list
-from vm_policy_node.bringup.topics import SERVICES, TOPICS
+from vm_policy_node.bringup.topics import SERVICES, TOPICS, markdown_table
 from vm_policy_node.parameters import PARAMETERS as POLICY
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -83,3 +83,12 @@ def test_every_file_that_the_list_of_nodes_names_exists():
             texts = (*node.arguments, node.params_file, *map(str, node.parameters.values()))
             paths = [text for text in texts if str(LAUNCH) in text]
             assert all(Path(path).is_file() for path in paths), paths
+
+
+def test_the_table_of_topics_is_the_codes():
+    """`python -m vm_policy_node.bringup.topics` prints it."""
+    page = (LAUNCH / "README.md").read_text()
+    assert markdown_table() in page
+    for service in SERVICES:
+        folder, _, name = service.rpartition("/")
+        assert service in page or (f"{folder}/{{" in page and name in page)

@@ -74,3 +74,20 @@ def remappings(namespace: str, sim: bool) -> dict[str, str]:
         return {}
     names = [topic.name for topic in TOPICS if sim or not topic.hardware]
     return {name: f"/{namespace}{name}" for name in (*names, *SERVICES)}
+
+
+def markdown_table() -> str:
+    """The table of topics in launch/README.md, which a test holds against this one."""
+    rows = ["| topic | type | published by | quality |", "|---|---|---|---|"]
+    for topic in TOPICS:
+        kind = topic.type.replace("/msg/", "/")
+        kept = "reliable, latched" if topic.latched else "reliable"
+        who = topic.publisher or ("the robot" if topic.hardware else "operator's tools")
+        rows.append(
+            f"| `{topic.name}`{' ʰ' if topic.hardware else ''} | {kind} | {who} | {kept}, keep last {topic.depth} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown_table(), end="")
