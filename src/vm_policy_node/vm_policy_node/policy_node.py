@@ -11,6 +11,7 @@ import gc
 import signal
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class PolicyNode(Node):
         self._estop = EmergencyStop(self._values["estop_heartbeat_s"], time.monotonic())
         folder = self._values["flight_folder"]
         self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
-        self._to_save: tuple[float, str] | None = None
+        self._to_save: deque[tuple[float, str]] = deque()
         self._odometry_frame = ""
         self._told: tuple[State, str] = (State.IDLE, "")
         self._stream.wait_ready()
@@ -220,9 +221,10 @@ class PolicyNode(Node):
         tripped = state == State.DAMPING and cause != OPERATOR
         if tripped:  # one severity a call site, rclpy wants
             self.get_logger().error(text)
-            self._to_save = (now + _AFTERMATH_S, cause)
         else:
             self.get_logger().info(text)
+        if tripped and self._values["flight_recorder"]:
+            self._to_save.append((now + _AFTERMATH_S, cause))
         event = ros_conversions.log_msg(text, self.get_clock().now().to_msg(), error=tripped)
         self._record("/policy/events", "rcl_interfaces/msg/Log", serialize_message(event))
 
@@ -230,15 +232,16 @@ class PolicyNode(Node):
         now = time.monotonic()
         self.controller.estop = self._estop.reason(now)
         self.controller.command_publishers = self.count_publishers(self._command_topic)
-        if self._to_save is not None and now >= self._to_save[0]:
-            self._save_flight(self._to_save[1])
+        if self._to_save and now >= self._to_save[0][0]:
+            self._save_flight()
         gc.collect(0 if self.controller.machine.state in (State.STANDING, State.RUNNING) else 2)
 
-    def _save_flight(self, cause: str) -> None:
-        self._to_save = None
-        if self._values["flight_recorder"]:
-            path = self.recorder.save(cause)
-            self.get_logger().info(f"flight recorder: {path or 'busy with another file'}")
+    def _save_flight(self) -> None:
+        """Begins to write the oldest trip's file; while another one is being written it waits for its turn."""
+        path = self.recorder.save(self._to_save[0][1])
+        if path is not None:
+            self._to_save.popleft()
+            self.get_logger().info(f"flight recorder: {path}")
 
     def _on_diagnostics(self) -> None:
         if self._automation.waits_for:
@@ -259,9 +262,10 @@ class PolicyNode(Node):
         self._stream.close()
         if self._values["report"]:
             write_report(Path(self._values["report"]), self.controller, self._figures)
-        if self._to_save is not None:
-            self._save_flight(self._to_save[1])
         self.recorder.wait(10.0)
+        while self._to_save:
+            self._save_flight()
+            self.recorder.wait(10.0)
 
 
 def _as_interrupt(*_: object) -> None:
