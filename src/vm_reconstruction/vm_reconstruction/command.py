@@ -1,8 +1,12 @@
-"""`vm-reconstruct VIDEO --height 1.75 --out DIR`: from a video to a G1 clip, a scene and a report."""
+"""`vm-reconstruct VIDEO --height 1.75 --out DIR`: from a video to a G1 clip, a scene and a report.
+
+`vm-reconstruct batch FOLDER ...` does a folder of videos (`batch.command`).
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +18,7 @@ from vm_core import command_line
 
 @dataclass(frozen=True)
 class Arguments:
-    """From a video of one person to a G1 clip, the scene under it and a report.
+    """From a video of one person to a G1 clip, the scene under it and a report; `batch FOLDER`: many videos.
 
     Attributes:
         video: a video file or a folder of images (in the order of their names).
@@ -42,6 +46,10 @@ class Arguments:
 
 
 def _main() -> int:
+    if sys.argv[1:2] == ["batch"]:
+        from vm_reconstruction.batch.command import main as batch
+
+        return batch(sys.argv[2:])
     arguments = tyro.cli(Arguments, prog="vm-reconstruct")
     # Before numpy is loaded: banded LAPACK is an order of magnitude slower with several threads on a busy machine.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

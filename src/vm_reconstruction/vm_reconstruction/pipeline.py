@@ -42,10 +42,7 @@ from vm_reconstruction.stages import (
 )
 
 FRAMES = "stages/frames.json"
-LANDMARKS = "stages/landmarks.npz"
-CAMERA = "stages/camera.npz"
-BODY = "stages/body.npz"
-HUMAN = "human.npz"
+LANDMARKS, CAMERA, BODY, HUMAN = "stages/landmarks.npz", "stages/camera.npz", "stages/body.npz", "human.npz"
 HUMAN_SCENE = "stages/scene"
 
 
@@ -228,6 +225,11 @@ def _robot_stages(config: ReconstructionConfig) -> list[Stage]:
     ]
 
 
+def frontend_of(solver: str, name: str) -> PoseFrontend | ObservationFrontend:
+    """The perception of a solver; `name` chooses among those of the joint one."""
+    return find_frontend(name) if solver == "joint" else mediapipe_pose.MediapipePose()
+
+
 def run(config: ReconstructionConfig, frontend: PoseFrontend | ObservationFrontend | None = None) -> Path:
     """Does every stage that is not done yet; returns the result folder.
 
@@ -241,10 +243,9 @@ def run(config: ReconstructionConfig, frontend: PoseFrontend | ObservationFronte
     config.out.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.load(config.out / "manifest.json")
     video_hash = content_hash(config.video)
-    chosen = frontend or (
-        find_frontend(config.frontend) if config.solver == "joint" else mediapipe_pose.MediapipePose()
-    )
-    todo = stages(config, chosen)[: STAGE_NAMES[config.solver].index(config.until) + 1]
+    todo = stages(config, frontend or frontend_of(config.solver, config.frontend))[
+        : STAGE_NAMES[config.solver].index(config.until) + 1
+    ]
     with tqdm(total=len(todo), desc="stages", unit="stage", file=sys.stderr, dynamic_ncols=True) as bar:
         for stage in todo:
             bar.set_postfix_str(stage.name)
