@@ -83,7 +83,7 @@ for fault in sys.argv[2:]:
     report[fault] = [until(in_state(3), 10.0), status[-1][1]]
     play_fault(node, "")
     report["released after " + fault] = release()
-report["record"] = call("/policy/record")
+report["record"] = [until(lambda: call("/policy/record")[0], 20.0)]
 report["last stand"] = stand()
 until(lambda: len(glob.glob(os.environ["ROS_HOME"] + "/flight_records/*.mcap")) >= 5, 20.0)
 commands.clear()
