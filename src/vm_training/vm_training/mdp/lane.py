@@ -8,6 +8,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
+from vm_training.mdp.feet import PelvisOverFeet
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import MOST_YAW_ERROR_RAD, ClipOperator, Operator
 from vm_training.mdp.randomization import DomainRanges
@@ -16,7 +17,7 @@ from vm_training.tasks.motion_folder import Motion
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
 ACTION_SCALE_RAD = 0.25
-MOST_ALONG_ERROR_M = 0.06
+MOST_ALONG_ERROR_M = 0.12
 """On edges the teacher sees where it is along the way up to this; the student sees it in the height grid."""
 
 
@@ -52,17 +53,33 @@ class Lane:
     env: ClipTracking
     observer: WalkObserver
 
+    def __post_init__(self) -> None:
+        self.planned = PelvisOverFeet.of(self.env.reference_qpos)
+        contact = self.motion.clip.contact
+        self.bearing = contact / np.maximum(contact.sum(axis=1, keepdims=True), 1.0)
+
     def wanted(self) -> np.ndarray:
         """(N, J) [rad] targets that the teacher asks for, from no more than what the student can know."""
         assert self.teacher is not None
-        env, error = self.env, self.env.error_state()
-        along = MOST_ALONG_ERROR_M if self.motion.scene.boxes else 0.0
-        error[:, 0] = np.clip(error[:, 0], -along, along)
-        error[:, 1] = 0.0
-        error[:, 5] = np.clip(error[:, 5], -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
-        if isinstance(self.observer.operator, ClipOperator):  # without a command nothing says where the clip heads
-            error[:, 5] *= self.observer.operator.share()
+        env, error = self.env, self.knowable_error()
         return env.reference_target[env.clip_frame] + self.teacher.correction(env.frame, error)
+
+    def knowable_error(self) -> np.ndarray:
+        """(N, 58) error state with no place in the world: as if the feet that bear stood where the plan has them.
+
+        On edges the grid says how far along the way they are off, and while a command lasts it says where to head.
+        """
+        env, error = self.env, self.env.error_state()
+        at = env.clip_frame
+        wanted = PelvisOverFeet(self.planned.xy[at], self.planned.yaw[at])
+        over_feet, turned = PelvisOverFeet.of(np.nan_to_num(env.physics.qpos)).error(wanted, self.bearing[at])
+        along = MOST_ALONG_ERROR_M if self.motion.scene.boxes else 0.0
+        error[:, 0] = over_feet[:, 0] + np.clip(error[:, 0] - over_feet[:, 0], -along, along)
+        error[:, 1] = over_feet[:, 1]
+        share = self.observer.operator.share() if isinstance(self.observer.operator, ClipOperator) else 0.0
+        yaw = share * error[:, 5] + (1.0 - share) * turned
+        error[:, 5] = np.clip(yaw, -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
+        return error
 
     def act(self, target: np.ndarray) -> None:
         """One control period with targets (N, J) [rad]."""

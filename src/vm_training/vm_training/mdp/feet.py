@@ -1,0 +1,71 @@
+"""Where the pelvis is over the feet that bear it: all that a robot without odometry knows of its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vm_core import g1
+from vm_core.frames import (
+    quat_from_rotvec,
+    quat_from_yaw,
+    quat_multiply,
+    quat_rotate,
+    quat_rotate_inverse,
+    yaw_from_quat,
+)
+from vm_core.g1_kinematics import JOINT_AXIS, JOINT_LEAN_WXYZ, JOINT_OFFSET
+
+_SIDES = ("left", "right")
+_LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
+_MOTORS = np.array([[g1.motor_index(f"{side}_{joint}_joint") for side in _SIDES] for joint in _LEG])  # (6, 2)
+_IN_QPOS = 7 + np.array([[g1.POLICY_JOINT_NAMES.index(f"{side}_{joint}_joint") for side in _SIDES] for joint in _LEG])
+
+
+def foot_poses(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sole centres (N, 2, 3) [m] and orientations (N, 2, 4) of the left and right foot in the world.
+
+    Args:
+        qpos: (N, 30) configurations of the 23-joint model.
+    """
+    count = len(qpos)
+    quat = np.repeat(qpos[:, None, 3:7], 2, axis=1)
+    position = np.repeat(qpos[:, None, :3], 2, axis=1)
+    for motors, columns in zip(_MOTORS, _IN_QPOS, strict=True):
+        position = position + quat_rotate(quat, np.broadcast_to(JOINT_OFFSET[motors], (count, 2, 3)))
+        lean = np.broadcast_to(JOINT_LEAN_WXYZ[motors], (count, 2, 4))
+        turn = quat_from_rotvec(qpos[:, columns, None] * np.eye(3)[JOINT_AXIS[motors]])
+        quat = quat_multiply(quat_multiply(quat, lean), turn)
+    return position + quat_rotate(quat, np.broadcast_to(g1.SOLE_CENTER, (count, 2, 3))), quat
+
+
+@dataclass(frozen=True)
+class PelvisOverFeet:
+    """Pelvis seen from each foot.
+
+    Attributes:
+        xy: (N, 2, 2) from the sole's centre [m], ahead and left of the foot.
+        yaw: (N, 2) heading of the pelvis against the foot's [rad].
+    """
+
+    xy: np.ndarray
+    yaw: np.ndarray
+
+    @staticmethod
+    def of(qpos: np.ndarray) -> PelvisOverFeet:
+        """Reads configurations (N, 30) of the 23-joint model."""
+        position, quat = foot_poses(qpos)
+        foot_yaw = yaw_from_quat(quat)
+        seen = quat_rotate_inverse(quat_from_yaw(foot_yaw), qpos[:, None, :3] - position)
+        return PelvisOverFeet(seen[..., :2], yaw_from_quat(qpos[:, 3:7])[:, None] - foot_yaw)
+
+    def error(self, wanted: PelvisOverFeet, bearing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Minus what is wanted, over the feet that bear: ahead and left (N, 2) [m], yaw (N,) [rad].
+
+        Args:
+            wanted: the same of a plan.
+            bearing: (N, 2) weights of the feet, that sum to one.
+        """
+        yaw = np.angle(np.exp(1j * (self.yaw - wanted.yaw)))
+        return ((self.xy - wanted.xy) * bearing[..., None]).sum(axis=1), (yaw * bearing).sum(axis=1)
