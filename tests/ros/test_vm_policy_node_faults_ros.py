@@ -51,9 +51,11 @@ report = {}
 
 def until(condition, seconds=30.0):
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
+    while time.monotonic() < end:
+        if condition():
+            return True
         rclpy.spin_once(node, timeout_sec=0.02)
-    return bool(condition())
+    return False
 
 def call(name):
     client = node.create_client(Trigger, name)
