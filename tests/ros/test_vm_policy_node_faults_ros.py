@@ -92,6 +92,7 @@ commands.clear()
 killed = time.monotonic()
 os.kill(int(sys.argv[1]), signal.SIGKILL)
 until(lambda: False, 4.0)
+until(lambda: sim[0] == "damping", 10.0)
 report["stiff_after_s"] = max([t - killed for t, kp in commands if kp > 0.0], default=0.0)
 report["damping_commands"] = sum(kp == 0.0 for t, kp in commands)
 report["last_command_s"] = max([t - killed for t, kp in commands], default=0.0)
@@ -182,7 +183,9 @@ def test_each_trip_leaves_a_recording(report, environment):
     seen: dict[str, int] = {}
     events = []
     with path.open("rb") as stream:
-        for schema, channel, _, message in make_reader(stream, [DecoderFactory()]).iter_decoded_messages():
+        for schema, channel, _, message in make_reader(
+            stream, decoder_factories=[DecoderFactory()]
+        ).iter_decoded_messages():
             assert schema is not None and schema.encoding == "ros2msg"
             seen[channel.topic] = seen.get(channel.topic, 0) + 1
             if channel.topic == "/policy/events":
