@@ -140,3 +140,15 @@ def test_another_contract_is_refused(whole):
         tiny.Trainer(task, tiny.CONFIG, folder).resume()
     with pytest.raises(VmError, match="other networks"):
         tiny.Trainer(tiny.tiny_task(), replace(tiny.CONFIG, hidden=(8,)), folder).resume()
+
+
+def test_two_processes_learn_one_policy(whole, tmp_path):
+    """Started by torchrun, over gloo: the same weights on both, twice the experience, not what one alone learns."""
+    out = tmp_path / "run"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launch, str(PROGRAM), str(out), "0"], check=True, capture_output=True, timeout=300)
+    first, second = (torch.load(out / f"rank_{k}.pt", weights_only=True) for k in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert curve(out)[-1]["steps"] == 2 * curve(whole)[-1]["steps"]
+    alone = read_checkpoint(RunFolder(whole, "tiny").checkpoint(20))["ppo"]["actor_state_dict"]
+    assert not all(torch.equal(first[name], alone[name]) for name in first)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tensordict import TensorDict
 
+from vm_training.rl.distributed import Workers
 from vm_training.rl.run_folder import RunFolder
 from vm_training.rl.trainer import PpoConfig, Task, Trainer
 from vm_training.tasks.motion_pretraining import contract_of
@@ -51,12 +52,16 @@ def tiny_task(name: str = "tiny", **options) -> Task:
 
 
 def tiny_run(out: Path, config: PpoConfig = CONFIG, resume: bool = False, **options) -> Trainer:
-    folder = RunFolder(out, "tiny")
-    folder.begin(config, resume)
-    trainer = Trainer(tiny_task(**options), config, folder)
+    folder, workers = RunFolder(out, "tiny"), Workers.from_environment()
+    if workers.is_first:
+        folder.begin(config, resume)
+    trainer = Trainer(tiny_task(**options), config, folder, workers)
     if resume:
         trainer.resume()
     trainer.run()
+    if workers.count > 1:
+        torch.save(trainer.ppo.actor.state_dict(), out / f"rank_{workers.rank}.pt")
+    workers.leave()
     return trainer
 
 
