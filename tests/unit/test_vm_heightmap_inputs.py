@@ -55,6 +55,15 @@ def test_clouds_with_relative_times(name: str, kind: int, dtype: str, unit: floa
     np.testing.assert_allclose(scan.offset_s, np.linspace(0.0, 0.1, 50), atol=1e-6)
 
 
+def test_livox_format_2_has_an_intensity_and_no_times() -> None:
+    points = np.zeros(30, dtype=[("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4")])
+    points["x"], points["z"] = np.arange(30), 1.2
+    fields = {"x": (0, F4), "y": (4, F4), "z": (8, F4), "intensity": (12, F4)}
+    scan = scan_from_cloud(fields, 16, 30, points.tobytes(), START_S)
+    np.testing.assert_allclose(scan.xyz[:, 0], np.arange(30))
+    assert scan.start_s == scan.end_s == START_S
+
+
 def test_depth_cameras_have_no_times() -> None:
     points = np.zeros((20, 4), dtype="<f4")
     scan = scan_from_cloud({"x": (0, F4), "y": (4, F4), "z": (8, F4)}, 16, 20, points.tobytes(), START_S)

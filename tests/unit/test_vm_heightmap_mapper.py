@@ -1,5 +1,6 @@
 """Poses, deskew, point filters, and what the mapper says about broken input."""
 
+import math
 import re
 import resource
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vm_core import g1, livox_cdr, unitree_cdr
+from vm_core import frames, g1, livox_cdr, unitree_cdr
+from vm_core.errors import VmError
 from vm_core.height_grid import CellSource
 from vm_heightmap.mapper import HeightMapper
+from vm_heightmap.mapper_config import MapperConfig
+from vm_heightmap.node_parameters import PARAMETERS, mapper_config
 from vm_heightmap.point_filters import FilterConfig, filter_and_place
 from vm_heightmap.pose_buffer import PoseBuffer, PoseVerdict
+from vm_heightmap.scan_input import Scan
 
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 STAND = np.array([0.0, 0.0, g1.STAND_PELVIS_HEIGHT_M])
@@ -164,3 +169,92 @@ def test_memory_stays_flat_over_many_scans() -> None:
             after_warm_up = resident_mb()
     assert mapper.scans == 600
     assert resident_mb() - after_warm_up < 3.0
+
+
+@pytest.mark.parametrize("body", ["torso", "lidar"])
+def test_odometry_of_another_body_gives_the_same_torso(body: str) -> None:
+    pelvis, other = HeightMapper(), HeightMapper(MapperConfig(odometry_body=body))
+    turn = frames.quat_from_rotvec(np.array([0.02, 0.05, 0.7]))
+    pelvis.on_odometry(0.0, STAND, turn, 0.0)
+    torso = pelvis.newest_pose
+    assert torso is not None
+    pos, quat = torso.pos, torso.quat_wxyz
+    if body == "lidar":
+        pos = pos + frames.quat_rotate(quat, g1.LIDAR_POS_IN_TORSO)
+        quat = frames.quat_multiply(quat, g1.LIDAR_QUAT_IN_TORSO_WXYZ)
+    other.on_odometry(0.0, pos, quat, 0.0)
+    found = other.newest_pose
+    assert found is not None
+    np.testing.assert_allclose(found.pos, torso.pos, atol=1e-9)
+    assert abs(found.quat_wxyz @ torso.quat_wxyz) == pytest.approx(1.0)
+
+
+def ray_cast_floor(pos: np.ndarray, turn: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Points (N, 3) in the sensor's frame of a floor at z = 0 with a step of 12 cm from x = 1.2 m on."""
+    world = directions @ turn.T
+    with np.errstate(divide="ignore"):
+        low, high = -pos[2] / world[:, 2], (0.12 - pos[2]) / world[:, 2]
+    on_step = (pos[0] + high * world[:, 0] > 1.2) & (high > 0)
+    ranges = np.where(on_step, high, np.where(low > 0, low, np.nan))
+    return directions * np.where(ranges < 4.0, ranges, np.nan)[:, None]
+
+
+def played(config: MapperConfig, directions: np.ndarray) -> HeightMapper:
+    """A robot that walks 1.4 m forward while the sensor of this mount looks along the directions (N, 3)."""
+    mapper = HeightMapper(config)
+    mapper.on_low_state(low_state())
+    mount = np.array(config.lidar_pos_torso), frames.matrix_from_quat(np.array(config.lidar_quat_torso_wxyz))
+    for k in range(400):
+        time_s, walked = 0.01 * k, 0.4 * max(0.0, 0.01 * k - 0.5)
+        mapper.on_odometry(time_s, STAND + [walked, 0.0, 0.0], UPRIGHT, time_s)
+        if k % 10 == 0 and k:
+            pose = mapper.newest_pose
+            assert pose is not None
+            xyz = ray_cast_floor(pose.pos + mount[0], mount[1], directions)
+            mapper.on_points(Scan(time_s, xyz.astype(np.float32), np.zeros(len(xyz))), time_s)
+    return mapper
+
+
+def told_step(mapper: HeightMapper) -> None:
+    found = mapper.grid(4.0)
+    assert found is not None
+    sample = found[0]
+    assert mapper.fusion.mount.passed, mapper.fusion.mount.problem
+    inside = np.abs(sample.points_world[:, 0] - 1.2) > 0.05
+    expected = np.where(sample.points_world[:, 0] > 1.2, 0.12, 0.0)
+    assert np.mean(sample.source == CellSource.SEEN) > 0.8
+    np.testing.assert_allclose(sample.height[inside], expected[inside], atol=0.02)
+
+
+def test_a_depth_camera_in_its_optical_frame() -> None:
+    """640×480 pixels, pitched down by 45 degrees on the head; yaw, tilt and roll as a URDF's rpy."""
+    u, v = np.meshgrid(np.linspace(-0.7, 0.7, 640), np.linspace(-0.55, 0.55, 480))
+    directions = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], axis=-1)
+    values = {name: default for name, (default, _) in PARAMETERS.items()}
+    values |= {"lidar_roll_rad": -math.pi / 2 - math.pi / 4, "lidar_tilt_rad": 0.0, "lidar_yaw_rad": -math.pi / 2}
+    mapper = played(mapper_config(values.__getitem__), directions / np.linalg.norm(directions, axis=1)[:, None])
+    told_step(mapper)
+    assert mapper.fusion.counts is not None
+    assert mapper.fusion.counts.total <= 44_000  # of 307,200
+
+
+def test_an_upright_lidar_is_taken_when_it_is_told() -> None:
+    angle, down = np.meshgrid(np.linspace(-np.pi, np.pi, 160), np.linspace(-1.0, -0.3, 60))
+    directions = np.stack([np.cos(angle) * np.cos(down), np.sin(angle) * np.cos(down), np.sin(down)], axis=-1)
+    values = {name: default for name, (default, _) in PARAMETERS.items()}
+    values |= {"lidar_roll_rad": 0.0, "lidar_tilt_rad": 0.0}
+    told_step(played(mapper_config(values.__getitem__), directions.reshape(-1, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("rate_hz", 0.0, "rate_hz is 0.0"),
+        ("odometry_source", "gps", "topic or own"),
+        ("odometry_body", "arm", "pelvis"),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(name: str, value: object, words: str) -> None:
+    values = {known: default for known, (default, _) in PARAMETERS.items()} | {name: value}
+    with pytest.raises(VmError, match=words):
+        mapper_config(values.__getitem__)

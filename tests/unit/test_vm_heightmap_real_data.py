@@ -74,6 +74,16 @@ def strongest_plane(points: np.ndarray, rng: np.random.Generator, near: float) -
     return normal, best
 
 
+def plane_rms(points: np.ndarray, seed: np.ndarray) -> float:
+    """Spread [m] of the points (M, 3) above the extent of `seed` (N, 3) and within 2.4 cm of its plane."""
+    middle = seed.mean(axis=0)
+    _, _, axes = np.linalg.svd(seed - middle, full_matrices=False)
+    along, off = (points - middle) @ axes[:2].T, (points - middle) @ axes[2]
+    reach = np.percentile(np.abs((seed - middle) @ axes[:2].T), 90, axis=0)
+    inside = np.all(np.abs(along) < reach, axis=1) & (np.abs(off) < 0.024)
+    return float(np.sqrt(np.mean(off[inside] ** 2)))
+
+
 def test_real_stairs_have_flat_treads_and_risers() -> None:
     (path,) = needs("stairs_kinect_0000.pcd")
     fields, step, count, data = read_pcd(path)
@@ -91,8 +101,11 @@ def test_real_stairs_have_flat_treads_and_risers() -> None:
             break
     # treads share one normal, risers another at a right angle to it
     treads = [(normal, chosen) for normal, chosen in planes if abs(normal @ planes[0][0]) > 0.98]
-    assert any(abs(normal @ planes[0][0]) < 0.2 for normal, _ in planes)
     assert len(treads) >= 2
+    risers = [chosen for normal, chosen in planes if abs(normal @ planes[0][0]) < 0.2]
+    assert risers
+    for plane in (treads[0][1], treads[1][1], risers[0]):
+        assert plane_rms(points, plane) < 0.01
     up = treads[0][0] * np.sign(-treads[0][1].mean(axis=0) @ treads[0][0])  # the camera is above what it sees
     across = np.cross(up, [0.3, 0.9, 0.1])
     across /= np.linalg.norm(across)

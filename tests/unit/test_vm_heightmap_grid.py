@@ -1,0 +1,86 @@
+"""Grids of other geometries, grids at even steps of time, and copies of the map for another thread."""
+
+import time
+
+import numpy as np
+import pytest
+
+from vm_core.frames import quat_from_rotvec, quat_from_yaw
+from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
+from vm_heightmap.elevation_map import ElevationMap
+from vm_heightmap.grid_sampler import GridSampler, sample_grid
+from vm_heightmap.map_view import BUFFERS, MapCopies
+from vm_heightmap.steady_timer import SteadyTimer
+
+TORSO = np.array([0.1, -0.05, 0.9])
+
+
+@pytest.fixture(scope="module")
+def sloped() -> ElevationMap:
+    """z = 0.1 x - 0.05 y, every cell seen."""
+    elevation = ElevationMap()
+    elevation.move_to(TORSO[:2])
+    x, y = (axis.ravel() for axis in elevation.cell_centers())
+    points = np.column_stack([x, y, 0.1 * x - 0.05 * y])
+    elevation.add_points(points, points + [0.0, 0.0, 2.0], 0.0)
+    return elevation
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        HeightGridSpec(),
+        HeightGridSpec(17, 11, 0.1, center_x=0.3),
+        HeightGridSpec(5, 7, 0.05),
+        HeightGridSpec(full_attitude=True),
+    ],
+)
+def test_every_geometry_reads_the_terrain_below_its_cells(sloped: ElevationMap, spec: HeightGridSpec) -> None:
+    quat = quat_from_rotvec(np.array([0.05, 0.15, 0.8]))
+    sample = GridSampler(spec).sample(sloped.view, TORSO, quat, 0.5)
+    expected = cell_points_world(spec, TORSO, quat)
+    np.testing.assert_allclose(sample.points_world, expected, atol=1e-12)
+    np.testing.assert_allclose(sample.height, 0.1 * expected[:, 0] - 0.05 * expected[:, 1], atol=1e-6)
+    assert np.all(sample.source == CellSource.SEEN)
+
+
+def test_a_leaning_grid_is_shorter_and_a_look_ahead_lies_in_front() -> None:
+    quat = quat_from_rotvec(np.array([0.0, 0.3, 0.0]))
+    leaning = cell_points_world(HeightGridSpec(full_attitude=True), TORSO, quat).reshape(11, 11, 3)
+    assert np.ptp(leaning[:, 0, 0]) == pytest.approx(np.cos(0.3), abs=1e-9)
+    ahead = cell_points_world(HeightGridSpec(17, 11, 0.1, center_x=0.3), TORSO, quat_from_yaw(np.array(np.pi / 2)))
+    assert ahead[:, 1].max() - TORSO[1] == pytest.approx(1.1)
+    assert ahead[:, 1].min() - TORSO[1] == pytest.approx(-0.5)
+
+
+def test_a_copy_does_not_change_with_the_map() -> None:
+    elevation = ElevationMap()
+    elevation.move_to(np.zeros(2))
+    elevation.seed(np.zeros((2, 3)), 0.0)
+    copies = MapCopies(elevation.view)
+    copies.copy(elevation.view)
+    before = copies.newest
+    elevation.shift(0.2)
+    elevation.move_to(np.array([0.5, 0.0]))
+    for _ in range(BUFFERS - 1):  # so many copies a reader may be behind
+        copies.copy(elevation.view)
+    upright = quat_from_yaw(np.array(0.0))
+    assert np.nanmax(sample_grid(before, HeightGridSpec(), np.zeros(3), upright, 0.0).height) == pytest.approx(0.0)
+    assert np.nanmax(sample_grid(copies.newest, HeightGridSpec(), np.zeros(3), upright, 0.0).height) > 0.1
+
+
+def test_the_timer_keeps_its_rate_and_slews_to_its_aim() -> None:
+    called: list[float] = []
+    timer = SteadyTimer(0.005, lambda: called.append(time.monotonic()))
+    aim = time.monotonic() + 0.0025
+    timer.aim(aim)
+    timer.start()
+    time.sleep(1.2)
+    timer.stop()
+    after = len(called)
+    time.sleep(0.02)
+    assert len(called) == after
+    assert after + timer.missed == pytest.approx(240, abs=6)
+    # half of the calls at the end come within 1 ms after the moment aimed at, whole periods later
+    phase = (np.array(called[-80:]) - aim + 0.001) % 0.005 - 0.001
+    assert np.median(phase) < 0.001
