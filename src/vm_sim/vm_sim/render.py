@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -121,13 +121,16 @@ def render_video(time_s: np.ndarray, qpos: np.ndarray, scene: SceneAsset, out: P
     write_video(out, render_frames(qpos[picks], scene, config), config.fps, len(picks), "render")
 
 
-def build_visual_model(scene: SceneAsset, config: RenderConfig) -> mujoco.MjModel:
-    """The G1 with lightened visual meshes, the scene, a sky and a light."""
+def build_visual_model(
+    scene: SceneAsset, config: RenderConfig, change: Callable[[mujoco.MjSpec], None] = lambda spec: None
+) -> mujoco.MjModel:
+    """The G1 with lightened visual meshes, the scene, a sky and a light; `change` adds to it before it is compiled."""
     spec = load_g1_spec(collision="spheres", meshes=True)
     lighten_meshes(spec)
     add_scene(spec, scene)
     _dress(spec)
     spec.visual.global_.offwidth, spec.visual.global_.offheight = config.width, config.height
+    change(spec)
     return spec.compile()
 
 
