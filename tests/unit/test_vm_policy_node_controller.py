@@ -234,3 +234,12 @@ def test_heading_is_corrected_by_the_newest_state(controller):
     controller.on_odometry(np.zeros(3), frames.quat_from_yaw(np.array(1.3)), np.zeros(3), 0.11)
     controller.step(0.12)
     assert float(frames.yaw_from_quat(controller._root_quat())) == pytest.approx(1.3, abs=1e-6)
+
+
+def test_an_active_controller_of_the_robots_own_forbids_a_start(controller):
+    drive(controller, 0.0, 1.0)
+    controller.motion_mode = "motion mode: the robot's own controller 'ai' is active"
+    answer = controller.request("stand", 1.0)
+    assert not answer.accepted and "'ai' is active" in answer.message
+    controller.motion_mode = ""
+    assert controller.request("stand", 1.0).accepted

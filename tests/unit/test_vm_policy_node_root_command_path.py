@@ -198,3 +198,11 @@ def test_silence_ends_in_exactly_nothing():
         mixer.update(DT_S * k, DT_S)
     assert mixer.source == "none"
     assert np.array_equal(mixer.value, np.zeros(3))
+
+
+def test_poses_that_are_none_go_stale():
+    mixer = mixer_on(np.array([[0.0, 0.0], [5.0, 0.0]]))
+    for pos, quat in (([np.nan, 0, 0], [1.0, 0, 0, 0]), ([0, 0, 0], [0.0, 0, 0, 0]), ([0, 0, 0], [np.nan, 0, 0, 0])):
+        mixer.on_pose(np.array(pos, dtype=float), np.array(quat), 0.0)
+        mixer.update(0.0, DT_S)
+        assert mixer.source == "none"

@@ -75,6 +75,7 @@ class Controller:
         estop: reason of an emergency stop that is engaged; empty: none.
         transport: why commands do not reach the robot; empty: they do.
         charge_percent: of the battery, if something tells it.
+        motion_mode: why the robot's own controller forbids a start; empty: it does not.
     """
 
     policy: OnnxPolicy
@@ -86,6 +87,7 @@ class Controller:
     estop: str = ""
     transport: str = ""
     charge_percent: float | None = None
+    motion_mode: str = ""
 
     def __post_init__(self) -> None:
         policies = [self.policy] if self.second is None else [self.policy, self.second]
@@ -193,6 +195,8 @@ class Controller:
         """Why a start would be refused, in words, or None."""
         if self.monitor.complaint is not None or self.state is None:
             return self.monitor.complaint
+        if self.motion_mode:
+            return self.motion_mode
         pose = self.runner.start_pose[0].position
         return start_refusal(
             self.state, pose, self.monitor.still_s, self.monitor.limits, charge_percent=self.charge_percent

@@ -27,6 +27,7 @@ from vm_core.motion_switcher import (
     SELECT_MODE,
     mode_of,
 )
+from vm_policy_node.motion_mode_watch import MotionModeWatch
 
 _RELEASE_TRIES = 5
 
@@ -101,6 +102,28 @@ class MotionModeNode(Node):
                 f"{problem} on {REQUEST_TOPIC}; is the robot on, on this network and in ROS_DOMAIN_ID's domain?"
             )
         rclpy.spin_once(self, timeout_sec=0.05)
+
+
+class MotionModeAsker:
+    """Asks from within another node, without waiting: `update` now and then, while the robot is idle."""
+
+    def __init__(self, node: Node) -> None:
+        self._watch = MotionModeWatch()
+        self._requests = node.create_publisher(Request, REQUEST_TOPIC, 1)
+        node.create_subscription(Response, RESPONSE_TOPIC, self._on_response, 10)
+
+    def update(self, now_s: float, idle: bool) -> str:
+        """Why the robot must not be commanded, or nothing; asks again if it is time."""
+        request_id = self._watch.question(now_s) if idle else None
+        if request_id is not None:
+            request = Request(parameter="{}")
+            request.header.identity.id, request.header.identity.api_id = request_id, CHECK_MODE
+            self._requests.publish(request)
+        return self._watch.obstacle(now_s)
+
+    def _on_response(self, response: Response) -> None:
+        identity, code = response.header.identity, response.header.status.code
+        self._watch.on_response(identity.id, identity.api_id, code, response.data, time.monotonic())
 
 
 def _main() -> None:

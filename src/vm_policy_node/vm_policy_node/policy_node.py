@@ -38,6 +38,7 @@ from vm_policy_node.command_stream import StreamClient
 from vm_policy_node.controller import OPERATOR, REQUESTS
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.flight_recorder import FlightRecorder, default_folder
+from vm_policy_node.motion_mode_node import MotionModeAsker
 from vm_policy_node.node_figures import NodeFigures, write_report
 from vm_policy_node.node_setup import changed_limits, make_controller
 from vm_policy_node.parameters import PARAMETERS
@@ -98,6 +99,7 @@ class PolicyNode(Node):
         self._subscribe(Bool, topics["estop_topic"], self._on_estop, 10)
         self._subscribe(BmsState, topics["bms_topic"], self._on_battery, newest)
         self._root_command = self.create_publisher(RootCommand, topics["root_command_topic"], 1)
+        self._motion_mode = MotionModeAsker(self)
         self._status = self.create_publisher(PolicyStatus, "/policy_status", 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         for name in REQUESTS:
@@ -150,11 +152,7 @@ class PolicyNode(Node):
 
     def _on_path(self, data: bytes) -> None:
         message = deserialize_message(data, PathMsg)
-        frame = message.header.frame_id
-        refusal = self.controller.command.on_path(*ros_conversions.path_from_msg(message))
-        if frame and frame != self._odometry_frame:
-            refusal = f"path in the frame {frame!r}; the odometry's is {self._odometry_frame!r}"
-            self.controller.command.path.clear()
+        refusal = ros_conversions.take_path(self.controller.command, message, self._odometry_frame)
         if refusal:
             self.get_logger().warning(f"not followed: {refusal}", throttle_duration_sec=1.0)
 
@@ -230,6 +228,7 @@ class PolicyNode(Node):
 
     def _on_housekeeping(self) -> None:
         now = time.monotonic()
+        self.controller.motion_mode = self._motion_mode.update(now, self.controller.machine.state == State.IDLE)
         self.controller.estop = self._estop.reason(now)
         self.controller.command_publishers = self.count_publishers(self._command_topic)
         if self._to_save and now >= self._to_save[0][0]:

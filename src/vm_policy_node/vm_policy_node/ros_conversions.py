@@ -17,6 +17,7 @@ from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
 from vm_policy_node.parameters import Parameter
+from vm_policy_node.root_command import RootCommandMixer
 from vm_policy_node.safety import State
 
 
@@ -47,6 +48,15 @@ def path_from_msg(msg: Path) -> tuple[np.ndarray, float | None]:
     turned = len(quats) > 0 and bool(np.any(quats[:, 1:] != 0.0)) and abs(np.linalg.norm(quats[-1]) - 1.0) < 0.1
     final_yaw = float(frames.yaw_from_quat(quats[-1])) if turned else None
     return np.array([[p.x, p.y] for p in positions]).reshape(-1, 2), final_yaw
+
+
+def take_path(command: RootCommandMixer, msg: Path, odometry_frame: str) -> str:
+    """Hands over a path; one in another frame than the odometry ends following. Returns why it is not followed."""
+    frame = msg.header.frame_id
+    if frame and frame != odometry_frame:
+        command.path.clear()
+        return f"path in the frame {frame!r}; the odometry's is {odometry_frame!r}"
+    return command.on_path(*path_from_msg(msg))
 
 
 def root_command_msg(controller: Controller, stamp: Time) -> RootCommand:

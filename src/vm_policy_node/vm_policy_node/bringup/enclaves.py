@@ -13,6 +13,7 @@ from vm_policy_node.bringup.topics import SERVICES, TOPICS
 
 ROBOT, OPERATOR, VIEWER = "/videomimic/robot", "/videomimic/operator", "/videomimic/viewer"
 _ODOMETRY = ("/odometry", "/ground_truth/odometry")
+_MODE_QUESTION, _MODE_ANSWER = "/api/motion_switcher/request", "/api/motion_switcher/response"
 _PARAMETERS = tuple(f"~/{verb}_parameters" for verb in ("describe", "get", "list", "set", "set_atomically")) + (
     "~/get_parameter_types",
     "~/get_type_description",
@@ -56,7 +57,8 @@ PROFILES = (
     Profile(
         ROBOT,
         "vm_policy_node",
-        ("/lowstate", "/lf/bmsstate", *_ODOMETRY, "/height_grid", "/cmd_vel", "/path", "/estop"),
+        ("/lowstate", "/lf/bmsstate", *_ODOMETRY, "/height_grid", "/cmd_vel", "/path", "/estop", _MODE_ANSWER),
+        says=(_MODE_QUESTION,),
         answers=_POLICY_SERVICES,
     ),
     Profile(ROBOT, "vm_command_stream"),
@@ -78,7 +80,7 @@ PROFILES = (
         _ALL,
         calls=("/vm_heightmap/change_state", "/vm_heightmap/get_state"),
     ),
-    Profile(ROBOT, "vm_motion_mode", ("/api/motion_switcher/response",), says=("/api/motion_switcher/request",)),
+    Profile(ROBOT, "vm_motion_mode", (_MODE_ANSWER,), says=(_MODE_QUESTION,)),
     Profile(OPERATOR, "vm_teleop", says=("/cmd_vel",), calls=_POLICY_SERVICES),
     Profile(OPERATOR, "operator", ("/policy_status", "/diagnostics"), says=("/estop", "/path"), calls=_POLICY_SERVICES),
     Profile(VIEWER, "vm_record", _ALL),

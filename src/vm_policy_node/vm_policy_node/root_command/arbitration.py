@@ -59,7 +59,9 @@ class RootCommandMixer:
         return self.path.set_path(points, final_yaw)
 
     def on_pose(self, pos: np.ndarray, quat_wxyz: np.ndarray, now_s: float) -> None:
-        """The pelvis in the odometry's frame: (3,) [m], (4,)."""
+        """The pelvis in the odometry's frame: (3,) [m], (4,). What is no pose is dropped and goes stale."""
+        if not (np.all(np.isfinite(pos)) and 0.9 < float(quat_wxyz @ quat_wxyz) < 1.1):
+            return
         self._pose, self._pose_s = (np.asarray(pos, dtype=float)[:2], float(yaw_from_quat(quat_wxyz))), now_s
 
     def update(self, now_s: float, dt_s: float) -> np.ndarray:
