@@ -11,7 +11,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from vm_core import g1
 from vm_core.errors import VmError
+from vm_core.g1_kinematics import torso_pose
 from vm_core.motion_clip import MotionClip
 from vm_core.observation import TERMS, ReferenceFrame
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, PolicyContract
@@ -24,6 +26,7 @@ class Reference:
     Attributes:
         joint_pos, joint_vel, joint_target: (T, J) [rad], [rad/s], [rad].
         root_pos_world: (T, 3) [m].  root_quat_wxyz: (T, 4).  root_lin_vel_world: (T, 3) [m/s].
+        anchor_pos_world, anchor_quat_wxyz: (T, 3) [m], (T, 4) of the body that the contract calls its anchor.
         clip: the clip, resampled.
     """
 
@@ -33,6 +36,8 @@ class Reference:
     root_pos_world: np.ndarray
     root_quat_wxyz: np.ndarray
     root_lin_vel_world: np.ndarray
+    anchor_pos_world: np.ndarray
+    anchor_quat_wxyz: np.ndarray
     clip: MotionClip
 
     @staticmethod
@@ -49,7 +54,15 @@ class Reference:
         order = [clip.joint_names.index(joint) for joint in contract.joint_names]
         target = clip.joint_pos if clip.joint_target is None else clip.joint_target
         moving = (clip.joint_pos[:, order], clip.joint_vel[:, order], target[:, order])
-        return Reference(*moving, clip.root_pos_world, clip.root_quat_wxyz, clip.root_lin_vel_world, clip)
+        root = (clip.root_pos_world, clip.root_quat_wxyz)
+        anchor = root
+        if contract.anchor_body == g1.TORSO_BODY:
+            waist = [f"waist_{axis}_joint" for axis in ("yaw", "roll", "pitch")]
+            lacking = [joint for joint in waist if joint not in clip.joint_names]
+            if lacking:
+                raise VmError(f"the policy compares the torso, and its clip lacks {', '.join(lacking)}")
+            anchor = torso_pose(*root, clip.joint_pos[:, [clip.joint_names.index(joint) for joint in waist]])
+        return Reference(*moving, *root, clip.root_lin_vel_world, *anchor, clip)
 
     def at(self, step: int, count: int) -> ReferenceFrame:
         """The frame of a control step for `count` robots; the last one, at rest, stays after the end."""
@@ -63,6 +76,8 @@ class Reference:
             going * self.root_lin_vel_world[k],
             np.array(k / max(len(self.joint_pos) - 1, 1)),
             self.joint_target[k],
+            self.anchor_pos_world[k],
+            self.anchor_quat_wxyz[k],
         )
         return ReferenceFrame(*(np.broadcast_to(part, (count, *part.shape)) for part in parts))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mujoco
 import numpy as np
 import torch
 
-from vm_core import g1
+from vm_core.g1_kinematics import torso_pose
 from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
-from vm_training.benchmark.robots import Robots
+from vm_training.benchmark.robots import WAIST, Robots
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 
 
@@ -19,20 +18,11 @@ class TrueGrid:
         spec = robots.contract.height_grid
         assert spec is not None
         self.spec: HeightGridSpec = spec
-        self._data = mujoco.MjData(robots.models[0])
-        self._torso = robots.models[0].body(g1.TORSO_BODY).id
 
     def torso(self, robots: Robots) -> tuple[np.ndarray, np.ndarray]:
         """Position (N, 3) [m] and orientation (N, 4) of the torso."""
-        position, quat = np.zeros((robots.num, 3)), np.zeros((robots.num, 4))
-        for i, qpos in enumerate(robots.physics.qpos):
-            if not np.isfinite(qpos).all():
-                quat[i, 0] = 1.0
-                continue
-            self._data.qpos[:] = qpos
-            mujoco.mj_kinematics(robots.models[i], self._data)
-            position[i], quat[i] = self._data.xpos[self._torso], self._data.xquat[self._torso]
-        return position, quat
+        qpos = np.nan_to_num(robots.physics.qpos)
+        return torso_pose(qpos[:, :3], qpos[:, 3:7], qpos[:, 7:][:, WAIST])
 
     def heights(self, robots: Robots) -> np.ndarray:
         position, quat = self.torso(robots)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from vm_core import g1
 from vm_core.action import joint_target_from_action
 from vm_core.frames import quat_from_rotvec, quat_multiply, yaw_from_quat
+from vm_core.g1_kinematics import torso_pose
 from vm_core.gait_clock import GaitClock
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.phase_clocks import CLOCKS, PhaseClock
 from vm_core.policy_contract import PolicyContract
 from vm_sim.batch_physics import BatchPhysics
 from vm_sim.g1_model import stand_qpos
@@ -20,6 +22,7 @@ from vm_training.benchmark.courses import Episode
 from vm_training.benchmark.physics import PhysicsVariant
 from vm_training.policy_file import PolicyFile
 
+WAIST = [g1.motor_index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]
 TORQUE_MARGIN = 2.0
 """The node limits targets to what this multiple of a motor's torque asks for."""
 _FALLEN_TILT, _FALLEN_HEIGHT_M = 0.5, 0.35
@@ -81,8 +84,7 @@ class Robots:
         self.physics.reset(np.arange(self.num), start, np.zeros((self.num, models[0].nv)))
         self.target = start[:, 7:].copy()
         self._history = ObservationHistory(self.contract.observation, self.contract.history_layout)
-        step_s = self.contract.gait_step_s
-        self._clocks = [GaitClock(step_s) for _ in range(self.num)] if step_s else []
+        self._clocks = [_clocks(self.contract) for _ in range(self.num)]
         self._last_action = np.zeros((self.num, len(self.contract.joint_names)))
         self.step_count = 0
         self._data = mujoco.MjData(models[0])
@@ -132,25 +134,36 @@ class Robots:
         self.physics.qvel[envs, :2] += velocity_xy
 
     def _inputs(self, qpos: np.ndarray, qvel: np.ndarray, command: np.ndarray) -> ObservationInputs:
-        noise, rng, count = self.noise, self.rng, self.num
+        noise, rng, count, period = self.noise, self.rng, self.num, self.contract.control_period_s
         tilt = quat_from_rotvec(rng.normal(0.0, noise.tilt_rad, (count, 3)))
-        phase = None
-        if self._clocks:
-            period = self.contract.control_period_s
-            phase = np.stack([clock.update(row, period) for clock, row in zip(self._clocks, command, strict=True)])
+        more: dict[str, Any] = {
+            feeds: np.stack([own[feeds].update(row, period) for own, row in zip(self._clocks, command, strict=True)])
+            for feeds in self._clocks[0]
+        }
+        odometry = qpos[:, :3] + rng.normal(0.0, noise.position_m, (count, 3))
+        seen_quat = quat_multiply(qpos[:, 3:7], tilt)
+        more |= self._anchor(odometry, seen_quat, qpos[:, 7:])
         joints, speeds = qpos[:, 7:][:, self._motors], qvel[:, 6:][:, self._motors]
         return ObservationInputs(
             joint_pos=joints + rng.normal(0.0, noise.joint_rad, joints.shape),
             joint_vel=speeds + rng.normal(0.0, noise.joint_rad_s, speeds.shape),
             default_joint_pos=np.array(self.contract.default_joint_pos),
-            root_quat_wxyz=quat_multiply(qpos[:, 3:7], tilt),
+            root_quat_wxyz=seen_quat,
             root_ang_vel_body=qvel[:, 3:6] + rng.normal(0.0, noise.gyro_rad_s, (count, 3)),
             last_action=self._last_action,
             command=command,
-            root_pos_world=qpos[:, :3] + rng.normal(0.0, noise.position_m, (count, 3)),
+            root_pos_world=odometry,
             root_lin_vel_world=qvel[:, :3] + rng.normal(0.0, noise.linear_m_s, (count, 3)),
-            gait_phase=phase,
+            **more,
         )
+
+    def _anchor(self, position: np.ndarray, quat: np.ndarray, motors: np.ndarray) -> dict[str, np.ndarray]:
+        """Pose of the body that the contract calls its anchor."""
+        if self.contract.anchor_body is None:
+            return {}
+        if self.contract.anchor_body == g1.TORSO_BODY:
+            position, quat = torso_pose(position, quat, motors[:, WAIST])
+        return {"anchor_pos_world": position, "anchor_quat_wxyz": quat}
 
     def _start(self, model: mujoco.MjModel, episode: Episode) -> np.ndarray:
         """qpos (36,): the clip's first frame, or the policy's pose with the soles on the ground; a little off."""
@@ -170,6 +183,17 @@ class Robots:
         qpos[:2] = rng.normal(0.0, 0.02, 2)
         qpos[2] += _lift(model, qpos, episode)
         return qpos
+
+
+def _clocks(contract: PolicyContract) -> dict[str, GaitClock | PhaseClock]:
+    """The clocks that the contract asks for, by the input that each feeds."""
+    clocks: dict[str, GaitClock | PhaseClock] = {}
+    if contract.gait_step_s is not None:
+        clocks["gait_phase"] = GaitClock(contract.gait_step_s)
+    if contract.phase_clock is not None and contract.phase_period_s is not None:
+        clock = CLOCKS[contract.phase_clock](contract.phase_period_s)
+        clocks[clock.feeds] = clock
+    return clocks
 
 
 def _held_pose(contract: PolicyContract) -> tuple[np.ndarray, np.ndarray]:
