@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vm_core import frames
 from vm_core.action import MotorTargets
 from vm_core.errors import VmError
 from vm_core.remote import decode_remote
-from vm_policy_node.inputs import Grid, Latest, Odometry, RobotState, StateInbox
+from vm_policy_node.controller_config import BUTTONS, OPERATOR, STOP_BUTTONS, ControllerConfig
+from vm_policy_node.inputs import Grid, Latest, RobotState
 from vm_policy_node.motor_command import MotorCommand
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
@@ -26,42 +26,8 @@ from vm_policy_node.safety import (
     StateMachine,
     start_refusal,
 )
-from vm_policy_node.start_pose import StartPoseMove, hand_over, pitch_rad
-
-OPERATOR = "operator"
-"""The cause of a stop that a person asked for."""
-REQUESTS = ("stand", "run", "damp", "release", "switch", "estop")
-BUTTONS = {"start": "stand", "A": "run", "X": "release", "Y": "switch"}
-STOP_BUTTONS = frozenset({"B", "select"})
-"""Either stops for as long as it is held; Unitree's own combination L2+B has B in it."""
-
-
-@dataclass(frozen=True)
-class ControllerConfig:
-    """How the robot stands up, hands over and sinks.
-
-    Attributes:
-        stand_duration_s: time from the measured pose to the start pose.
-        blend_s: time over which targets and gains go from standing to the policy's.
-        switch_s: least time over which targets and gains go from one policy to the other.
-        damping_kd: velocity gain of every joint while damping [Nm s/rad].
-        torque_margin: a target may ask at most this multiple of a motor's torque limit.
-        align_reference: move the reference clip to where the robot stands when the policy starts.
-        echo_tick: write the state's tick into LowCmd.reserve[0], for latency measurements.
-    """
-
-    stand_duration_s: float = 2.0
-    blend_s: float = 0.1
-    switch_s: float = 0.5
-    damping_kd: float = 5.0
-    torque_margin: float = 2.0
-    align_reference: bool = False
-    echo_tick: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("stand_duration_s", "blend_s", "switch_s", "damping_kd", "torque_margin"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+from vm_policy_node.sensing import Sensing
+from vm_policy_node.start_pose import Standing
 
 
 @dataclass
@@ -99,15 +65,10 @@ class Controller:
         self.machine = StateMachine()
         self.monitor = SafetyMonitor(self.limits)
         self.command = RootCommandMixer(*self._command_bounds(), self.command_config)
-        self.state: RobotState | None = None
         self.switch: PolicySwitch | None = None
-        self._inbox = StateInbox()
-        self._grid: Latest[Grid] = Latest()
-        self._odometry: Latest[Odometry] = Latest()
-        self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
+        self._sensing = Sensing()
         self._pressed: frozenset[str] = frozenset()
-        self._move: StartPoseMove | None = None
-        self._stood: MotorTargets | None = None
+        self._standing = Standing(self.config.stand_duration_s, self.config.blend_s)
         self._stepped_s: float | None = None
         self._commanded_s: float | None = None
         self._message = MotorCommand(
@@ -121,24 +82,16 @@ class Controller:
 
     def on_low_state(self, data: bytes, now_s: float) -> None:
         """A LowState message; decoding waits for `step`. Other bytes are counted as bad."""
-        self._inbox.put(data, now_s)
+        self._sensing.inbox.put(data, now_s)
 
     def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
-        """Pelvis pose and velocity in the world. Its heading corrects the IMU's, whose zero is arbitrary."""
-        norm = float(quat_wxyz @ quat_wxyz)
-        if not (np.isfinite(pos).all() and np.isfinite(lin_vel_world).all() and 0.9 < norm < 1.1):
-            return  # goes stale by itself
-        self._odometry = Latest(Odometry(pos, lin_vel_world), now_s)
+        """Pelvis pose (wxyz) and velocity in the world."""
+        self._sensing.on_odometry(pos, quat_wxyz, lin_vel_world, now_s)
         self.command.on_pose(pos, quat_wxyz, now_s)
-        # the newest state, not the one of the last step: a turning robot's heading would lag by up to a period
-        own = self._inbox.newest_quat()
-        if own is not None:
-            heading = frames.quat_conjugate(frames.heading_quat(own))
-            self._yaw_correction = frames.quat_multiply(frames.heading_quat(quat_wxyz), heading)
 
     def on_grid(self, grid: Grid, now_s: float) -> None:
         """The newest height grid."""
-        self._grid = Latest(grid, now_s)
+        self._sensing.grid = Latest(grid, now_s)
 
     def request(self, name: str, now_s: float) -> Answer:
         """One of REQUESTS, from the operator."""
@@ -156,8 +109,7 @@ class Controller:
 
     def step(self, now_s: float) -> np.ndarray | None:
         """The LowCmd record to send now, or None while idle; valid until the next call."""
-        if self._inbox.take() is not None:
-            self.state = self._inbox.state
+        if self._sensing.take():
             self._read_remote(now_s)
         command = self.command.update(now_s, self.period_s)
         if self.command.source != "none":
@@ -165,12 +117,13 @@ class Controller:
         self.machine.watch(now_s, self.monitor.update(self._measure(now_s), self._all_needs(), now_s))
         self._stepped_s = now_s
         if self.machine.state == State.STANDING:
-            return self._message.towards(self._standing(now_s), self._sound_state())
+            targets = self._standing.targets(self.machine.time_in_state_s(now_s), self._sound_state())
+            return self._message.towards(targets, self._sound_state())
         if self.machine.state == State.RUNNING:
             targets = self._running(command, now_s)
             if targets is not None:
                 return self._message.towards(targets, self._sound_state())
-        self._move = self.switch = None
+        self.switch = None
         if self.machine.state == State.IDLE:
             self.monitor.forget_motors()
             return None
@@ -178,12 +131,16 @@ class Controller:
 
     def at_start_pose(self, now_s: float) -> bool:
         """Whether the move to the start pose has ended near it."""
-        if self.machine.state != State.STANDING or self._move is None or self.state is None:
+        if self.machine.state != State.STANDING or self.state is None:
             return False
-        arrived = self.machine.time_in_state_s(now_s) >= self.config.stand_duration_s
-        return arrived and self._move.is_near(self.state.joint_pos)
+        return self._standing.arrived(self.machine.time_in_state_s(now_s), self.state)
 
     # -- for people --------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> RobotState | None:
+        """Newest good robot state, or None."""
+        return self._sensing.state
 
     @property
     def trip(self) -> str | None:
@@ -230,13 +187,12 @@ class Controller:
     @property
     def pelvis_pos(self) -> np.ndarray | None:
         """Newest pelvis position (3,) from odometry [m], or None."""
-        return None if self._odometry.value is None else self._odometry.value.pos
+        odometry = self._sensing.odometry.value
+        return None if odometry is None else odometry.pos
 
     def age_ms(self, what: str, now_s: float) -> float:
         """Age of the newest state, grid or odometry [ms]; NaN if there was none."""
-        latest = {"state": self._inbox, "grid": self._grid, "odometry": self._odometry}[what]
-        age = latest.age_s(now_s)
-        return float("nan") if age is None else 1000.0 * age
+        return self._sensing.age_ms(what, now_s)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -244,7 +200,9 @@ class Controller:
         was = self.machine.state
         answer = self.machine.stand(now_s, self.obstacle if was == State.IDLE else None)
         if answer.accepted and was != State.STANDING:
-            self._move = StartPoseMove.plan(self._sound_state().joint_pos, *self.runner.start_pose)
+            reference = self.policy.reference if self.contract.uses_reference else None
+            first_quat = None if reference is None else reference.root_quat_wxyz[0]
+            self._standing.plan(self._sound_state(), *self.runner.start_pose, first_quat)
         return answer
 
     def _request_run(self, now_s: float) -> Answer:
@@ -275,7 +233,7 @@ class Controller:
         return Answer(True, f"switching to {other.policy.name}")
 
     def _begin(self, runner: PolicyRunner) -> None:
-        runner.begin(self._root_quat(), self._odometry.value, align=self.config.align_reference)
+        runner.begin(self._root_quat(), self._sensing.odometry.value, align=self.config.align_reference)
 
     def _use(self, runner: PolicyRunner) -> None:
         self.runner = runner
@@ -311,15 +269,16 @@ class Controller:
         return Needs(both[0].grid or both[1].grid, both[0].odometry or both[1].odometry)
 
     def _measure(self, now_s: float) -> Measurement:
+        inbox, grid, odometry = self._sensing.inbox, self._sensing.grid, self._sensing.odometry
         return Measurement(
-            state=self.state,
-            state_age_s=self._inbox.age_s(now_s),
-            grid=self._grid.value,
-            grid_age_s=self._grid.age_s(now_s),
-            odometry=self._odometry.value,
-            odometry_age_s=self._odometry.age_s(now_s),
-            bad_states=self._inbox.bad,
-            good_states=self._inbox.good,
+            state=inbox.state,
+            state_age_s=inbox.age_s(now_s),
+            grid=grid.value,
+            grid_age_s=grid.age_s(now_s),
+            odometry=odometry.value,
+            odometry_age_s=odometry.age_s(now_s),
+            bad_states=inbox.bad,
+            good_states=inbox.good,
             period_s=self.period_s if self._stepped_s is None else now_s - self._stepped_s,
             nominal_period_s=self.period_s,
             command_age_s=None if self._commanded_s is None else now_s - self._commanded_s,
@@ -333,20 +292,14 @@ class Controller:
         assert self.state is not None  # without one, nothing leaves IDLE but damping
         return self.state
 
-    def _standing(self, now_s: float) -> MotorTargets:
-        assert self._move is not None
-        state = self._sound_state()
-        reference = self.policy.reference if self.contract.uses_reference else None
-        wanted = 0.0 if reference is None else pitch_rad(reference.root_quat_wxyz[0])
-        share = self.machine.time_in_state_s(now_s) / self.config.stand_duration_s
-        self._stood = self._move.at(share, pitch_rad(state.quat_wxyz) - wanted, float(state.ang_vel_body[1]))
-        return self._stood
-
     def _running(self, command: np.ndarray, now_s: float) -> MotorTargets | None:
-        inputs = PolicyInputs(self._sound_state(), self._root_quat(), command, self._grid.value, self._odometry.value)
+        inputs = PolicyInputs(
+            self._sound_state(), self._root_quat(), command, self._sensing.grid.value, self._sensing.odometry.value
+        )
         try:
             if self.switch is None:
-                return self._handed_over(self.runner.step(inputs))
+                targets = self.runner.step(inputs)
+                return self._standing.hand_over(targets, self.run_step * self.period_s)
             targets = self.switch.blend(self.switch.old.step(inputs), self.switch.new.step(inputs), self.period_s)
         except NotFiniteError as error:
             self.monitor.trip = str(error)
@@ -357,12 +310,5 @@ class Controller:
             self.switch = None
         return targets
 
-    def _handed_over(self, targets: MotorTargets) -> MotorTargets:
-        share = self.run_step * self.period_s / self.config.blend_s
-        if self._stood is None or share >= 1.0:
-            self._stood = None
-            return targets
-        return hand_over(self._stood, targets, share)
-
     def _root_quat(self) -> np.ndarray:
-        return frames.quat_multiply(self._yaw_correction, self._sound_state().quat_wxyz)
+        return self._sensing.root_quat()

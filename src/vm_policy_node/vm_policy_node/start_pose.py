@@ -8,6 +8,7 @@ import numpy as np
 
 from vm_core import frames, g1
 from vm_core.action import MotorTargets
+from vm_policy_node.inputs import RobotState
 
 STAND_KP = {"hip_pitch": 200.0, "knee": 200.0, "ankle_pitch": 150.0, "ankle_roll": 100.0}
 """Least gains [Nm/rad] while standing. A 33 kg body with its centre at 0.7 m falls like a spring of -230 Nm/rad; two
@@ -61,6 +62,42 @@ class StartPoseMove:
     def is_near(self, joint_pos: np.ndarray) -> bool:
         """Whether every joint is at the start pose, but for its sag under load."""
         return bool(np.max(np.abs(joint_pos - self.pose)) < MAX_SAG_RAD)
+
+
+class Standing:
+    """Moves to the start pose, balances there, and hands over to the policy."""
+
+    def __init__(self, duration_s: float, blend_s: float) -> None:
+        """Args: time of the move, time of the hand-over [s]."""
+        self._duration_s, self._blend_s = duration_s, blend_s
+        self._move: StartPoseMove | None = None
+        self._last: MotorTargets | None = None
+        self._pitch_rad = 0.0
+
+    def plan(
+        self, state: RobotState, pose: MotorTargets, policy: MotorTargets, first_quat_wxyz: np.ndarray | None
+    ) -> None:
+        """Begins a move from the measured pose; the pelvis shall lean as in the clip's first frame, if there is one."""
+        self._move = StartPoseMove.plan(state.joint_pos, pose, policy)
+        self._pitch_rad = 0.0 if first_quat_wxyz is None else pitch_rad(first_quat_wxyz)
+
+    def targets(self, elapsed_s: float, state: RobotState) -> MotorTargets:
+        """Targets at a time since the beginning."""
+        assert self._move is not None  # plan() comes with the state
+        lean_rad = pitch_rad(state.quat_wxyz) - self._pitch_rad
+        self._last = self._move.at(elapsed_s / self._duration_s, lean_rad, float(state.ang_vel_body[1]))
+        return self._last
+
+    def arrived(self, elapsed_s: float, state: RobotState) -> bool:
+        """Whether the move has ended near its goal."""
+        return elapsed_s >= self._duration_s and self._move is not None and self._move.is_near(state.joint_pos)
+
+    def hand_over(self, policy: MotorTargets, elapsed_s: float) -> MotorTargets:
+        """From the last standing targets to the policy's, at a time since the policy began."""
+        if self._last is None or elapsed_s >= self._blend_s:
+            self._last = None
+            return policy
+        return hand_over(self._last, policy, elapsed_s / self._blend_s)
 
 
 def hand_over(last: MotorTargets, policy: MotorTargets, share: float) -> MotorTargets:

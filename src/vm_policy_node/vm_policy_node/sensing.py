@@ -1,0 +1,55 @@
+"""The newest of everything that the controller is told, with its age and in one world."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vm_core import frames
+from vm_policy_node.inputs import Grid, Latest, Odometry, RobotState, StateInbox
+
+
+class Sensing:
+    """Robot states, odometry and height grids.
+
+    Attributes:
+        state: newest good robot state that `take` has seen, or None.
+        inbox: the messages that wait.
+        grid, odometry: the newest with their times.
+    """
+
+    def __init__(self) -> None:
+        self.inbox = StateInbox()
+        self.grid: Latest[Grid] = Latest()
+        self.odometry: Latest[Odometry] = Latest()
+        self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
+
+    @property
+    def state(self) -> RobotState | None:
+        return self.inbox.state
+
+    def take(self) -> bool:
+        """Decodes the messages that wait; whether there is a new state."""
+        return self.inbox.take() is not None
+
+    def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
+        """Pelvis pose and velocity in the world. Its heading corrects the IMU's, whose zero is arbitrary."""
+        norm = float(quat_wxyz @ quat_wxyz)
+        if not (np.isfinite(pos).all() and np.isfinite(lin_vel_world).all() and 0.9 < norm < 1.1):
+            return  # goes stale by itself
+        self.odometry = Latest(Odometry(pos, lin_vel_world), now_s)
+        # the newest state, not the one of the last step: a turning robot's heading would lag by up to a period
+        own = self.inbox.newest_quat()
+        if own is not None:
+            heading = frames.quat_conjugate(frames.heading_quat(own))
+            self._yaw_correction = frames.quat_multiply(frames.heading_quat(quat_wxyz), heading)
+
+    def root_quat(self) -> np.ndarray:
+        """Pelvis orientation (4,) wxyz in the odometry's world."""
+        assert self.state is not None
+        return frames.quat_multiply(self._yaw_correction, self.state.quat_wxyz)
+
+    def age_ms(self, what: str, now_s: float) -> float:
+        """Age of the newest state, grid or odometry [ms]; NaN if there was none."""
+        latest = {"state": self.inbox, "grid": self.grid, "odometry": self.odometry}[what]
+        age = latest.age_s(now_s)
+        return float("nan") if age is None else 1000.0 * age
