@@ -1,18 +1,16 @@
 """Faults that real systems meet, played as messages into a running node: what it must do in each."""
 
-import json
-import signal
-import subprocess
+import importlib
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vm_core import g1, ros_environment
-from vm_core.errors import VmError
+from vm_core import g1
 
-CASES = Path(__file__).parent / "heightmap_faults" / "cases.py"
+sys.path.insert(0, str(Path(__file__).parent / "heightmap_faults"))
+playing = importlib.import_module("playing")
 PLAYED = (
     *(
         "viewers",
@@ -29,40 +27,9 @@ PLAYED = (
 )
 
 
-def play(domain: int, names: tuple[str, ...], *parameters: str) -> dict[str, dict]:
-    """What a fresh node with these parameters did in the cases."""
-    try:
-        env = ros_environment.ros_environment()
-    except VmError as error:
-        pytest.skip(str(error))
-    env |= {"ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [str(Path(sys.executable).with_name("vm-heightmap"))]
-    if parameters:
-        command += ["--ros-args", *(part for name in parameters for part in ("-p", name))]
-    node = subprocess.Popen(command, env=env)
-    try:
-        done = subprocess.run(
-            [sys.executable, str(CASES), *names], env=env, capture_output=True, text=True, timeout=420, cwd=CASES.parent
-        )
-        assert node.poll() is None, "the node died"
-        assert done.returncode == 0, done.stderr[-3000:]
-        node.send_signal(signal.SIGINT)
-        node.wait(timeout=10)
-    finally:
-        if node.poll() is None:
-            node.kill()
-            node.wait()
-    found = {}
-    for line in done.stdout.splitlines():
-        if line.startswith("{"):
-            found |= json.loads(line)
-    print(json.dumps(found, indent=1))
-    return found
-
-
 @pytest.fixture(scope="module")
 def played(module_domain: int) -> dict[str, dict]:
-    return play(module_domain, PLAYED)
+    return playing.play("cases.py", module_domain, PLAYED)
 
 
 def test_not_finite_points_are_dropped_and_counted(played) -> None:
@@ -190,7 +157,9 @@ def test_viewers_get_no_nan(played) -> None:
 
 
 def test_acceleration_in_g_or_si_is_detected(module_domain: int) -> None:
-    found = play(module_domain, ("acceleration_units",), "odometry_source:=own")["acceleration_units"]
+    found = playing.play("cases.py", module_domain, ("acceleration_units",), "odometry_source:=own")[
+        "acceleration_units"
+    ]
     assert (found["g_unit"], found["si_unit"]) == ("g", "m/s2")
     for name in ("g", "si"):
         assert found[f"{name}_tilt_deg"] < 0.5
@@ -207,7 +176,7 @@ def test_acceleration_in_g_or_si_is_detected(module_domain: int) -> None:
     ],
 )
 def test_a_wrong_mount_is_refused_with_the_measured_tilt(module_domain: int, parameter: str, words: str) -> None:
-    found = play(module_domain, ("wrong_mount",), parameter)["wrong_mount"]
+    found = playing.play("cases.py", module_domain, ("wrong_mount",), parameter)["wrong_mount"]
     assert words in found["said"], found["said"]
     if "tilt" in parameter:
         wanted = np.rad2deg(g1.LIDAR_TILT_RAD - float(parameter.split(":=")[1]))
