@@ -17,7 +17,8 @@ from command_audit import CommandAudit
 from fuzz_messages import FuzzedMessages, sound_low_state
 
 from vm_core.height_grid import HeightGridSpec
-from vm_policy_node.controller import REQUESTS, Controller, ControllerConfig
+from vm_policy_node.controller import Controller
+from vm_policy_node.controller_config import REQUESTS, ControllerConfig
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy

@@ -35,7 +35,7 @@ from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
 from vm_policy_node.automation import Automation
 from vm_policy_node.command_stream import StreamClient
-from vm_policy_node.controller import OPERATOR, REQUESTS
+from vm_policy_node.controller_config import OPERATOR, REQUESTS
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.flight_recorder import FlightRecorder, default_folder
 from vm_policy_node.motion_mode_node import MotionModeAsker
