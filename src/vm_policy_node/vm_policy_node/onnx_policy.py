@@ -140,7 +140,8 @@ def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
     # weights outside the file would be read from wherever it says; a folder that is none refuses all of them
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # without its fallback, which prints and tries the same again
+        session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime raises many kinds for damaged files
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise VmError(f"{name}: damaged or not an ONNX network ({len(data)} bytes; {reason})") from None
