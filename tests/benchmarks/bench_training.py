@@ -14,9 +14,10 @@ import torch
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.rl.command_env import CommandConfig, CommandEnv
-from vm_training.rl.robot_env import EnvConfig
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.run_folder import RunFolder
-from vm_training.rl.trainer import PpoConfig, Task, Trainer
+from vm_training.rl.task import PpoConfig, Task
+from vm_training.rl.trainer import Trainer
 from vm_training.student import Student
 from vm_training.tasks.finetuning import read_student
 

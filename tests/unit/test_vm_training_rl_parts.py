@@ -24,9 +24,9 @@ from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.randomization import EpisodeRanges
 from vm_training.mdp.terrain_raster import TerrainRaster
 from vm_training.rl.clip_library import ClipLibrary, SceneClip, check_clip, load_clips, with_policy_joints
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.mirror import joint_mirror, term_mirror
 from vm_training.rl.model import GatedModel, student_of, take_student, take_without_map
-from vm_training.rl.robot_env import EnvConfig
 from vm_training.rl.simulation import BODIES
 from vm_training.rl.tracking_env import GRID, GRID_TERM, TRACKING_TERMS, TrackingConfig, TrackingEnv
 

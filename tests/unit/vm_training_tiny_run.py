@@ -11,7 +11,8 @@ from tensordict import TensorDict
 
 from vm_training.rl.distributed import Workers
 from vm_training.rl.run_folder import RunFolder
-from vm_training.rl.trainer import PpoConfig, Task, Trainer
+from vm_training.rl.task import PpoConfig, Task
+from vm_training.rl.trainer import Trainer
 from vm_training.tasks.motion_pretraining import contract_of
 
 CONFIG = PpoConfig(iterations=20, steps=8, epochs=2, mini_batches=2, save_every=4, hidden=(16,), learning_rate=5e-3)

@@ -15,7 +15,8 @@ from vm_core.policy_contract import PolicyContract
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.mdp import rewards, terminations
 from vm_training.mdp.commands import BatchGaitClock, CommandRanges, Commands
-from vm_training.rl.robot_env import EnvConfig, RobotEnv
+from vm_training.rl.env_config import EnvConfig
+from vm_training.rl.robot_env import RobotEnv
 from vm_training.student import Student
 
 TERRAINS = ("flat", "flat", "stairs_up", "stairs_down", "kerbs", "rough", "slope")

@@ -6,7 +6,6 @@ actions to targets, physics, the task's bookkeeping, rewards and ends, resets, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,49 +13,19 @@ import torch
 from tensordict import TensorDict
 
 from vm_core import g1
-from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate_inverse, yaw_from_quat
 from vm_core.height_grid import HeightGridSpec, policy_heights
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.policy_contract import ObservationTerm
 from vm_core.scene_asset import SceneAsset
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
-from vm_training.mdp.observations import SensorNoise
-from vm_training.mdp.randomization import EpisodeRanges
 from vm_training.mdp.terrain_raster import TerrainRaster
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.mirror import joint_mirror, term_mirror
 from vm_training.rl.simulation import FEET, TORSO, CpuSimulation, RobotParameters
 
 CONTACT_N = 5.0
 """A sole that bears more stands."""
-
-
-@dataclass(frozen=True)
-class EnvConfig:
-    """How robots are simulated, varied and seen.
-
-    Attributes:
-        num_envs: robots.
-        timestep_s: of the physics.
-        ranges: of what is drawn at every reset.
-        noise: of the sensors.
-        mirror: half of the robots live in a mirrored world.
-        threads: of the physics.
-    """
-
-    num_envs: int = 256
-    timestep_s: float = 0.005
-    ranges: EpisodeRanges = field(default_factory=EpisodeRanges)
-    noise: SensorNoise = field(default_factory=SensorNoise)
-    mirror: bool = True
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        if self.num_envs < 1 or self.threads < 1 or not 0.0 < self.timestep_s <= 0.02:
-            raise VmError(
-                f"{self.num_envs} robots, {self.threads} threads, steps of {self.timestep_s} s; expected at least one "
-                "robot and thread, and steps of at most 0.02 s"
-            )
 
 
 class RobotEnv:

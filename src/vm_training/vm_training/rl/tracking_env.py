@@ -16,7 +16,8 @@ from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp import rewards, terminations
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.rl.clip_library import ClipLibrary, SceneClip
-from vm_training.rl.robot_env import EnvConfig, RobotEnv
+from vm_training.rl.env_config import EnvConfig
+from vm_training.rl.robot_env import RobotEnv
 from vm_training.rl.simulation import BODIES, PELVIS, TORSO
 
 HISTORY = 3

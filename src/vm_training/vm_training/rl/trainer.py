@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from rsl_rl.algorithms import PPO
@@ -24,86 +22,11 @@ from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.progress import Progress
 from vm_training.rl.distributed import Workers
-from vm_training.rl.model import HIDDEN, GatedModel
+from vm_training.rl.model import GatedModel
 from vm_training.rl.run_folder import RunFolder
+from vm_training.rl.task import PpoConfig, Task
 
 _GROUPS = {"actor": ["actor"], "critic": ["critic"]}
-
-
-@dataclass(frozen=True)
-class PpoConfig:
-    """The learner.
-
-    Attributes:
-        iterations: of collecting and learning.
-        steps: control steps of each robot an iteration.
-        epochs, mini_batches: passes over a batch, and its parts.
-        learning_rate: at first.  desired_kl: which adapts it; 0 keeps it.
-        gamma, lam: discount and trace of the advantages.
-        clip, entropy, value: coefficients.
-        init_std: of the actions, at first.
-        hidden: widths of actor and critic.
-        save_every: iterations between checkpoints.
-        overlap: collect and learn at the same time.
-        seed: of everything random.
-    """
-
-    iterations: int = 1000
-    steps: int = 24
-    epochs: int = 3
-    mini_batches: int = 4
-    learning_rate: float = 5e-4
-    desired_kl: float = 0.01
-    gamma: float = 0.99
-    lam: float = 0.95
-    clip: float = 0.2
-    entropy: float = 0.002
-    value: float = 1.0
-    init_std: float = 0.4
-    hidden: tuple[int, ...] = HIDDEN
-    save_every: int = 50
-    overlap: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        counts = (self.iterations, self.steps, self.epochs, self.mini_batches, self.save_every, *self.hidden)
-        if min(counts) < 1 or self.seed < 0 or min(self.learning_rate, self.init_std) <= 0.0:
-            raise VmError(f"{self}: expected counts from 1, a seed from 0, a positive learning rate and deviation")
-
-
-class Environment(Protocol):
-    """What the trainer asks of an environment; see `robot_env.RobotEnv`."""
-
-    num_envs: int
-    num_actions: int
-    period_s: float
-
-    def reset_all(self) -> TensorDict: ...
-    def step(self, action: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]: ...
-    def take_statistics(self) -> dict[str, float]: ...
-    def close(self) -> None: ...
-
-
-@dataclass
-class Task:
-    """What is trained.
-
-    Attributes:
-        name: of the stage.
-        make_env: an environment for a seed.
-        contract: what the policy will say of itself, without golden pair.
-        grid_cells: inputs of the actor that go through the gate.
-        start: gives the fresh actor its first weights; None: as drawn.
-        state, load_state: what the task remembers from segment to segment, as tensors.
-    """
-
-    name: str
-    make_env: Callable[[int], Environment]
-    contract: PolicyContract
-    grid_cells: int = 0
-    start: Callable[[GatedModel], None] | None = None
-    state: Callable[[], dict[str, torch.Tensor]] = field(default=lambda: {})
-    load_state: Callable[[dict[str, torch.Tensor]], None] = field(default=lambda state: None)
 
 
 class Trainer:

@@ -16,9 +16,10 @@ from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.policy_file import PolicyFile
 from vm_training.rl.command_env import CommandConfig, CommandEnv
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.model import GatedModel, take_student
-from vm_training.rl.robot_env import EnvConfig
-from vm_training.rl.trainer import PpoConfig, Task, Trainer
+from vm_training.rl.task import PpoConfig, Task
+from vm_training.rl.trainer import Trainer
 from vm_training.student import Student
 from vm_training.tasks.motion_pretraining import run
 

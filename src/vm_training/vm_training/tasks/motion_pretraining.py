@@ -14,8 +14,9 @@ from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.rewards import TrackingWeights
 from vm_training.rl.clip_library import ClipLibrary, SceneClip, load_clips
 from vm_training.rl.distributed import Workers
-from vm_training.rl.robot_env import EnvConfig
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.run_folder import RunFolder
+from vm_training.rl.task import PpoConfig, Task
 from vm_training.rl.tracking_env import (
     ACTION_CLIP,
     ACTION_SCALE_RAD,
@@ -25,7 +26,7 @@ from vm_training.rl.tracking_env import (
     TrackingConfig,
     TrackingEnv,
 )
-from vm_training.rl.trainer import PpoConfig, Task, Trainer
+from vm_training.rl.trainer import Trainer
 
 NAME = "motion_pretraining"
 CONTROL_HZ = 50.0

@@ -8,11 +8,12 @@ from pathlib import Path
 from vm_core.errors import VmError
 from vm_training.mdp.rewards import TrackingWeights
 from vm_training.rl.clip_library import load_clips
+from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.model import GatedModel, take_without_map
-from vm_training.rl.robot_env import EnvConfig
 from vm_training.rl.run_folder import RunFolder
+from vm_training.rl.task import PpoConfig
 from vm_training.rl.tracking_env import GRID, TrackingConfig
-from vm_training.rl.trainer import PpoConfig, Trainer
+from vm_training.rl.trainer import Trainer
 from vm_training.tasks import motion_pretraining
 
 NAME = "scene_tracking"
