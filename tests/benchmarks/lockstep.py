@@ -52,12 +52,20 @@ class Lockstep:
         control_s: wall times of the control steps [s].
     """
 
-    def __init__(self, wish: Callable[[float], Velocity], seed: int = 0, *, second: OnnxPolicy | None = None) -> None:
+    def __init__(
+        self,
+        wish: Callable[[float], Velocity],
+        seed: int = 0,
+        *,
+        first: OnnxPolicy | None = None,
+        second: OnnxPolicy | None = None,
+    ) -> None:
+        """`first` walks, by default Unitree's policy; `second` can be switched to."""
         self.scene = SceneAsset()
         self.robot = SimulatedG1(self.scene, seed=seed, start_noise=0.5, hang=False)
         limits = SafetyLimits(start_still_s=0.0)  # it stands freely from the first moment on, nobody can wait
         config = ControllerConfig(stand_duration_s=STAND_S)
-        self.controller = Controller(velocity_policy(), config, limits, second=second)
+        self.controller = Controller(first or velocity_policy(), config, limits, second=second)
         # the policy reads neither grid nor odometry; safety is told that it does, so that their faults matter
         self.controller.runner.needs = Needs(GRID, odometry=True)
         self.player = FaultPlayer(seed)
