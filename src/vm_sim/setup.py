@@ -34,6 +34,7 @@ setup(
             "vm-sim = vm_sim.robot_node:main",
             "vm-fault = vm_sim.fault_node:main",
             "vm-robot-state = vm_sim.robot_state_node:main",
+            "vm-view-robot = vm_sim.live_view_node:main",
             "vm-render = vm_sim.render:main",
         ],
     },

@@ -1,4 +1,4 @@
-"""A robot that stands on a floor, as a process: states, odometry, scans, a policy's status and its services.
+"""A robot that stands on a floor, as a process: states, odometry, scans, a grid, a policy's status and services.
 
 Prints each velocity command that it hears and each service that is called. `python fake_robot.py [NAMESPACE]`.
 """
@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 from unitree_hg.msg import LowState
 
 from vm_core import frames, g1, livox_cdr, unitree_cdr
-from vm_msgs.msg import PolicyStatus
+from vm_msgs.msg import HeightGrid, PolicyStatus
 
 SPACE = f"/{sys.argv[1]}" if len(sys.argv) > 1 else ""
 LIDAR_HEIGHT_M = g1.STAND_PELVIS_HEIGHT_M + 0.044 + float(g1.LIDAR_POS_IN_TORSO[2])
@@ -56,7 +56,13 @@ def main() -> None:
         poses.publish(odometry)
         reports.publish(PolicyStatus(state=2, policy="fake", command=[0.5, 0.0, 0.3]))
 
+    grid = HeightGrid(size_x=11, size_y=11, resolution=0.1, height=[0.0] * 121)
+    grid.source = [1] * 44 + [2] * 22 + [3] * 22 + [0] * 33  # seen, filled, seeded, unknown
+    grid.header.frame_id, grid.grid_pose.position.z = "map", g1.STAND_PELVIS_HEIGHT_M + 0.044
+    grids = node.create_publisher(HeightGrid, f"{SPACE}/height_grid", 5)
+
     def publish_scan() -> None:
+        grids.publish(grid)
         scans.publish(floor_scan(node.get_clock().now().nanoseconds - 100_000_000, rng))
 
     def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

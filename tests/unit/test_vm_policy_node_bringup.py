@@ -55,6 +55,7 @@ def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
 
 def test_viewers_come_only_when_asked_for():
     nodes = listed(rviz=True, foxglove=True, record="bag", teleop="joystick", dry_run=True)
+    assert "vm_view_robot" not in nodes and listed(view=True)["vm_view_robot"].optional
     assert {"vm_robot_state", "vm_record", "vm_foxglove", "rviz", "joy", "teleop_twist_joy"} <= set(nodes)
     assert nodes["joy"].params_file == nodes["teleop_twist_joy"].params_file == "/launch/teleop/joystick.yaml"
     assert nodes["rviz"].arguments == ("-d", "/launch/rviz/g1.rviz")
@@ -215,10 +216,14 @@ def end(*_):
     open({str(log)!r}, "a").write(sys.argv[0].rsplit("/")[-1] + " ")
     sys.exit(0)
 signal.signal(signal.SIGINT, end)
-print("up", flush=True)
+open(sys.argv[0] + ".up", "w").close()
 {FOREVER}"""
+    both_up = f"""
+import glob
+while len(glob.glob({str(tmp_path / "*.up")!r})) < 2: time.sleep(0.05)"""
     policy = replace(script(on_path, "policy", body.format(slow=True)), ends_first=True)
-    assert processes.run_nodes([script(on_path, "robot", body.format(slow=False)), policy], timeout_s=1.5) == 0
+    robot, ender = script(on_path, "robot", body.format(slow=False)), script(on_path, "ender", both_up)
+    assert processes.run_nodes([robot, policy, ender], timeout_s=60.0) == 0
     assert log.read_text() == "policy robot "
 
 

@@ -13,10 +13,12 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from vm_core import frames, g1
+from vm_core.errors import VmError
 from vm_core.g1_kinematics import JOINT_OFFSET
+from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_core.livox_cdr import LivoxScan
 from vm_core.unitree_cdr import get_motors
-from vm_msgs.msg import PolicyStatus
+from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_sim.link_frames import LINK_NAMES, PARENT_NAMES, cloud_xyzi, link_quats
 
 _COLORS = {
@@ -96,6 +98,23 @@ def markers_msg(status: PolicyStatus) -> MarkerArray:
     for marker in markers:
         marker.header.frame_id = g1.PELVIS_BODY  # its stamp of zero means: with the newest transform
     return MarkerArray(markers=markers)
+
+
+def cells_of(msg: HeightGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Cell centres (N, 3) [m] in the message's frame, NaN heights where nothing is known, and sources (N,).
+
+    Raises:
+        VmError: sizes that contradict each other.
+    """
+    sizes = (int(msg.size_x), int(msg.size_y), float(msg.resolution))
+    spec = HeightGridSpec(*sizes, full_attitude=bool(msg.full_attitude), center_x=float(msg.center_x))
+    if not len(msg.height) == len(msg.source) == spec.num_cells or max(msg.source) > max(CellSource):
+        raise VmError(f"height grid of {spec.size_x}×{spec.size_y} cells with {len(msg.height)} heights")
+    place, turn = msg.grid_pose.position, msg.grid_pose.orientation
+    pos, quat = np.array([place.x, place.y, place.z]), np.array([turn.w, turn.x, turn.y, turn.z])
+    points = cell_points_world(spec, pos, quat)
+    points[:, 2] = msg.height
+    return points, np.array(msg.source)
 
 
 def _arrow(ns: str, start: tuple[float, ...], end: tuple[float, ...], color: ColorRGBA) -> Marker:

@@ -73,6 +73,7 @@ class System:
         params_file: YAML with parameters of the nodes, such as share/vm_policy_node/launch/config/g1.yaml.
         teleop: none or joystick (joy and teleop_twist_joy of a full ROS 2, on cmd_vel).
         rviz: start RViz with launch/rviz/g1.rviz (full ROS 2).
+        view: show the robot live in the browser, at http://localhost:8080.
         foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
         dry_run: compute everything, send no LowCmd.
         supervise: say when each node is up and name what is missing.
@@ -95,6 +96,7 @@ class System:
     params_file: str = ""
     teleop: str = "none"
     rviz: bool = False
+    view: bool = False
     foxglove: bool = False
     dry_run: bool = False
     supervise: bool = True
@@ -223,6 +225,8 @@ def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
     if bag:
         folder = time.strftime("recordings/%Y%m%d_%H%M%S") if bag == "true" else bag
         nodes.append(NodeSpec("vm_record", "vm_policy_node", "vm-record", {"out": folder}))
+    if system.view:
+        nodes.append(NodeSpec("vm_view_robot", "vm_sim", "vm-view-robot", {"odometry_topic": system.odometry}))
     if system.foxglove:
         nodes.append(NodeSpec("vm_foxglove", "vm_policy_node", "vm-foxglove"))
     if system.rviz:

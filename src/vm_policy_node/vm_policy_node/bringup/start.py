@@ -38,6 +38,7 @@ class _Shared:
         network_interface: interface of the robot's network, such as eth0; all without it.
         teleop: joystick: joy and teleop_twist_joy of a full ROS 2.
         rviz: start RViz (full ROS 2).
+        view: show the robot live in the browser, at http://localhost:8080.
         foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
         dry_run: compute everything, send no LowCmd.
     """
@@ -50,6 +51,7 @@ class _Shared:
     network_interface: str = ""
     teleop: Literal["none", "joystick"] = "none"
     rviz: bool = False
+    view: bool = False
     foxglove: bool = False
     dry_run: bool = False
 
@@ -57,7 +59,7 @@ class _Shared:
         """The fields of `System` that these are."""
         if self.params_file is not None and not self.params_file.is_file():
             raise VmError(f"{self.params_file}: no such parameter file")
-        names = ("namespace", "network_interface", "teleop", "rviz", "foxglove", "dry_run")
+        names = ("namespace", "network_interface", "teleop", "rviz", "view", "foxglove", "dry_run")
         video = self.record.endswith(VIDEO_SUFFIXES)
         return {name: getattr(self, name) for name in names} | {
             "policy": _text(self.policy),
