@@ -103,6 +103,7 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
     quick = lambda *args: walk_evaluation.evaluate_walk(*args, courses=1)  # noqa: E731
     monkeypatch.setattr(train, "evaluate_walk", quick)
     monkeypatch.setattr(walk_evaluation, "COMMANDS", {"0.20 m/s": (0.2, 0.0, 0.0)})
+    monkeypatch.setattr(walk_evaluation, "CHANGING", 1)
     monkeypatch.setattr(walk_evaluation, "WALK_S", 1.0)
     monkeypatch.setattr(walk_evaluation, "REST_S", 3.0)
     out = tmp_path / "walker.onnx"
@@ -111,6 +112,9 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
     assert policy.contract.gait_step_s == Gait().step_s and policy.clip is None
     assert policy.contract.action_scale == (ACTION_SCALE_RAD,) * 23
     assert policy.contract.training["checks"][0]["starts"] == 16
+    card = out.with_suffix(".md").read_text()
+    assert "1 flat, 1 kerb" in card
+    assert "| 0.20 m/s |" in card and out.with_suffix(".png").stat().st_size > 1000
     assert not policy.contract.uses_odometry
 
 

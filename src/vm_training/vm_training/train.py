@@ -24,8 +24,9 @@ from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
-from vm_training.tasks.walk import WalkConfig, train_walk
+from vm_training.tasks.walk import WalkConfig, good_motions, train_walk
 from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
+from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
 
 
@@ -120,7 +121,18 @@ class Walk:
         lane.reset(np.arange(lane.env.num_envs), middle)
         contract = walking_contract(self.out.stem, default, first.gait.step_s, training)
         export_policy(student, contract, lane.observer.observe()[0], self.out)
-        print(f"policy: {self.out}\nwalks courses that it has not seen, upright to within 0.5 m of their end:")
+        names = good_motions(self.motions, WorkFolder(self.teachers), self.config.least_teacher)
+        WalkReport(
+            records_of(folder, self.start),
+            motions_by_kind(names),
+            self.config,
+            " ".join(["vm-train", *sys.argv[1:]]),
+            folder.commit,
+            checks,
+            obeyed,
+        ).write(self.out)
+        print(f"policy: {self.out}; beside it a model card (.md) and the learning curve (.png)")
+        print("walks courses that it has not seen, upright to within 0.5 m of their end:")
         for check in checks:
             print(f"  {check.kind:<12} {check.success:4.0%} of {check.starts} starts on {check.courses} courses")
         print("obeys a command for 10 s on flat ground and rests for 6 s, upright; speed, turn, drift at rest:")

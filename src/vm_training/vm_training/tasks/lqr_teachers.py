@@ -38,7 +38,7 @@ class LqrTeachersConfig:
     lqr: LqrConfig = field(default_factory=LqrConfig)
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.004))
     start_noise: StartNoise = field(default_factory=StartNoise)
-    good_enough: float = 0.97
+    good_enough: float = 0.88
     num_envs: int = 128
     judges: int = 48
     threads: int = 2

@@ -23,6 +23,8 @@ from vm_training.tasks.walk import act
 
 NEAR_END_M = 0.5
 WALK_S, REST_S = 10.0, 6.0
+CHANGING = 16  # random courses of command
+Wish = Callable[[float], tuple[float, float, float]]
 COMMANDS: dict[str, tuple[float, float, float]] = {
     "stand": (0.0, 0.0, 0.0),
     "0.12 m/s": (0.12, 0.0, 0.0),
@@ -95,16 +97,33 @@ def evaluate_commands(
         seed: of robots and noise.
         starts: robots.
     """
-    checks = []
-    for k, (name, command) in enumerate(COMMANDS.items()):
-        operator = ScriptOperator(starts, _until(WALK_S, command), motion.gait.step_s)
-        lane = make_lane(motion, None, default, replace(config, num_envs=starts), _HELD_OUT + seed + k, operator)
-        checks.append(_obey(lane, student, name))
-    return checks
+
+    def obey(name: str, wish: Wish, number: int, robots: int) -> CommandCheck:
+        operator = ScriptOperator(robots, wish, motion.gait.step_s)
+        lane = make_lane(motion, None, default, replace(config, num_envs=robots), _HELD_OUT + seed + number, operator)
+        return _obey(lane, student, name)
+
+    checks = [obey(name, _until(WALK_S, command), k, starts) for k, (name, command) in enumerate(COMMANDS.items())]
+    rng = np.random.default_rng([_HELD_OUT, seed])
+    few = max(starts // CHANGING, 1)
+    changing = [obey("", _changing(rng), len(COMMANDS) + k, few) for k in range(CHANGING)]
+    success, speed, yaw_rate, drift = np.mean(
+        [(c.success, c.speed, c.yaw_rate, c.rest_drift_m) for c in changing], axis=0
+    ).tolist()
+    name = "changing once, at any time"
+    return [*checks, CommandCheck(name, few * CHANGING, success, speed, yaw_rate, drift)]
 
 
-def _until(end_s: float, command: tuple[float, float, float]) -> Callable[[float], tuple[float, float, float]]:
+def _until(end_s: float, command: tuple[float, float, float]) -> Wish:
     return lambda time_s: command if time_s < end_s else (0.0, 0.0, 0.0)
+
+
+def _changing(rng: np.random.Generator) -> Wish:
+    """One random command until a random time, then another until another."""
+    first, second = ((float(rng.uniform(0.08, 0.35)), 0.0, float(rng.uniform(-0.2, 0.2))) for _ in range(2))
+    change_s = rng.uniform(2.0, 5.0)
+    end_s = change_s + rng.uniform(2.0, 5.0)
+    return lambda time_s: first if time_s < change_s else second if time_s < end_s else (0.0, 0.0, 0.0)
 
 
 def _obey(lane: Lane, student: Student, name: str) -> CommandCheck:
