@@ -12,6 +12,7 @@ from vm_heightmap.mapper import MapperConfig
 from vm_heightmap.warm_up import compile_now
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.viewing.recording import Recording
+from vm_sim.live_view import LiveView
 from vm_sim.robot_description import robot_description
 
 
@@ -32,7 +33,8 @@ def main() -> None:
         recording.add_topic("/text", "std_msgs/msg/String", "string data\n")
         recording.write("/text", 1, b"\x00\x01\x00\x00\x02\x00\x00\x00x\x00")
         assert recording.close() is not None
-    print(f"numpy {np.__version__}; policy {policy.name} matches its golden pair; height map, URDF and recording work")
+    LiveView("127.0.0.1", 8080, lambda _: "").stop()
+    print(f"numpy {np.__version__}; policy {policy.name} matches its golden pair; height map, URDF, recording and page work")
 
 
 if __name__ == "__main__":
