@@ -34,7 +34,7 @@ def main() -> None:
         recording.write("/text", 1, b"\x00\x01\x00\x00\x02\x00\x00\x00x\x00")
         assert recording.close() is not None
     LiveView("127.0.0.1", 8080, lambda _: "").stop()
-    print(f"numpy {np.__version__}; policy {policy.name} matches its golden pair; height map, URDF, recording and page work")
+    print(f"numpy {np.__version__}: policy {policy.name}, height map, URDF, recording and page work")
 
 
 if __name__ == "__main__":
