@@ -45,6 +45,8 @@ def test_unitrees_topics_and_a_grid_that_looks_ahead(ros_domain: int) -> None:
     assert found["rates"]["grid_hz"] > 30.0
     assert found["rates"]["lidar_hz"] > 5.0
     assert found["layers"] > 3
+    assert found["cubes"] == 17 * 11
+    assert found["saved"] == [200, 200]
     assert found["known"] > 0.9
 
 

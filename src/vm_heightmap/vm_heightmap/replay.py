@@ -183,7 +183,8 @@ def _draw(out: Path, mapper: HeightMapper, rows: dict[str, np.ndarray]) -> None:
     shown = left.imshow(rolled, origin="lower", extent=extent, interpolation="nearest")
     figure.colorbar(shown, ax=left, label="height [m]")
     left.plot(rows["torso"][:, 1], rows["torso"][:, 0], "w-", linewidth=1)
-    left.set(xlabel="y [m]", ylabel="x [m]", title="last map and the torso's path", xlim=extent[:2], ylim=extent[2:])
+    left.set(xlabel="y [m]", ylabel="x [m]", title="last map from above and the torso's path")
+    left.set(xlim=extent[1::-1], ylim=extent[2:])  # x is up, so y points to the left
     middle = rows["height"][:, rows["height"].shape[1] // 2]
     upper.plot(time_s, rows["torso"][:, 2] - 0.8, label="torso - 0.8 m")
     upper.plot(time_s, middle, label="terrain under the torso")

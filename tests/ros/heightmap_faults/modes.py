@@ -19,8 +19,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, PointCloud2, PointField
+from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from unitree_hg.msg import LowState
+from visualization_msgs.msg import MarkerArray
 
 from vm_core import frames, g1, unitree_cdr
 from vm_msgs.msg import HeightGrid
@@ -157,10 +159,12 @@ def utlidar(driver: Driver) -> dict:
     """Needs Unitree's topics and the own odometry: the driver's PointCloud2 format 0, accelerations in g."""
     make = driver.node.create_publisher
     clouds, imus = make(PointCloud2, "/utlidar/cloud_livox_mid360", BEST), make(Imu, "/utlidar/imu_livox_mid360", BEST)
-    poses, transforms, layers = [], [], []
+    poses, transforms, layers, markers = [], [], [], []
     driver.node.create_subscription(Odometry, "/odometry", poses.append, 10)
     driver.node.create_subscription(TFMessage, "/tf", transforms.append, 10)
     driver.node.create_subscription(OccupancyGrid, "/height_grid/map_std", layers.append, 1)
+    driver.node.create_subscription(MarkerArray, "/height_grid/markers", markers.append, 1)
+    save = driver.node.create_client(Trigger, "/vm_heightmap/save_map")
     turn, rng = frames.matrix_from_quat(g1.LIDAR_QUAT_IN_TORSO_WXYZ), np.random.default_rng(0)
     ticks = {"n": 0}
 
@@ -188,7 +192,17 @@ def utlidar(driver: Driver) -> dict:
     grid = driver.grids[-1][1]
     found["geometry"] = [grid.size_x, grid.size_y, round(grid.center_x, 3)]
     found["scan_age_s"] = time.time() - (grid.scan_stamp.sec + 1e-9 * grid.scan_stamp.nanosec)
+    found |= {"cubes": len(markers[-1].markers[0].points), "saved": _saved(driver, save)}
     return found | {"layers": len(layers), "known": float(np.mean(np.array(grid.source) > 0))}
+
+
+def _saved(driver: Driver, save) -> list[int]:
+    """Asks for the map's file; the size of its layers."""
+    future = save.call_async(Trigger.Request())
+    rclpy.spin_until_future_complete(driver.node, future, timeout_sec=20.0)
+    answer = future.result()
+    assert answer.success, answer.message
+    return list(np.load(answer.message)["height"].shape)
 
 
 def _room_cloud(start_s: float, turn: np.ndarray, rng: np.random.Generator) -> PointCloud2:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def node_command(*parameters: str) -> list[str]:
 
 def play(script: str, domain: int, names: tuple[str, ...], *parameters: str) -> dict[str, dict]:
     """What a fresh node with these parameters did in the cases of a script of this folder."""
-    env = node_environment(domain)
-    node = subprocess.Popen(node_command(*parameters), env=env)
+    env, folder = node_environment(domain), tempfile.TemporaryDirectory(prefix="vm-heightmap-")
+    node = subprocess.Popen(node_command(*parameters), env=env, cwd=folder.name)  # saved maps go there
     play_it = [sys.executable, str(HERE / script), *names]
     try:
         done = subprocess.run(play_it, env=env, capture_output=True, text=True, timeout=420, cwd=HERE)
@@ -46,6 +47,7 @@ def play(script: str, domain: int, names: tuple[str, ...], *parameters: str) -> 
         if node.poll() is None:
             node.kill()
             node.wait()
+        folder.cleanup()
     found = {}
     for line in done.stdout.splitlines():
         if line.startswith("{"):
