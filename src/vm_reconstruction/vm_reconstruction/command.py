@@ -29,7 +29,7 @@ class Arguments:
         fps: frames a second, where the file does not say it rightly (a folder of images counts as 30).
         until: stop after this stage.
         solver: single (one person, offline) or joint (people, cameras and scale together; needs --frontend).
-        frontend: for joint: oracle or a file of observations (.npz).
+        frontend: for joint: oracle, a file of observations (.npz), or networks:CONFIG.json.
         other_heights: for joint: heights of the second person and so on [m].
     """
 

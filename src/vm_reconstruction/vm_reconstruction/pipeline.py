@@ -59,7 +59,7 @@ class ReconstructionConfig:
         fps: frames a second; None: the file's own.
         until: last stage to run.
         solver: "single" (one person, landmarks, no depth) or "joint" (people, cameras and scale together).
-        frontend: for the joint solver: oracle or a file of observations.
+        frontend: for the joint solver: oracle, a file of observations, or networks:CONFIG.json.
         other_heights_m: of the second person and so on, for the joint solver [m].
     """
 

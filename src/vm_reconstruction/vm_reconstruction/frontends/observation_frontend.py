@@ -11,7 +11,7 @@ from vm_core.errors import VmError
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.stages.frames import FrameSource
 
-NAMES = "oracle (a video of vm-make-dataset) or a file of observations (.npz)"
+NAMES = "oracle (a video of vm-make-dataset), a file of observations (.npz), or networks:CONFIG.json"
 
 
 class ObservationFrontend(Protocol):
@@ -68,6 +68,10 @@ def find_frontend(name: str) -> ObservationFrontend:
         from vm_reconstruction.frontends.oracle_frontend import OracleFrontend
 
         return OracleFrontend()
+    if name.startswith("networks:"):
+        from vm_reconstruction.frontends.networks import NetworkFrontend
+
+        return NetworkFrontend.from_file(Path(name.partition(":")[2]))
     if name.endswith(".npz"):
         return ObservationFile(Path(name))
     raise VmError(f"no front-end {name!r} for joint optimization; there are {NAMES}")

@@ -67,12 +67,17 @@ def read_amass(path: Path, model: Path) -> tuple[np.ndarray, list[str], float]:
     return posed_joints(rest_joints(model, betas), rotvecs, trans), list(JOINTS), float(rate)
 
 
-def read_gvhmr(path: Path, model: Path, fps: float = 30.0) -> tuple[np.ndarray, list[str], float]:
-    """The same of GVHMR's results, whose world has y up; a .pt holds no frame rate, so it is given."""
+def read_gvhmr(
+    path: Path, model: Path, fps: float = 30.0, key: str = "smpl_params_global"
+) -> tuple[np.ndarray, list[str], float]:
+    """The same of GVHMR's results; a .pt holds no frame rate, so it is given.
+
+    `smpl_params_global` has y up and becomes z up; `smpl_params_incam` stays in the camera's axes.
+    """
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)["smpl_params_global"]
+        content = torch.load(path, map_location="cpu", weights_only=True)[key]
         value = {name: content[name].numpy().astype(np.float64) for name in ("body_pose", "global_orient", "transl")}
         betas = content["betas"].numpy().astype(np.float64).reshape(len(content["betas"]), -1).mean(axis=0)
     except Exception as error:  # torch raises whatever its zip and its unpickler meet
@@ -80,4 +85,4 @@ def read_gvhmr(path: Path, model: Path, fps: float = 30.0) -> tuple[np.ndarray, 
     frames = len(value["transl"])
     rotvecs = np.concatenate([value["global_orient"], value["body_pose"]], axis=1).reshape(frames, len(JOINTS), 3)
     joints = posed_joints(rest_joints(model, betas), rotvecs, value["transl"])
-    return joints @ _Y_UP_TO_Z_UP.T, list(JOINTS), fps
+    return joints @ _Y_UP_TO_Z_UP.T if key.endswith("global") else joints, list(JOINTS), fps

@@ -75,15 +75,15 @@ def run(out: Path, height_m: float, progress: FrameProgress) -> BodyTrack:
 def _first_guess(
     source: FrameSource, landmarks: PoseLandmarks, camera: CameraMotion, height_m: float
 ) -> tuple[BodyProblem, np.ndarray]:
-    weight = _gather(landmarks, landmarks.visibility * inside(landmarks, source))
-    xy, shape = _gather(landmarks, landmarks.xy_px), _gather(landmarks, landmarks.world_m)
+    weight = gathered(landmarks, landmarks.visibility * inside(landmarks, source))
+    xy, shape = gathered(landmarks, landmarks.xy_px), gathered(landmarks, landmarks.world_m)
     seen = weight.mean(axis=1) > 0.3
     if seen.sum() < 5:
         raise VmError(
             f"the person is seen well in {int(seen.sum())} of {len(seen)} frames of {source.path}; "
             "expected at least 5 frames with the whole body"
         )
-    shape = _turned_to_ray(shape, xy, camera.K)
+    shape = turned_to_ray(shape, xy, camera.K)
     lengths = body_problem.model_lengths(height_m)
     shape *= np.median(lengths / body_problem.measured_lengths(shape[seen], weight[seen]))
     place = np.array([_place(shape[t], xy[t], weight[t], camera.K) if seen[t] else np.zeros(3) for t in range(len(xy))])
@@ -111,13 +111,13 @@ def _solve(
     return points, problem
 
 
-def _gather(landmarks: PoseLandmarks, values: np.ndarray) -> np.ndarray:
+def gathered(landmarks: PoseLandmarks, values: np.ndarray) -> np.ndarray:
     """Values (T, 33, ...) of the model's landmarks for the 17 points (T, 17, ...)."""
     columns = [[landmarks.names.index(name) for name in _LANDMARKS[point]] for point in POINTS]
     return np.stack([values[:, c].mean(axis=1) for c in columns], axis=1)
 
 
-def _turned_to_ray(shape: np.ndarray, xy: np.ndarray, K: np.ndarray) -> np.ndarray:
+def turned_to_ray(shape: np.ndarray, xy: np.ndarray, K: np.ndarray) -> np.ndarray:
     """The model sees a crop as if the camera looked straight at it: turn its points (T, 17, 3) to the crop's ray."""
     ray = np.column_stack([(xy.mean(axis=1) - K[:2, 2]) / K[0, 0], np.ones(len(xy))])
     z = ray / np.linalg.norm(ray, axis=1, keepdims=True)

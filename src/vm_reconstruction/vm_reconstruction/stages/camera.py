@@ -7,6 +7,7 @@ what the background does; a large value means that the camera travelled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,19 +64,24 @@ def run(out: Path, progress: FrameProgress) -> CameraMotion:
     """Tracks the background and writes stages/camera.npz."""
     source = FrameSource.load(out / "stages" / "frames.json")
     landmarks = PoseLandmarks.load(out / "stages" / "landmarks.npz")
-    K = np.array([[source.focal_px, 0, source.width / 2], [0, source.focal_px, source.height / 2], [0, 0, 1.0]])
-    tracker = _KeyframeTracker(K)
-    for index, frame in enumerate(read_frames(source)):
-        tracker.add(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), _background(landmarks, index, frame.shape[:2]))
-        progress.step()
-    rotations = _smoothed(np.array(tracker.rotations))
-    if np.max(np.linalg.norm(rotvec_from_quat(quat_from_matrix(rotations)), axis=-1)) < STATIC_RAD:
-        rotations = np.broadcast_to(np.eye(3), rotations.shape).copy()
-    motion = CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), source.focal_source)
+    motion = track(source, landmarks, progress.step)
     if np.median(motion.residual_px) > 4.0:
         warn(f"the camera travels: rotation leaves {np.median(motion.residual_px):.1f} px; positions will be off")
     motion.save(out / "stages" / "camera.npz")
     return motion
+
+
+def track(source: FrameSource, landmarks: PoseLandmarks, on_frame: Callable[[], None]) -> CameraMotion:
+    """The camera's rotation from the background of every frame."""
+    K = np.array([[source.focal_px, 0, source.width / 2], [0, source.focal_px, source.height / 2], [0, 0, 1.0]])
+    tracker = _KeyframeTracker(K)
+    for index, frame in enumerate(read_frames(source)):
+        tracker.add(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), _background(landmarks, index, frame.shape[:2]))
+        on_frame()
+    rotations = _smoothed(np.array(tracker.rotations))
+    if np.max(np.linalg.norm(rotvec_from_quat(quat_from_matrix(rotations)), axis=-1)) < STATIC_RAD:
+        rotations = np.broadcast_to(np.eye(3), rotations.shape).copy()
+    return CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), source.focal_source)
 
 
 def _background(landmarks: PoseLandmarks, index: int, shape: tuple[int, int]) -> np.ndarray:

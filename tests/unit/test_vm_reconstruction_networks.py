@@ -1,0 +1,189 @@
+"""Network front-ends: tiny models with random weights, loaded through the real path; result files are read."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vm_core.errors import VmError
+from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
+from vm_reconstruction.frontends.networks import NetworkFrontend
+from vm_reconstruction.frontends.networks import frontend as frontend_module
+from vm_reconstruction.frontends.networks.points import _peaks, body_points
+from vm_reconstruction.frontends.networks.result_files import read_megasam
+from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
+from vm_reconstruction.solver.body_problem import POINTS
+from vm_reconstruction.stages.frames import FrameSource
+
+T, W, H = 3, 96, 128
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def transformers():
+    return pytest.importorskip("transformers", reason="transformers is not installed (requirements/networks.txt)")
+
+
+def pictures() -> list[np.ndarray]:
+    return [np.random.default_rng(t).integers(0, 255, (H, W, 3), np.uint8) for t in range(T)]
+
+
+def tiny_depth(transformers, folder, kind: str) -> str:
+    torch.manual_seed(0)
+    backbone = transformers.Dinov2Config(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=4, image_size=28, patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"], apply_layernorm=True, reshape_hidden_states=False,
+    )  # fmt: skip
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=32, patch_size=14, neck_hidden_sizes=[16, 16, 32, 32],
+        fusion_hidden_size=16, head_hidden_size=8, depth_estimation_type=kind, max_depth=20,
+    )  # fmt: skip
+    transformers.DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_depth_of_saved_weights(transformers, tmp_path):
+    from vm_reconstruction.frontends.networks.depth import TransformersDepth
+
+    seen = []
+    model = TransformersDepth(tiny_depth(transformers, tmp_path / "metric", "metric"), input_px=56)
+    depth = model.depth(pictures(), (24, 32), lambda: seen.append(1))
+    assert depth.shape == (T, 32, 24) and depth.dtype == np.float16 and len(seen) == T
+    assert float(depth.min()) > 0.0 and float(depth.max()) < 20.0
+    with pytest.raises(VmError, match="gives relative depth"):
+        TransformersDepth(tiny_depth(transformers, tmp_path / "relative", "relative"))
+    with pytest.raises(VmError, match="no weights at"):
+        TransformersDepth(str(tmp_path / "nothing"))
+    (tmp_path / "metric" / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(VmError, match=r"cannot be loaded as DepthAnythingForDepthEstimation"):
+        TransformersDepth(str(tmp_path / "metric"))
+
+
+def test_points_of_saved_weights(transformers, tmp_path):
+    from vm_reconstruction.frontends.networks.points import VitPosePoints
+
+    backbone = transformers.VitPoseBackboneConfig(
+        image_size=[256, 192], patch_size=[16, 16], hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=37, out_indices=[2], out_features=["stage2"],
+    )  # fmt: skip
+    config = transformers.VitPoseConfig(backbone_config=backbone, num_labels=17)
+    transformers.VitPoseForPoseEstimation(config).save_pretrained(tmp_path / "vitpose")
+    boxes = np.array([[20.0, 30, 70, 110], [np.nan] * 4, [0, 0, 96, 128]])
+    xy, confidence = VitPosePoints(str(tmp_path / "vitpose")).points(pictures(), boxes, lambda: None)
+    assert xy.shape == (T, 17, 2) and not confidence[1].any() and not xy[1].any()
+    assert (xy[0] > [-40, -20]).all() and (xy[0] < [130, 170]).all()  # around the box
+    assert not confidence[:, [POINTS.index("left_heel"), POINTS.index("right_toe")]].any()  # COCO has no feet
+
+
+def test_a_known_heat_map_comes_back_where_it_was():
+    maps = np.zeros((1, 64, 48))
+    maps[0, 20, 30], maps[0, 20, 31], maps[0, 19, 30] = 1.0, 0.5, 0.4
+    place, height = _peaks(maps)
+    np.testing.assert_allclose(place, [[30.25, 19.75]])
+    assert height[0] == 1.0
+    at, score = np.arange(46.0).reshape(23, 2), np.linspace(0.1, 0.9, 23)
+    xy, confidence = body_points(at, score)
+    np.testing.assert_allclose(xy[POINTS.index("head")], at[3:5].mean(axis=0))
+    np.testing.assert_allclose(xy[POINTS.index("right_heel")], at[22])
+    assert confidence[POINTS.index("left_toe")] == score[17]
+
+
+def test_masks_of_saved_weights(transformers, tmp_path):
+    from vm_reconstruction.frontends.networks.masks import Sam2Masks
+
+    tiny_sam2(transformers, tmp_path / "sam2")
+    box = np.array([20.0, 30, 70, 110])
+    masks = Sam2Masks(str(tmp_path / "sam2")).masks(pictures(), 1, box, (24, 32), lambda: None)
+    assert masks.shape == (T, 32, 24) and masks.dtype == bool
+
+
+def tiny_sam2(transformers, folder) -> None:
+    size, dim = 128, 128
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=transformers.Sam2HieraDetConfig(
+            hidden_size=12, num_attention_heads=1, image_size=[size, size], blocks_per_stage=[1, 1, 1, 1],
+            embed_dim_per_stage=[12, 24, 48, 96], num_attention_heads_per_stage=[1, 2, 4, 8],
+            window_size_per_stage=[2, 2, 2, 2], global_attention_blocks=[0],
+            window_positional_embedding_background_size=[4, 4],
+        ),
+        backbone_channel_list=[96, 48, 24, 12], backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+        fpn_hidden_size=dim,
+    )  # fmt: skip
+    config = transformers.Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"hidden_size": dim, "image_size": size, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={"hidden_size": dim, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": dim},
+        image_size=size, memory_attention_hidden_size=dim, memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=32, memory_attention_rope_feat_sizes=[8, 8],
+        memory_encoder_hidden_size=dim,
+        memory_encoder_output_channels=64, mask_downsampler_embed_dim=dim, memory_fuser_embed_dim=dim,
+        memory_fuser_intermediate_dim=32, num_maskmem=3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.Sam2VideoModel(config).save_pretrained(folder)
+
+
+class Finder:
+    """A person whose landmarks stand in the picture; NaN in the frames `broken`."""
+
+    def __init__(self, broken: tuple[int, ...] = ()):
+        self.broken = broken
+
+    def landmarks(self, frames, width, height, static, on_frame):
+        count, n = len(list(frames)), len(LANDMARK_NAMES)
+        xy = np.tile(np.random.default_rng(0).uniform([20, 20], [70, 110], (n, 2)), (count, 1, 1))
+        world = np.tile(np.random.default_rng(1).normal(size=(n, 3)), (count, 1, 1))
+        xy[list(self.broken)], world[list(self.broken)] = np.nan, np.nan
+        found = ~np.isin(np.arange(count), self.broken)
+        masks = np.stack([np.packbits(np.ones(16 * 12, bool))] * count)
+        return PoseLandmarks(LANDMARK_NAMES, xy, world, np.tile(found[:, None] * 0.9, (1, n)), found, masks, (12, 16))
+
+
+def source(tmp_path) -> FrameSource:
+    return FrameSource(str(tmp_path), 30.0, T, 1, W, H, W, H, 100.0, "given")
+
+
+def test_parts_become_observations(transformers, tmp_path, monkeypatch):
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    monkeypatch.setattr(frontend_module.camera, "read_frames", lambda _: iter(pictures()))
+    config = {"depth": {"model": tiny_depth(transformers, tmp_path / "depth", "metric")}}
+    observed = NetworkFrontend(config, Finder(broken=(1,))).observe(source(tmp_path), (1.8,), lambda: None)
+    person = observed.people[0]
+    assert observed.depth.shape == observed.mask.shape and person.height_m == 1.8
+    assert person.found.tolist() == [True, False, True] and not person.confidence[1].any()  # NaN became: not seen
+    hips = [POINTS.index("left_hip"), POINTS.index("right_hip")]
+    np.testing.assert_allclose(person.points_camera[:, hips].mean(axis=1), 0.0, atol=1e-9)
+    with pytest.raises(VmError, match="2 heights; this front-end follows one person"):
+        NetworkFrontend(config, Finder()).observe(source(tmp_path), (1.8, 1.7), lambda: None)
+
+
+def test_megasams_file_gives_cameras_and_depth(tmp_path, monkeypatch):
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    poses = np.tile(np.eye(4), (T, 1, 1))
+    poses[:, 0, 3] = [1.0, 1.2, 1.5]
+    depths = np.full((T, 64, 48), 2.0)
+    depths[0, :, :10] = np.nan
+    np.savez(tmp_path / "a.npz", depths=depths, cam_c2w=poses, intrinsic=np.diag([60.0, 60, 1]), images=np.zeros(1))
+    found = read_megasam(tmp_path / "a.npz", (24, 32))
+    np.testing.assert_allclose(found.center[:, 0], [0.0, 0.2, 0.5])  # from the first camera on
+    assert found.depth is not None and found.focal_share == 60 / 48 and not found.depth[0, :, 0].any()
+    config = {"depth": {}, "cameras": {"megasam": str(tmp_path / "a.npz")}}
+    observed = NetworkFrontend(config, Finder()).observe(source(tmp_path), (1.8,), lambda: None)
+    assert observed.matrix[0, 0] == pytest.approx(60 / 48 * W)
+    with pytest.raises(VmError, match="has 3 frames, .* 5; expected the same"):
+        NetworkFrontend(config, Finder()).observe(replace(source(tmp_path), num_frames=5), (1.8,), lambda: None)
+    np.savez(tmp_path / "b.npz", other=1)
+    with pytest.raises(VmError, match="no result of MegaSaM"):
+        read_megasam(tmp_path / "b.npz", (24, 32))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("nonsense", "no config of networks"), ("[]", "expected a JSON object"), ("{}", "lacks depth"),
+     (json.dumps({"depth": {}, "dept": 1}), "has 'dept'")],
+)  # fmt: skip
+def test_configs_that_cannot_be_used(tmp_path, text, message):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(VmError, match=message):
+        NetworkFrontend.from_file(tmp_path / "c.json")
