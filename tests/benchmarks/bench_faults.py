@@ -1,20 +1,28 @@
 """Every named fault at random moments of a walk: where the controller ends, when, and what it commands meanwhile.
 
 `VM_BENCH_MOMENTS` moments a fault (4 by default, 20 for the whole figure) in lockstep; then, unless
-`VM_BENCH_REAL_TIME=0`, a few of them once through the running nodes in real time.
+`VM_BENCH_REAL_TIME=0`, some of them once through the running nodes in real time.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from bench_loop import listening
 from lockstep import Lockstep, Velocity
+from shared_data import shared
 
+from vm_core.scene_asset import SceneAsset
+from vm_policy_node.bringup.nodes import NodeSpec
+from vm_policy_node.bringup.processes import run_nodes
+from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.safety import State
-from vm_sim.faults import FAULTS, Fault
+from vm_sim.faults import FAULTS, Fault, find_fault
 
 MOMENTS = int(os.environ.get("VM_BENCH_MOMENTS", "4"))
 FIRST_S, LAST_S = 1.0, 9.0
@@ -22,6 +30,10 @@ FIRST_S, LAST_S = 1.0, 9.0
 WALK: Velocity = (0.5, 0.0, 0.1)
 STANDS_STILL = 0.05
 AFTERWARDS_S = 0.5
+REAL_TIME = ("state_silent", "motor_fault", "estop", "second_publisher", "state_swapped", "command_huge")
+REAL_FAULT_AT_S = 11.0
+REAL_SLACK_S = 0.3
+"""What transport, discovery and a monitor of its own may add to the time that a fault is given."""
 
 
 def figures(seed: int) -> Iterator[dict]:
@@ -54,6 +66,8 @@ def figures(seed: int) -> Iterator[dict]:
     yield _figure("time to the specified state, largest share of what is allowed", slowest, 1.0, "lower")
     wrong = len(outside + walk.audit.outside)
     yield _figure(f"commands outside limits, of {commands + walk.audit.seen}", wrong, 0.0, "lower")
+    if os.environ.get("VM_BENCH_REAL_TIME", "1") != "0":
+        yield from _real_time(seed)
 
 
 def _figure(figure: str, value: float, goal: float = 1.0, better: str = "higher") -> dict:
@@ -88,3 +102,51 @@ def _wrong_end(walk: Lockstep, fault: Fault) -> str:
     if fault.name in ("command_stale", "command_nan") and np.abs(command.value).max() > STANDS_STILL:
         return f"command {command.value} has not decayed"
     return ""
+
+
+def _real_time(seed: int) -> Iterator[dict]:
+    """Simulator and node as processes, a fault each while it walks on the spot or stands in RUNNING."""
+    failures, commands, bad = [], 0, 0
+    with tempfile.TemporaryDirectory(prefix="vm-bench-") as name:
+        folder = Path(name)
+        import_unitree_rl_lab(shared("policies/unitree_g1_velocity")).write(folder / "velocity.onnx")
+        SceneAsset().save(folder / "scene")
+        for fault in map(find_fault, REAL_TIME):
+            with listening(folder / f"{fault.name}.json") as seen:
+                run_nodes(_nodes(folder, fault, seed))
+            problem = _wrong_in_real_time(seen, fault)
+            print(f"{fault.name} in real time: {problem or 'as specified'}", file=sys.stderr)
+            failures += [problem] if problem else []
+            commands, bad = commands + seen["commands"], bad + seen["bad_commands"]
+    runs = len(REAL_TIME)
+    yield _figure(f"{runs} faults through the running nodes: in the specified state in time", 1 - len(failures) / runs)
+    yield _figure(f"commands outside limits in real time, of {commands}", bad, 0.0, "lower")
+
+
+def _nodes(folder: Path, fault: Fault, seed: int) -> list[NodeSpec]:
+    end_s = REAL_FAULT_AT_S + fault.within_s + 1.0
+    simulator = {"scene": str(folder / "scene"), "duration_s": end_s, "seed": seed}
+    played = {"fault": fault.name, "fault_at_s": REAL_FAULT_AT_S}
+    controller = {"policy": str(folder / "velocity.onnx"), "auto_stand": True, "auto_run": True, "echo_tick": True}
+    # the machine's pace is the question of other benchmarks
+    controller |= {"late_cycle_s": 1.0, "late_share": 1.0, "state_lag_s": 5.0, "state_timeout_s": 0.3}
+    return [
+        NodeSpec("vm_sim", "vm_sim", "vm-sim", simulator | played, ends_all=True),
+        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller),
+    ]
+
+
+def _wrong_in_real_time(seen: dict, fault: Fault) -> str:
+    """What went wrong, or ""; the simulated robot's own clock says when the fault began."""
+    before = [time_s for tick, time_s in seen["arrivals"] if tick <= 1000 * REAL_FAULT_AT_S]
+    began_s = max(before, default=float("nan"))
+    changes = [change for change in seen["changes"] if change[0] <= began_s]
+    if not changes or changes[-1][1] != State.RUNNING:
+        return f"it did not run when the fault began: {changes[-1:]}"
+    after = [change for change in seen["changes"] if change[0] > began_s and change[2] != "operator"]
+    if fault.end == "RUNNING":
+        return f"left RUNNING: {after[0][2]}" if after else ""
+    if not after or after[0][1] != State.DAMPING or not after[0][2].startswith(fault.cause):
+        return f"expected {fault.cause!r}, came {after[:1]}"
+    late_s = after[0][0] - began_s - fault.within_s - REAL_SLACK_S
+    return f"{late_s:.2f} s too late" if late_s > 0.0 else ""

@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import rclpy
 import rclpy.signals
+from command_audit import find_wrong
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from unitree_hg.msg import LowCmd, LowState
 
 from vm_core import unitree_cdr
 from vm_msgs.msg import PolicyStatus
+from vm_policy_node.safety import State
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
@@ -40,11 +42,17 @@ class Monitor(Node):
         self.state, self.ran = PolicyStatus.IDLE, False
         self.echoed = -1
         self.stream_s: list[float] = []
+        self.changes: list[tuple[float, int, str]] = []  # time [s], state, cause
+        self.bad_commands = 0
+        self.newest_command = 0.0
         self.create_subscription(LowState, "/lowstate", self.on_state, newest, raw=True)
         self.create_subscription(LowCmd, "/lowcmd", self.on_command, newest, raw=True)
         self.create_subscription(PolicyStatus, "/policy_status", self.on_status, 10)
 
     def on_status(self, message: PolicyStatus) -> None:
+        if message.state != self.state:
+            self.changes.append((time.monotonic(), message.state, message.cause))
+        self.newest_command = float(np.abs(message.command).max())
         self.state = message.state
         self.ran |= message.state == PolicyStatus.RUNNING
 
@@ -58,6 +66,8 @@ class Monitor(Node):
         if tick == self.echoed:
             return
         self.echoed = tick
+        # which state a command belongs to is not known here, and its joints neither: what holds for all is looked at
+        self.bad_commands += bool(find_wrong(unitree_cdr.parse_low_cmd(data), State.RUNNING, None))
         came = self.arrival.get(tick, np.nan)
         self.commands.append((now, 1000.0 * (now - came), self.state in ACTIVE))
 
@@ -72,6 +82,11 @@ class Monitor(Node):
             "period_ms": period_ms.tolist(),
             "stream_gap_ms": gaps_ms[gaps_ms < 100.0].tolist(),  # longer ones: idle
             "ran": self.ran,
+            "changes": self.changes,
+            "arrivals": [(tick, time_s) for tick, time_s in self.arrival.items() if tick % 20 == 0],
+            "bad_commands": self.bad_commands,
+            "commands": len(self.commands),
+            "newest_command": self.newest_command,
         }
 
 

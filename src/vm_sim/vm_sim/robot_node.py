@@ -29,12 +29,14 @@ from unitree_hg.msg import LowCmd, LowState
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
+from vm_core.motion_switcher import MotionSwitcher
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim import robot_ros_conversions as ros_conversions
-from vm_sim.faults import FaultPlayer, OdometrySample
+from vm_sim.faults import FaultPlayer, OdometrySample, find_fault
 from vm_sim.impostor_node import ImpostorNode
 from vm_sim.imu import LIDAR_IMU
 from vm_sim.lidar import Mid360
+from vm_sim.motion_switcher_node import serve
 from vm_sim.robot import STEP_S, SimulatedG1, build_model
 from vm_sim.robot_log import LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
@@ -68,8 +70,9 @@ class RobotNode(Node):
         )
         self.recorder = LogRecorder()
         self.player = FaultPlayer(config.seed)
-        self.player.play(config.fault, 0.0)
+        self._planned_fault = find_fault(config.fault).name if config.fault else ""
         self._figures = SimFigures()
+        self._switcher = MotionSwitcher(config.motion_mode)
         self._make_topics()
         model = build_model(self.scene)  # the physics' own model changes with every command's gains
         lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
@@ -85,6 +88,7 @@ class RobotNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_service(Trigger, "/fault/clear", self._on_clear)
+        serve(self, self._switcher)
         self.create_timer(1.0, self._on_diagnostics)
         # a node that no executor spins: the physics takes each command itself, at 2 µs a look
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -128,6 +132,9 @@ class RobotNode(Node):
 
     def _step(self) -> None:
         robot, player = self.robot, self.player
+        if self._planned_fault and robot.time_s >= self.config.fault_at_s:
+            player.play(self._planned_fault, robot.time_s)
+            self._planned_fault = ""
         with self._low_cmd.handle:
             taken: Any = self._low_cmd.handle.take_message(self._low_cmd.msg_type, True)
         if taken is not None:
@@ -141,6 +148,9 @@ class RobotNode(Node):
             self._figures.counts["lowstate"] += 1
 
     def _take_command(self, data: bytes) -> None:
+        if self._switcher.mode:  # a controller of the robot's own moves it
+            self._figures.counts["lowcmd_refused"] += 1
+            return
         if data == self._last_command and self.robot.repeat_command():
             self._figures.counts["lowcmd"] += 1
             return

@@ -23,6 +23,7 @@ class SimConfig:
         hang: hold the pelvis by a virtual gantry until the legs have been commanded stiff for a second.
         lidar_pattern: .npz with azimuth_deg and elevation_deg in place of the built-in pattern.
         fault: name of a fault to play (`vm-fault --list`); may be set at any time, empty ends it.
+        fault_at_s: simulated time at which a fault given at the start begins [s].
         lowstate_topic: out.
         lowcmd_topic: in.
         lidar_topic: out.
@@ -45,6 +46,7 @@ class SimConfig:
     hang: bool = True
     lidar_pattern: str = ""
     fault: str = ""
+    fault_at_s: float = 0.0
     lowstate_topic: str = "/lowstate"
     lowcmd_topic: str = "/lowcmd"
     lidar_topic: str = "/livox/lidar"
