@@ -9,7 +9,8 @@ import pytest
 from mcap.reader import make_reader
 
 from vm_core.errors import VmError
-from vm_policy_node.flight_recorder import FlightRecorder, default_folder, message_definition
+from vm_policy_node.bringup.message_types import message_definition
+from vm_policy_node.flight_recorder import FlightRecorder, default_folder
 
 SECOND = 10**9
 

@@ -13,12 +13,11 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from vm_core.atomic_files import atomic_path
-from vm_core.errors import VmError
+from vm_policy_node.bringup.message_types import message_definition
 
 SPAN_S = 30.0
 MOST_BYTES = 128 * 2**20
@@ -102,49 +101,6 @@ class FlightRecorder:
 def default_folder() -> Path:
     """flight_records in $ROS_HOME, or in ~/.ros."""
     return Path(os.environ.get("ROS_HOME") or Path.home() / ".ros") / "flight_records"
-
-
-def message_definition(kind: str, folders: list[Path] | None = None) -> str:
-    """A message's definition with those that it contains, as mcap's ros2msg encoding wants it.
-
-    Args:
-        kind: such as nav_msgs/msg/Odometry.
-        folders: prefixes to search; default: $AMENT_PREFIX_PATH.
-
-    Raises:
-        VmError: no such definition.
-    """
-    if folders is None:
-        folders = [Path(folder) for folder in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if folder]
-    found: dict[str, str] = {}
-    waiting = [kind]
-    while waiting:
-        name = waiting.pop(0)
-        if name in found:
-            continue
-        package, _, message = name.split("/")
-        paths = [folder / "share" / package / "msg" / f"{message}.msg" for folder in folders]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            raise VmError(f"no definition of {name} under {', '.join(map(str, folders)) or 'AMENT_PREFIX_PATH'}")
-        found[name] = path.read_text()
-        waiting += _contained(found[name], package)
-    bar = "=" * 80
-    parts = [f"MSG: {name.replace('/msg/', '/')}\n{text}" for name, text in found.items()]
-    return f"\n{bar}\n".join([found[kind], *parts[1:]])
-
-
-def _contained(text: str, package: str) -> Iterator[str]:
-    """Types of a definition's fields that are messages themselves."""
-    for line in text.splitlines():
-        words = line.split("#", 1)[0].split()
-        if len(words) < 2 or "=" in words[1]:
-            continue
-        name = words[0].split("[", 1)[0].split("<=", 1)[0]
-        if "/" in name:
-            yield name.replace("/", "/msg/")
-        elif name[0].isupper():
-            yield "std_msgs/msg/Header" if name == "Header" else f"{package}/msg/{name}"
 
 
 def convert(spool: Path, out: Path) -> None:

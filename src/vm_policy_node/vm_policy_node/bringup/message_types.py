@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from vm_core.errors import VmError
-from vm_core.ros_environment import find_package
 
 _SEPARATOR = "=" * 80
 _PRIMITIVE = {
@@ -81,10 +80,10 @@ def installed_definition(name: str, prefixes: Sequence[Path] | None = None) -> s
     package, kind, short = name.split("/")
     if prefixes is None:
         prefixes = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
-    prefix = find_package(package, prefixes)
-    path = None if prefix is None else prefix / "share" / package / kind / f"{short}.{kind}"
-    if path is None or not path.is_file():
-        raise VmError(f"type {name}: no definition is installed; start by vm-ros-env, or source ROS 2")
+    paths = [prefix / "share" / package / kind / f"{short}.{kind}" for prefix in prefixes]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise VmError(f"no definition of {name} is installed; start by vm-ros-env, or source ROS 2")
     return path.read_text()
 
 
