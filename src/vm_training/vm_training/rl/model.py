@@ -15,8 +15,12 @@ HIDDEN = (256, 128, 64)
 class GatedModel(MLPModel):
     """rsl_rl's perceptron; the last `grid_cells` inputs go through a layer of their own, times a gate, into the first.
 
-    With the gate at zero a network that never saw a height map behaves as before (VideoMimic's injection).
+    With the gate at zero a network that never saw a height map behaves as before (VideoMimic's injection). Inputs are
+    brought to the mean and spread of the student that the model began with; without one they stay as they are.
     """
+
+    mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(
         self,
@@ -33,6 +37,8 @@ class GatedModel(MLPModel):
         super().__init__(
             obs, obs_groups, obs_set, output_dim, hidden_dims, activation, distribution_cfg=distribution_cfg
         )
+        self.register_buffer("mean", torch.zeros(self.obs_dim))
+        self.register_buffer("spread", torch.ones(self.obs_dim))
         if grid_cells:
             self.grid = nn.Linear(grid_cells, hidden_dims[0], bias=False)
             self.gate = nn.Parameter(torch.zeros(hidden_dims[0]))
@@ -42,7 +48,7 @@ class GatedModel(MLPModel):
 
     def raw(self, seen: torch.Tensor) -> torch.Tensor:
         """Means (N, outputs) for observations (N, n)."""
-        layers = list(self.mlp)
+        layers, seen = list(self.mlp), (seen - self.mean) / self.spread
         if not self._grid_cells:
             return self.mlp(seen)
         hidden = layers[0](seen[:, : -self._grid_cells]) + self.gate * self.grid(seen[:, -self._grid_cells :])
@@ -75,6 +81,8 @@ def student_of(state: dict[str, torch.Tensor]) -> Student:
         for layer, weight, stem in zip(own, weights, stems, strict=True):
             layer.weight.copy_(weight)
             layer.bias.copy_(state[f"{stem}.bias"])
+        student.mean.copy_(state["mean"])
+        student.spread.copy_(state["spread"])
     return student.eval()
 
 
@@ -91,6 +99,8 @@ def take_student(model: GatedModel, student: Student) -> None:
         for mine, given in zip(own, theirs, strict=True):
             mine.bias.copy_(given.bias)
             mine.weight.copy_(given.weight if mine is not own[0] or not cells else given.weight[:, :-cells])
+        model.mean.copy_(student.mean)
+        model.spread.copy_(student.spread)
         if cells:
             model.grid.weight.copy_(theirs[0].weight[:, -cells:])
             model.gate.fill_(1.0)
@@ -102,7 +112,8 @@ def take_without_map(model: GatedModel, state: dict[str, torch.Tensor]) -> None:
     Raises:
         RuntimeError: the rest does not fit.
     """
+    state = {name: value for name, value in state.items() if name not in ("mean", "spread")}
     missing, unexpected = model.load_state_dict(state, strict=False)  # sizes that differ raise, too
-    left = [name for name in missing if not name.startswith(("grid.", "gate", "distribution."))]
+    left = [name for name in missing if not name.startswith(("grid.", "gate", "distribution.", "mean", "spread"))]
     if left or unexpected:
         raise RuntimeError(f"missing {left}, unexpected {unexpected}")

@@ -84,7 +84,8 @@ def read_student(path: Path) -> tuple[Student, PolicyContract]:
         raise VmError(f"{path.name}: follows a clip; fine-tuning needs a policy that sees a root command")
     if contract.joint_names != g1.POLICY_JOINT_NAMES or contract.action_clip is None:
         raise VmError(f"{path.name}: moves {len(contract.joint_names)} joints; fine-tuning needs this project's 23")
-    weights = _linear_layers(onnx.load(str(path)))
+    arrays = {t.name: numpy_helper.to_array(t).copy() for t in onnx.load(str(path)).graph.initializer}
+    weights = _linear_layers(arrays)
     sizes = [weight.shape for weight, _ in weights]
     if not sizes or sizes[0][1] != contract.observation_size:
         raise VmError(f"{path.name}: not a plain perceptron of this project; its layers are {sizes}")
@@ -94,6 +95,9 @@ def read_student(path: Path) -> tuple[Student, PolicyContract]:
         for layer, (weight, bias) in zip(layers, weights, strict=True):
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
+        for name, buffer in (("mean", student.mean), ("spread", student.spread)):
+            if name in arrays:  # the exporter leaves out what changes nothing
+                buffer.copy_(torch.from_numpy(arrays[name]))
     assert contract.golden is not None
     seen = torch.tensor([contract.golden.observation])
     with torch.no_grad():
@@ -103,9 +107,8 @@ def read_student(path: Path) -> tuple[Student, PolicyContract]:
     return student.eval(), contract
 
 
-def _linear_layers(model: onnx.ModelProto) -> list[tuple[np.ndarray, np.ndarray]]:
+def _linear_layers(arrays: dict[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Weights (out, in) and biases (out,) of the network's layers in order."""
-    arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in model.graph.initializer}
     stems = sorted(
         (name.removesuffix(".weight") for name in arrays if name.startswith("layers.") and name.endswith(".weight")),
         key=lambda stem: int(stem.split(".")[1]),
