@@ -44,7 +44,7 @@ class MotionMode:
 
     action: Annotated[Literal["check", "release", "select"], tyro.conf.Positional]
     mode: Annotated[str, tyro.conf.Positional] = "ai"
-    timeout_s: float = 3.0
+    timeout_s: float = 6.0
 
 
 class MotionModeNode(Node):

@@ -22,6 +22,8 @@ class SimConfig:
         start_noise: factor on the noise of the start (1: 0.02 rad, 1 cm).
         hang: hold the pelvis by a virtual gantry until the legs have been commanded stiff for a second.
         lidar_pattern: .npz with azimuth_deg and elevation_deg in place of the built-in pattern.
+        motion_mode: controller of the robot's own that is active at the start, such as ai; commands count once it is
+            released (vm-motion-mode release); empty: released.
         fault: name of a fault to play (`vm-fault --list`); may be set at any time, empty ends it.
         fault_at_s: simulated time at which a fault given at the start begins [s].
         lowstate_topic: out.
@@ -45,6 +47,7 @@ class SimConfig:
     start_noise: float = 1.0
     hang: bool = True
     lidar_pattern: str = ""
+    motion_mode: str = ""
     fault: str = ""
     fault_at_s: float = 0.0
     lowstate_topic: str = "/lowstate"
