@@ -30,14 +30,12 @@ from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_switcher import MotionSwitcher
 from vm_core.scene_asset import SceneAsset
-from vm_core.motion_switcher import MotionSwitcher
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim import robot_ros_conversions as ros_conversions
 from vm_sim.faults import FaultPlayer, OdometrySample, find_fault
 from vm_sim.impostor_node import ImpostorNode
 from vm_sim.imu import LIDAR_IMU
 from vm_sim.lidar import Mid360
-from vm_sim.motion_switcher_node import serve
 from vm_sim.motion_switcher_node import serve
 from vm_sim.robot import STEP_S, SimulatedG1, build_model
 from vm_sim.robot_log import LogRecorder
@@ -75,7 +73,6 @@ class RobotNode(Node):
         self._planned_fault = find_fault(config.fault).name if config.fault else ""
         self._figures = SimFigures()
         self._switcher = MotionSwitcher(config.motion_mode)
-        self._switcher = MotionSwitcher(config.motion_mode)
         self._make_topics()
         model = build_model(self.scene)  # the physics' own model changes with every command's gains
         lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
@@ -91,7 +88,6 @@ class RobotNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_service(Trigger, "/fault/clear", self._on_clear)
-        serve(self, self._switcher)
         serve(self, self._switcher)
         self.create_timer(1.0, self._on_diagnostics)
         # a node that no executor spins: the physics takes each command itself, at 2 µs a look
@@ -152,9 +148,6 @@ class RobotNode(Node):
             self._figures.counts["lowstate"] += 1
 
     def _take_command(self, data: bytes) -> None:
-        if self._switcher.mode:  # a controller of the robot's own moves it
-            self._figures.counts["lowcmd_refused"] += 1
-            return
         if self._switcher.mode:  # a controller of the robot's own moves it
             self._figures.counts["lowcmd_refused"] += 1
             return
