@@ -166,6 +166,13 @@ def test_weights_outside_the_file_are_refused(tmp_path):
         read_model(model.SerializeToString(), "n")
 
 
+def test_metadata_that_are_no_text_are_refused(tmp_path):
+    data = beyondmimic(tmp_path / "b.onnx").read_bytes()
+    (tmp_path / "b.onnx").write_bytes(data.replace(b"somebody/run", b"somebody\xff\xferu"))
+    with pytest.raises(VmError, match="b.onnx: damaged metadata"):
+        read_beyondmimic(tmp_path / "b.onnx")
+
+
 @pytest.mark.parametrize("reader", [read_mjlab, read_beyondmimic, import_holosoma])
 @pytest.mark.parametrize(
     ("content", "words"),

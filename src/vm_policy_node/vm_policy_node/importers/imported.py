@@ -66,6 +66,9 @@ def read_model(data: bytes, name: str) -> onnx.ModelProto:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises kinds of its own
         raise VmError(f"{name}: damaged or not an ONNX network ({type(error).__name__})") from None
+    texts = [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+    if not all(isinstance(text, str) for text in texts):  # protobuf hands over bytes where it is not UTF-8
+        raise VmError(f"{name}: damaged metadata (not UTF-8)")
     outside = [
         tensor.name for tensor in model.graph.initializer if onnx.external_data_helper.uses_external_data(tensor)
     ]
