@@ -13,6 +13,7 @@ from vm_core.scene_asset import SceneAsset
 from vm_sim.render import RenderConfig, render_video
 from vm_training.benchmark.figures import EpisodeResult
 
+_FILM_S = 6.0  # before the end, which is what one wants to see
 _COLUMNS = (
     ("course", "name", "{}", 20),
     ("grid", "grid", "{}", 9),
@@ -89,7 +90,8 @@ def film_worst(
     films = []
     for result in worst:
         path = folder / f"{name.replace(' ', '_').replace('/', '_')}_{result.index:03d}.mp4"
-        times = np.arange(len(result.qpos)) * period_s
-        render_video(times, result.qpos, scenes[result.index], path, RenderConfig(width=480, height=360, fps=25.0))
+        qpos = result.qpos[-round(_FILM_S / period_s) :]
+        times = np.arange(len(qpos)) * period_s
+        render_video(times, qpos, scenes[result.index], path, RenderConfig(width=480, height=360, fps=25.0))
         films.append(path)
     return films
