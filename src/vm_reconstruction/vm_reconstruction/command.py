@@ -30,6 +30,7 @@ class Arguments:
         until: stop after this stage.
         solver: single (one person, offline) or joint (people, cameras and scale together; needs --frontend).
         frontend: for joint: oracle, a file of observations (.npz), or networks:CONFIG.json.
+        shot: which shot of a video with cuts, from 1; by default the longest.
         other_heights: for joint: heights of the second person and so on [m].
     """
 
@@ -43,6 +44,7 @@ class Arguments:
     solver: Literal["single", "joint"] = "single"
     frontend: str = ""
     other_heights: tuple[float, ...] = ()
+    shot: int | None = None
 
 
 def _main() -> int:
@@ -67,6 +69,7 @@ def _main() -> int:
         solver=arguments.solver,
         frontend=arguments.frontend,
         other_heights_m=arguments.other_heights,
+        shot=arguments.shot,
     )
     out = pipeline.run(config)
     print(f"results: {out}")

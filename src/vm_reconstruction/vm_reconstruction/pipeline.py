@@ -38,6 +38,7 @@ from vm_reconstruction.stages import (
     landmarks,
     observe,
     scene,
+    shots,
     stillness,
 )
 
@@ -61,6 +62,7 @@ class ReconstructionConfig:
         solver: "single" (one person, landmarks, no depth) or "joint" (people, cameras and scale together).
         frontend: for the joint solver: oracle, a file of observations, or networks:CONFIG.json.
         other_heights_m: of the second person and so on, for the joint solver [m].
+        shot: of a video with cuts, from 1; None: the longest.
     """
 
     video: Path
@@ -73,6 +75,7 @@ class ReconstructionConfig:
     solver: Literal["single", "joint"] = "single"
     frontend: str = ""
     other_heights_m: tuple[float, ...] = ()
+    shot: int | None = None
 
     def __post_init__(self) -> None:
         for height in (self.height_m, *self.other_heights_m):
@@ -126,11 +129,11 @@ def stages(config: ReconstructionConfig, frontend: PoseFrontend | ObservationFro
 def _frames_stage(config: ReconstructionConfig) -> Stage:
     return Stage(
         "frames",
-        lambda: frames.run(config.video, config.out, config.fov_deg, config.fps),
+        lambda: frames.run(config.video, config.out, config.fov_deg, config.fps, config.shot),
         (),
         (FRAMES,),
-        {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps},
-        (frames,),
+        {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps, "shot": config.shot},
+        (frames, shots),
         True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction.progress import warn
+from vm_reconstruction.stages import shots
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_SIDE_PX = 960  # the working image; MediaPipe looks at 256 px, background features gain nothing beyond this
@@ -35,6 +37,7 @@ class FrameSource:
         source_width, source_height: the file's own size [px].
         focal_px: focal length [px of the working image], the same in x and y, principal point in the middle.
         focal_source: where the focal length comes from, in words.
+        first: frames of the file before the shot that is used.
     """
 
     path: str
@@ -47,6 +50,7 @@ class FrameSource:
     source_height: int
     focal_px: float
     focal_source: str
+    first: int = 0
 
     @classmethod
     def load(cls, path: Path) -> FrameSource:
@@ -59,7 +63,9 @@ class FrameSource:
             temporary.write_text(json.dumps(asdict(self), indent=1))
 
 
-def run(video: Path, out: Path, fov_deg: float | None, fps: float | None = None) -> FrameSource:
+def run(
+    video: Path, out: Path, fov_deg: float | None, fps: float | None = None, shot: int | None = None
+) -> FrameSource:
     """Looks at the video and writes stages/frames.json.
 
     Args:
@@ -67,8 +73,11 @@ def run(video: Path, out: Path, fov_deg: float | None, fps: float | None = None)
         out: the result's folder.
         fov_deg: angle of view along the longer image side [deg]; None: from metadata, else assumed.
         fps: overrides the file's own rate.
+        shot: which shot of a cut video, from 1; None: the longest.
     """
-    file_fps, count, width, height = _probe(video)
+    file_fps, found, width, height = _probe(video)
+    first, end = _choose(found, shot, file_fps)
+    count = end - first
     rate = fps or file_fps
     stride = max(1, round(rate / MAX_FPS + 0.2))
     scale = min(1.0, MAX_SIDE_PX / max(width, height))
@@ -85,6 +94,7 @@ def run(video: Path, out: Path, fov_deg: float | None, fps: float | None = None)
         source_height=height,
         focal_px=focal,
         focal_source=focal_source,
+        first=first,
     )
     source.save(out / "stages" / "frames.json")
     return source
@@ -93,12 +103,27 @@ def run(video: Path, out: Path, fov_deg: float | None, fps: float | None = None)
 def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
     """Yields the used frames, (height, width, 3) uint8 BGR at the working size."""
     raw = _folder_frames(Path(source.path)) if Path(source.path).is_dir() else _video_frames(Path(source.path))
-    for index, frame in enumerate(raw):
+    end = source.first + (source.num_frames - 1) * source.stride + 1
+    for index, frame in enumerate(itertools.islice(raw, source.first, end)):
         if index % source.stride == 0:
             yield cv2.resize(frame, (source.width, source.height), interpolation=cv2.INTER_AREA)
 
 
-def _probe(video: Path) -> tuple[float, int, int, int]:
+def _choose(found: list[tuple[int, int]], shot: int | None, fps: float) -> tuple[int, int]:
+    """The shot's [first, end) in frames of the file; says so when there are several."""
+    if shot is not None:
+        if not 1 <= shot <= len(found):
+            raise VmError(f"--shot {shot}: the video has {len(found)} shot(s)")
+        return found[shot - 1]
+    best = int(np.argmax([end - first for first, end in found]))
+    if len(found) > 1:
+        times = ", ".join(f"{first / fps:.1f}-{end / fps:.1f} s" for first, end in found)
+        warn(f"the video is cut into {len(found)} shots ({times}); shot {best + 1} is used, --shot N takes another")
+    return found[best]
+
+
+def _probe(video: Path) -> tuple[float, list[tuple[int, int]], int, int]:
+    """Frames a second, shots [first, end), width, height."""
     if not video.exists():
         raise VmError(f"no video at {video}; expected a video file or a folder of images")
     if video.is_dir():
@@ -106,23 +131,25 @@ def _probe(video: Path) -> tuple[float, int, int, int]:
         if not images:
             raise VmError(f"{video} has no images; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         height, width = _read_image(images[0]).shape[:2]
-        return FOLDER_FPS, len(images), width, height
+        return FOLDER_FPS, [(0, len(images))], width, height
     capture = cv2.VideoCapture(str(video))
     rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
     if not capture.isOpened():
         raise VmError(f"{video} is not a video that can be read; expected mp4, mov, mkv, avi or a folder of images")
     announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
-    count, shape = 0, (0, 0)
+    small, shape = [], (0, 0)
     for frame in _video_frames(video):  # the container's own count is wrong for cut or variable-rate files
-        count, shape = count + 1, frame.shape[:2]
+        shape = frame.shape[:2]
+        small.append(shots.thumbnail(frame))
+    count = len(small)
     if count == 0:
         raise VmError(f"{video} has zero frames that can be decoded; expected at least one")
     if count < 0.9 * announced:
         warn(f"{video} announces {announced:.0f} frames, {count} can be decoded; it may be cut off or damaged")
     if not 1.0 <= rate <= 1000.0:
         raise VmError(f"{video} says {rate} frames a second; expected 1 to 1000 (give --fps)")
-    return rate, count, shape[1], shape[0]
+    return rate, shots.find_shots(small), shape[1], shape[0]
 
 
 def _video_frames(path: Path) -> Iterator[np.ndarray]:
