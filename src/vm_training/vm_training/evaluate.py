@@ -224,8 +224,8 @@ class _Head:
         found = self.mapper.grid(self.time_s)
         if found is None:
             return np.full(self._cells, unknown)
-        sample, pose = found[0], getattr(found[1], "pose", found[1])
-        return policy_heights(np.float64(pose.pos[2]), sample.height, unknown)
+        sample, shown = found
+        return policy_heights(np.float64(shown.pose.pos[2]), sample.height, unknown)
 
     def _tick(self, still: bool) -> None:
         self._ticks += 1
