@@ -17,6 +17,7 @@ from vm_reconstruction.frontends.noisy_oracle import observe
 from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.manifest import content_hash
+from vm_reconstruction.stages.observe import checked
 
 RESULTS = ("human.npz", "stages/body.npz", "stages/points.npz", "stages/scene", "people")
 
@@ -90,6 +91,19 @@ class Broken:
 def test_a_frontend_that_fails_is_named(video, tmp_path, frontend, message):
     with pytest.raises(VmError, match=message):
         pipeline.run(config(video, tmp_path / "a"), frontend)
+
+
+def test_values_that_are_no_numbers_are_named(video, capsys):
+    observed = observe(VideoTruth.load(video.parent), OracleNoise(), 0)
+    depth = observed.depth.copy()
+    depth[3, 2, 2], depth[5, 0, 0] = np.nan, -1.0
+    repaired = checked(replace(observed, depth=depth), "Mine")
+    assert repaired.depth[3, 2, 2] == 0 and repaired.depth[5, 0, 0] == 0
+    assert "front-end Mine gave depth that is no distance in 2 of" in capsys.readouterr().err
+    center = observed.camera_center.copy()
+    center[7] = np.nan
+    with pytest.raises(VmError, match="front-end Mine gave camera_center that is not finite in frame 7"):
+        checked(replace(observed, camera_center=center), "Mine")
 
 
 def test_what_cannot_be_asked_for(video, tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.observation_frontend import ObservationFrontend
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.progress import FrameProgress
+from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource
 
 FILE = "stages/observations.npz"
@@ -32,4 +35,25 @@ def run(out: Path, frontend: ObservationFrontend, heights_m: tuple[float, ...], 
             f"front-end {type(frontend).__name__} told of {observed.num_frames} frames; {source.path} has "
             f"{source.num_frames}"
         )
-    observed.save(out / FILE)
+    checked(observed, type(frontend).__name__).save(out / FILE)
+
+
+def checked(observed: Observations, name: str) -> Observations:
+    """The same with depths that are no numbers as unknown, and said so.
+
+    Raises:
+        VmError: cameras or the vertical are no numbers; nothing could be done about that.
+    """
+    for field in ("matrix", "R_world_camera", "camera_center", "up_first_camera"):
+        value = np.asarray(getattr(observed, field))
+        if not np.isfinite(value).all():
+            frames = f" in frame {int(np.argwhere(~np.isfinite(value))[0][0])}" if value.ndim > 1 else ""
+            raise VmError(f"front-end {name} gave {field} that is not finite{frames}; expected numbers in every frame")
+    bad = ~np.isfinite(observed.depth) | (observed.depth < 0)
+    if not bad.any():
+        return observed
+    frames = int(bad.any(axis=(1, 2)).sum())
+    warn(
+        f"front-end {name} gave depth that is no distance in {frames} of {len(bad)} frames; it counts as unknown there"
+    )
+    return replace(observed, depth=np.where(bad, 0, observed.depth).astype(observed.depth.dtype))
