@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
+from rclpy.serialization import deserialize_message, serialize_message
 
 from vm_core import g1, unitree_cdr
 from vm_msgs.msg import HeightGrid
@@ -41,6 +43,7 @@ class FuzzedMessages:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
+        self._typed = (Odometry, HeightGrid, Twist)
         self._kinds: tuple[tuple[str, Callable[[], Deliver]], ...] = (
             ("lowstate: random bytes", self._noise),
             ("lowstate: some bytes changed", self._changed),
@@ -49,6 +52,7 @@ class FuzzedMessages:
             ("height_grid", self._grid),
             ("cmd_vel", self._cmd_vel),
             ("remote", self._remote),
+            ("bytes of typed messages", self._bytes),
             ("estop", lambda: lambda controller, now_s: None),
         )
 
@@ -142,6 +146,31 @@ class FuzzedMessages:
 
         def deliver(controller: Controller, now_s: float) -> None:
             controller.on_grid(ros_conversions.grid_from_msg(message), now_s)
+
+        return deliver
+
+    def _bytes(self) -> Deliver:
+        """Bytes that are no message, or one with some bytes changed, on the way that the node has for typed topics."""
+        rng, kind = self._rng, self._typed[int(self._rng.integers(len(self._typed)))]
+        data = bytearray(serialize_message(kind()))
+        if rng.random() < 0.3:
+            data = bytearray(rng.bytes(int(rng.integers(0, 2 * len(data)))))
+        for _ in range(int(rng.integers(0, 6)) if data else 0):
+            data[int(rng.integers(len(data)))] = int(rng.integers(256))
+
+        def deliver(controller: Controller, now_s: float) -> None:
+            def take(raw: bytes) -> None:
+                message = deserialize_message(raw, kind)
+                if isinstance(message, Odometry):
+                    controller.on_odometry(*ros_conversions.pelvis_from_msg(message), now_s)
+                elif isinstance(message, HeightGrid):
+                    controller.on_grid(ros_conversions.grid_from_msg(message), now_s)
+                else:
+                    linear, angular = message.linear, message.angular
+                    controller.command.on_cmd_vel(linear.x, linear.y, angular.z, now_s)
+
+            with np.errstate(all="ignore"):
+                ros_conversions.guarded(take, lambda text: None)(bytes(data))
 
         return deliver
 

@@ -9,12 +9,13 @@ import numpy as np
 from vm_core.action import MotorTargets
 from vm_core.errors import VmError
 from vm_core.remote import decode_remote
-from vm_policy_node.controller_config import BUTTONS, OPERATOR, STOP_BUTTONS, ControllerConfig
+from vm_policy_node.controller_config import OPERATOR, ControllerConfig
 from vm_policy_node.inputs import Grid, Latest, RobotState
 from vm_policy_node.motor_command import MotorCommand
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
 from vm_policy_node.policy_switch import PolicySwitch
+from vm_policy_node.remote_buttons import RemoteButtons
 from vm_policy_node.root_command import CommandConfig, RootCommandMixer
 from vm_policy_node.safety import (
     Answer,
@@ -67,7 +68,7 @@ class Controller:
         self.command = RootCommandMixer(*self._command_bounds(), self.command_config)
         self.switch: PolicySwitch | None = None
         self._sensing = Sensing()
-        self._pressed: frozenset[str] = frozenset()
+        self._buttons = RemoteButtons()
         self._standing = Standing(self.config.stand_duration_s, self.config.blend_s)
         self._stepped_s: float | None = None
         self._commanded_s: float | None = None
@@ -250,15 +251,10 @@ class Controller:
     def _read_remote(self, now_s: float) -> None:
         remote = decode_remote(self._sound_state().remote)
         self.command.on_remote(remote.left_x, remote.left_y, remote.right_x, now_s)
-        pressed, self._pressed = remote.pressed - self._pressed, remote.pressed
-        if remote.pressed & STOP_BUTTONS:
-            if self.machine.state in (State.STANDING, State.RUNNING) or pressed & STOP_BUTTONS:
-                self.request("damp", now_s)
-            return
-        for button, name in BUTTONS.items():
-            if button in pressed:
-                self.request(name, now_s)
-                return
+        moving = self.machine.state in (State.STANDING, State.RUNNING)
+        name = self._buttons.update(remote.pressed, moving=moving)
+        if name is not None:
+            self.request(name, now_s)
 
     # -- checks and targets ------------------------------------------------------------------------------------------
 

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 OPERATOR = "operator"
 """The cause of a stop that a person asked for."""
 REQUESTS = ("stand", "run", "damp", "release", "switch", "estop")
-BUTTONS = {"start": "stand", "A": "run", "X": "release", "Y": "switch"}
-STOP_BUTTONS = frozenset({"B", "select"})
-"""Either stops for as long as it is held; Unitree's own combination L2+B has B in it."""
 
 
 @dataclass(frozen=True)

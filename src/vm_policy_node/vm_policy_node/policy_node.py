@@ -113,13 +113,17 @@ class PolicyNode(Node):
         """Hands the bytes of each message to the flight recorder, then to the callback."""
         name = self.resolve_topic_name(topic)
         type_name = ros_conversions.type_name(kind)
+        take = ros_conversions.guarded(callback, lambda text: self._complain(f"{name}: {text}"))
 
         def on_message(data: bytes) -> None:
             self._record(name, type_name, data)
-            callback(data)
+            take(data)
 
         subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
         subscribe(kind, topic, on_message, qos, raw=True)
+
+    def _complain(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _record(self, topic: str, kind: str, data: bytes) -> None:
         if self._values["flight_recorder"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,21 @@ def root_command_msg(controller: Controller, stamp: Time) -> RootCommand:
     msg = RootCommand(vx=vx, vy=vy, yaw_rate=yaw_rate, source=controller.command.source)
     msg.header.stamp, msg.header.frame_id = stamp, "pelvis"
     return msg
+
+
+def guarded(callback: Callable[[bytes], None], complain: Callable[[str], None]) -> Callable[[bytes], None]:
+    """A callback that drops messages which it cannot read, saying so: whoever sends them must not end the node.
+
+    What it read before goes stale by itself, and that trips.
+    """
+
+    def call(data: bytes) -> None:
+        try:
+            callback(data)
+        except Exception as error:  # rmw raises its own kinds for broken bytes
+            complain(f"message of {len(data)} bytes dropped ({(str(error).splitlines() or ['?'])[0][:100]})")
+
+    return call
 
 
 def type_name(kind: Any) -> str:

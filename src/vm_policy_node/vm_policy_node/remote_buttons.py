@@ -1,0 +1,26 @@
+"""What the remote's buttons ask for: each press once, but a stop for as long as its button is held."""
+
+from __future__ import annotations
+
+BUTTONS = {"start": "stand", "A": "run", "X": "release", "Y": "switch"}
+STOP_BUTTONS = frozenset({"B", "select"})
+"""Unitree's own combination L2+B has B in it."""
+
+
+class RemoteButtons:
+    """Remembers which buttons were down."""
+
+    def __init__(self) -> None:
+        self._held: frozenset[str] = frozenset()
+
+    def update(self, held: frozenset[str], *, moving: bool) -> str | None:
+        """The request of the buttons that are down now, or None.
+
+        Args:
+            held: names of the buttons that are down.
+            moving: the robot stands or runs, so that a held stop button counts anew.
+        """
+        pressed, self._held = held - self._held, held
+        if held & STOP_BUTTONS:
+            return "damp" if moving or pressed & STOP_BUTTONS else None
+        return next((name for button, name in BUTTONS.items() if button in pressed), None)
