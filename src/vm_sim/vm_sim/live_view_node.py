@@ -36,7 +36,9 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "port": (8080, "port to listen at"),
 }
 _SERVICES = {name: f"/policy/{name}" for name in BUTTONS}
-_FAST_S, _SLOW_S, _ANSWER_S = 0.05, 0.2, 5.0
+_FAST_S, _SLOW_S, _ANSWER_S = 0.05, 0.4, 5.0
+_MOST_POINTS = 4000
+"""Of a scan: what browsers without a graphics card still draw."""
 
 
 class LiveViewNode(Node):
@@ -106,7 +108,8 @@ class LiveViewNode(Node):
 
     def _show_scan(self, data: bytes) -> None:
         try:
-            self.view.show_cloud(cloud_xyzi(decode_custom_msg(data))[:, :3])
+            points = cloud_xyzi(decode_custom_msg(data))[:, :3]
+            self.view.show_cloud(points[:: 1 + len(points) // _MOST_POINTS])
         except VmError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
