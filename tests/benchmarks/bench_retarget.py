@@ -58,10 +58,10 @@ def _scores(measures: ModuleType, folder: Path, result: RetargetResult) -> dict[
 
 def figures(seed: int) -> Iterator[dict]:
     """Every sequence; speed over all of them in this process's time. Nothing here is random."""
+    folders = {name: shared(f"climb/{name}") for name in SEQUENCES}
     measures = _published_metrics()
     frames, seconds, result = 0, 0.0, None
-    for name in SEQUENCES:
-        folder = shared(f"climb/{name}")
+    for name, folder in folders.items():
         motion, scene = load_sequence(folder)
         motion = at_rate(motion, FPS / STRIDE)
         began = time.process_time()
