@@ -84,7 +84,7 @@ def _break_in_second_segment(out: Path) -> None:
 
     def make(seed: int):
         made.append(seed)
-        return tiny.TinyEnv(seed, broken_at=3 if len(made) == 3 else -1)
+        return tiny.TinyEnv(seed, broken_at=3 if len(made) == 2 else -1)
 
     folder = RunFolder(out, "tiny")
     folder.begin(tiny.CONFIG, False)

@@ -10,7 +10,7 @@ import torch
 from vm_core.scene_asset import SceneAsset
 
 RESOLUTION_M = 0.02
-_MARGIN_M = 3.0
+_MARGIN_M = 1.0
 _LARGEST_CELLS = 1500
 
 

@@ -183,9 +183,9 @@ def random_course(kind: str, task: CommandConfig, rng: np.random.Generator) -> S
     edge = float(rng.uniform(0.6, 1.2))
     rise, run = float(rng.uniform(*task.rise_m)), float(rng.uniform(*task.run_m))
     if kind == "stairs_up":
-        tops = [(edge + run * i, 12.0, rise * (i + 1)) for i in range(8)]
+        tops = [(edge + run * i, 9.0, rise * (i + 1)) for i in range(8)]
     elif kind == "stairs_down":
-        tops = [(-6.0, edge + run * i, rise * (8 - i)) for i in range(8)]
+        tops = [(-3.0, edge + run * i, rise * (8 - i)) for i in range(8)]
     elif kind == "kerbs":
         tops = [(edge + 1.6 * i, edge + 1.6 * i + float(rng.uniform(0.5, 1.1)), 0.8 * rise) for i in range(4)]
     elif kind == "slope":
@@ -193,7 +193,7 @@ def random_course(kind: str, task: CommandConfig, rng: np.random.Generator) -> S
     elif kind == "rough":
         tops = [(edge + 0.35 * i, edge + 0.35 * (i + 1), float(rng.uniform(0.005, 0.05))) for i in range(12)]
     boxes = tuple(
-        SceneBox((0.5 * (a + b), 0.0, 0.5 * h - 0.25), (0.5 * (b - a), 3.0, 0.5 * h + 0.25), label=kind)
+        SceneBox((0.5 * (a + b), 0.0, 0.5 * h - 0.25), (0.5 * (b - a), 2.5, 0.5 * h + 0.25), label=kind)
         for a, b, h in tops
     )
     assert len(boxes) <= _BOXES

@@ -90,8 +90,9 @@ class Trainer:
     def _segment(self, bar: Progress, writer: Any) -> None:
         begun, config = len(self.records), self.config
         count = min(config.save_every - begun % config.save_every, config.iterations - begun)
-        self._env.close()
-        self._env = self.task.make_env(self._seed(begun))
+        if begun:  # the first segment's robots are there already
+            self._env.close()
+            self._env = self.task.make_env(self._seed(begun))
         torch.manual_seed(self._seed(begun))  # the learner's shuffling; robots draw from generators of their own
         self._generator = torch.Generator().manual_seed(self._seed(begun) + 1)
         self._seen = self._env.reset_all()
