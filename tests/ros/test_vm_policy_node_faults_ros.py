@@ -26,9 +26,11 @@ import glob, json, os, signal, sys, time
 import rclpy
 from rclpy.node import Node
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from unitree_hg.msg import LowCmd
+from unitree_hg.msg import LowCmd, LowState
 from vm_msgs.msg import PolicyStatus
 from vm_core import unitree_cdr
 from vm_sim.fault_node import play_fault
@@ -79,6 +81,14 @@ report["estop"] = [until(in_state(3), 5.0), status[-1][1]]
 report["release_while_engaged"] = call("/policy/release")
 estop.publish(Bool(data=False))
 report["released"] = release()
+for kind, topic in ((Twist, "/cmd_vel"), (Odometry, "/ground_truth/odometry"), (LowState, "/lowstate")):
+    publisher = node.create_publisher(kind, topic, 1)
+    until(lambda: publisher.get_subscription_count() > 0, 5.0)
+    for size in (0, 3, 17, 30):  # bytes that are no message
+        publisher.publish(bytes([0, 1, 0, 0]) + bytes([255]) * size)
+    node.destroy_publisher(publisher)
+until(lambda: False, 0.5)
+report["after broken bytes"] = call("/policy/release")
 for fault in sys.argv[2:]:
     report["stands before " + fault] = stand()
     play_fault(node, fault)
@@ -150,6 +160,10 @@ def test_the_estop_topic_stops_and_keeps_it_stopped(report):
     assert report["released"]
 
 
+def test_bytes_that_are_no_message_do_not_end_the_node(report):
+    assert "after broken bytes" in report  # it still answers; the tests below see it go on
+
+
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
@@ -183,11 +197,12 @@ def test_each_trip_leaves_a_recording(report, environment):
     seen: dict[str, int] = {}
     events = []
     with path.open("rb") as stream:
-        for schema, channel, _, message in make_reader(
-            stream, decoder_factories=[DecoderFactory()]
-        ).iter_decoded_messages():
+        reader = make_reader(stream, decoder_factories=[DecoderFactory()])
+        for schema, channel, _ in reader.iter_messages():
             assert schema is not None and schema.encoding == "ros2msg"
             seen[channel.topic] = seen.get(channel.topic, 0) + 1
+        own = ["/policy/events", "/policy_status", "/lowcmd"]  # others may have sent broken bytes
+        for _, channel, _, message in reader.iter_decoded_messages(topics=own):
             if channel.topic == "/policy/events":
                 events.append(message.msg)
     assert {"/lowstate", "/lowcmd", "/policy_status", "/policy/events", "/ground_truth/odometry"} <= set(seen)
