@@ -13,6 +13,7 @@ setup(
     ],
     install_requires=[
         *["numpy", "scipy", "mujoco", "mink", "torch", "onnx", "onnxscript", "tqdm", "tyro", "vm-core", "vm-sim"],
+        *["rsl-rl-lib", "tensordict", "tensorboard", "onnxruntime", "matplotlib", "vm-heightmap"],
     ],
     python_requires=">=3.10",
     license="Apache-2.0",

@@ -18,8 +18,8 @@ from vm_core.policy_contract import PolicyContract
 from vm_training.export import export_policy
 from vm_training.rl.clip_library import ClipLibrary, SceneClip, load_clips
 from vm_training.rl.command_env import CommandConfig, CommandEnv
-from vm_training.rl.model import student_of
 from vm_training.rl.env_config import EnvConfig
+from vm_training.rl.model import student_of
 from vm_training.rl.run_folder import CURVE_FILE, RunFolder
 from vm_training.rl.tracking_env import TrackingConfig, TrackingEnv
 
