@@ -178,7 +178,7 @@ def test_map_errors_are_those_measured():
     torso = torch.zeros(400, 3)
     cells = cell_points_world(grid, torso, torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(400, 4))[..., :2]
     level = errors.disturb(torch.zeros_like(errors.shift(cells)[..., 0]), torch.full((400,), 0.4))
-    assert level.isnan().float().mean().item() == pytest.approx(scales.unknown_share, rel=0.7)
+    assert level.isnan().float().mean().item() == pytest.approx(scales.unknown_share, rel=0.7, abs=2e-3)
     assert scales.spread_m[0] < level.nan_to_num(0.0).std().item() < 2.5 * max(scales.spread_m)
     edge_at = cells[0, 60, 0] + 0.02  # two centimetres ahead of the middle row
     shifted = errors.shift(cells)[:, 60, 0]
