@@ -6,7 +6,9 @@ Scored by the definitions of `tools/retarget_metrics.py` beside the recordings, 
 from __future__ import annotations
 
 import importlib.util
-import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from vm_sim.g1_model import load_g1_spec
 
 SEQUENCES = ("seq_0", "seq_1", "seq_2")
 STRIDE = 4
-EGO_FRAMES = 40
+EGO_FPS = 5.0
 # (figure, key of the scores, unit, goal)
 FIGURES = (
     ("stance skate, mean", "skate_mean_cm_s", "cm/s", 1.0),
@@ -80,15 +82,14 @@ def figures(seed: int) -> Iterator[dict]:
 
 
 def _ego_figure(result: RetargetResult) -> dict:
-    """Wall-clock rate of the ego view, the first picture (which builds the model) left out."""
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    from vm_reconstruction.render.ego_view import EgoConfig, ego_frames
-
-    views = ego_frames(result.clip, result.scene, EgoConfig())
-    next(views)
-    began = time.perf_counter()
-    for _ in range(EGO_FRAMES):
-        next(views)
-    rate = EGO_FRAMES / (time.perf_counter() - began)
-    name = "ego view, colour and depth at 320x240"
-    return {"figure": name, "value": round(rate, 1), "unit": "1/s", "goal": 5.0, "better": "higher"}
+    """Wall-clock rate of the whole command, in a process of its own: pictures need their library before mujoco."""
+    with tempfile.TemporaryDirectory(prefix="vm-bench-") as folder:
+        result.clip.save(Path(folder) / "clip.npz")
+        result.scene.save(Path(folder) / "scene")
+        command = [str(Path(sys.executable).parent / "vm-ego"), folder, "--fps", str(EGO_FPS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VmError(f"vm-ego ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+    rate = float(done.stdout.rsplit(":", 1)[1].split()[0])
+    name = "ego view, colour and depth at 320x240, with the model's building and encoding"
+    return {"figure": name, "value": rate, "unit": "1/s", "goal": 5.0, "better": "higher"}
