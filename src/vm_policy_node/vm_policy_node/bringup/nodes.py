@@ -12,6 +12,8 @@ from vm_policy_node.bringup.topics import remappings
 Parameter = str | int | float | bool
 TELEOPS = ("none", "joystick")
 SIM_ODOMETRY, OWN_ODOMETRY = "/ground_truth/odometry", "/odometry"
+SIM_COMMAND_RATE_HZ = 100.0
+"""A laptop's cores also run the simulator, which would read each repeated command, too."""
 VIDEO_SUFFIXES = (".mp4", ".npz")
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
@@ -211,6 +213,8 @@ def _policy(system: System) -> NodeSpec:
         "echo_tick": system.echo_tick,
         "dry_run": system.dry_run,
     }
+    if system.sim and not system.params_file:
+        parameters["command_rate_hz"] = SIM_COMMAND_RATE_HZ
     name, ready = "vm_policy_node", ("/policy_status",)
     return NodeSpec(name, name, "vm-policy-node", parameters, ends_first=True, ready_topics=ready)
 
