@@ -2,16 +2,15 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
-MEASURED = Path(__file__).resolve().parents[2] / "src" / "vm_heightmap" / "vm_heightmap" / "measured_errors.json"
+from vm_core.height_grid import MEASURED_ERRORS_FILE
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict:
-    return json.loads(MEASURED.read_text())
+    return json.loads(MEASURED_ERRORS_FILE.read_text())
 
 
 @pytest.mark.parametrize("pose", ["true pose", "own odometry"])
@@ -26,12 +25,12 @@ def test_the_file_holds_what_a_noise_model_needs(measured: dict, pose: str) -> N
 
 
 def test_training_draws_the_errors_that_were_measured(measured: dict) -> None:
-    """The trainings carry their own copy of the figures, for they may not import the height map."""
-    from vm_training.mdp.grid_errors import MEASURED_FILE
+    from vm_training.mdp.grid_errors import GridErrorScales
 
-    carried = json.loads(MEASURED_FILE.read_text())
-    assert carried == {name: measured["own odometry"][name] for name in carried}
-    assert {"by_age_s", "by_edge_distance_m", "unknown_share", "z_drift_2s_m"} <= set(carried)
+    found, scales = measured["own odometry"], GridErrorScales.measured()
+    assert scales.spread_m == tuple(row["std_m"] for row in found["by_age_s"])
+    assert scales.unknown_share == found["unknown_share"]
+    assert scales.drift_m == pytest.approx(found["z_drift_2s_m"]["p95"] / 1.96)
 
 
 def test_training_noise_covers_the_measured_one(measured: dict) -> None:

@@ -91,12 +91,14 @@ def test_only_so_many_files_are_kept(definitions, monkeypatch):
     folder.mkdir()
     for k in range(4):
         (folder / f"2020-01-0{k + 1}_00-00-00_old.mcap").touch()
+    strange = folder / "a_bag_of_mine.mcap"
+    strange.touch()
     recorder = FlightRecorder(folder)
     recorder.add("/inner", "own_msgs/msg/Inner", 0, bytes(12))
     path = recorder.save("request")
     recorder.wait(20.0)
     assert path is not None
-    assert sorted(folder.glob("*.mcap")) == [folder / "2020-01-04_00-00-00_old.mcap", path]
+    assert sorted(folder.glob("*.mcap")) == [folder / "2020-01-04_00-00-00_old.mcap", path, strange]
 
 
 def test_a_type_that_is_not_installed_is_named(definitions, capfd):

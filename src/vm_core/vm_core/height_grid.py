@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from vm_core.errors import VmError
 from vm_core.frames import Array, heading_quat, quat_rotate
+
+MEASURED_ERRORS_FILE = Path(__file__).with_name("height_grid_errors.json")
+"""The errors that the height map was measured to make, by pose source (`make bench ONLY=heightmap`)."""
 
 
 class CellSource(IntEnum):

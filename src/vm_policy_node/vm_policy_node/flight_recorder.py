@@ -24,6 +24,7 @@ MOST_BYTES = 128 * 2**20
 MOST_FILES = 50
 _RECORD = struct.Struct("<BQI")
 _NICE = 10
+_OWN_FILES = "????-??-??_??-??-??_*.mcap"  # as `save` names them; what else lies in the folder is not ours to delete
 
 
 class FlightRecorder:
@@ -94,7 +95,7 @@ class FlightRecorder:
         command = [sys.executable, "-m", "vm_policy_node.flight_recorder", str(spool), str(path)]
         if subprocess.run(command, check=False).returncode == 0:
             self.written.append(path)
-            for old in sorted(self.folder.glob("*.mcap"))[:-MOST_FILES]:
+            for old in sorted(self.folder.glob(_OWN_FILES))[:-MOST_FILES]:
                 old.unlink(missing_ok=True)
 
 

@@ -3,7 +3,7 @@
 Cells are memory: what is wrong about a place stays wrong while the robot walks over it, so errors are fields in the
 world, one for each robot, redrawn at every reset. Measured are the share of cells on the wrong side of an edge by
 distance to it, the spread by age away from edges, unknown cells, and the drift of the height. The figures are those of
-`vm_heightmap`'s own benchmark, in `measured_grid_errors.json`.
+`vm_heightmap`'s own benchmark, in `vm_core.height_grid.MEASURED_ERRORS_FILE`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from vm_core.height_grid import HeightGridSpec
+from vm_core.height_grid import MEASURED_ERRORS_FILE, HeightGridSpec
 
-MEASURED_FILE = Path(__file__).with_name("measured_grid_errors.json")
 _FIELD = 64  # cells of a side of the world-fixed noise fields, which repeat
 _BLIND_M = 0.9  # ahead of the torso, where a cell was seen last before it came under the robot
 
@@ -44,7 +42,7 @@ class GridErrorScales:
     @staticmethod
     def measured(factor: float = 1.0) -> GridErrorScales:
         """The measured ones with the mapper's own odometry, times a factor."""
-        found = json.loads(MEASURED_FILE.read_text())
+        found = json.loads(MEASURED_ERRORS_FILE.read_text())["own odometry"]
         rows = found["by_age_s"]
         return GridErrorScales(
             misplaced_m=factor * _misplacement(found["by_edge_distance_m"]),
