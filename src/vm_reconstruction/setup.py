@@ -35,6 +35,7 @@ setup(
             "vm-evaluate-reconstruction = vm_reconstruction.evaluate:main",
             "vm-retarget = vm_reconstruction.retarget.command:main",
             "vm-ego = vm_reconstruction.render.ego_command:main",
+            "vm-draw-keypoints = vm_reconstruction.render.keypoint_picture:main",
             "vm-view = vm_reconstruction.viewer.command:main",
             "vm-make-dataset = vm_reconstruction.datasets.make_dataset:main",
             "vm-make-demo-video = vm_reconstruction.demo.make_demo_video:main",

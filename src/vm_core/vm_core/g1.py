@@ -140,6 +140,10 @@ LIDAR_POS_IN_TORSO = np.array([0.0002835, 0.00003, 0.41618])
 LIDAR_TILT_RAD = 0.0401426
 LIDAR_QUAT_IN_TORSO_WXYZ = np.array([0.0, math.cos(LIDAR_TILT_RAD / 2), 0.0, -math.sin(LIDAR_TILT_RAD / 2)])
 """Ry(2.3°) Rx(180°): the Mid-360 hangs upside down on the head, unlike the upright frame in the URDF."""
+CAMERA_POS_IN_TORSO = np.array([0.0576235, 0.01753, 0.42987])
+"""The head's depth camera (RealSense D435i) as in Unitree's G1 description."""
+CAMERA_TILT_RAD = 0.8307767
+"""How far it looks down from the torso's x axis."""
 IMU_POS_IN_PELVIS = np.array([0.04525, 0.0, -0.08339])
 
 SOLE_SPHERE_RADIUS_M = 0.005

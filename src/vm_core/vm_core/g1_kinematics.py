@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from array_api_compat import array_namespace, device
 
 from vm_core import frames, g1
 
@@ -87,3 +88,44 @@ def torso_pose(
             pos = pos + frames.quat_rotate(quat, np.broadcast_to(JOINT_OFFSET[motor], pos.shape))
         quat = frames.quat_multiply(quat, frames.quat_from_rotvec(angle[:, None] * np.eye(3)[JOINT_AXIS[motor]]))
     return pos, quat
+
+
+def link_poses_world(
+    root_pos: frames.Array, root_quat_wxyz: frames.Array, joint_pos: frames.Array, motors: np.ndarray
+) -> tuple[frames.Array, frames.Array]:
+    """Poses of some links in the world, for numpy and torch.
+
+    Args:
+        root_pos, root_quat_wxyz: (..., 3) [m], (..., 4) pelvis in the world.
+        joint_pos: (..., 29) [rad] in motor order.
+        motors: (L,) motors that move the wanted links.
+
+    Returns:
+        Positions (..., L, 3) [m] and quaternions (..., L, 4) wxyz.
+    """
+    xp, place = array_namespace(joint_pos), device(joint_pos)
+
+    def constant(values: np.ndarray) -> frames.Array:
+        return xp.asarray(values, dtype=joint_pos.dtype, device=place, copy=True)
+
+    poses: dict[int, tuple[frames.Array, frames.Array]] = {-1: (root_pos, root_quat_wxyz)}
+    for motor in sorted({link for last in motors for link in _chain(int(last))}):
+        pos, quat = poses[int(JOINT_PARENT[motor])]
+        half = 0.5 * joint_pos[..., motor : motor + 1]
+        turn = xp.concat([xp.cos(half), xp.sin(half) * constant(np.eye(3)[JOINT_AXIS[motor]])], axis=-1)
+        own = frames.quat_multiply(constant(JOINT_LEAN_WXYZ[motor]), turn)
+        poses[motor] = (
+            pos + frames.quat_rotate(quat, constant(JOINT_OFFSET[motor]) + xp.zeros_like(pos)),
+            frames.quat_multiply(quat, own),
+        )
+    picked = [poses[int(motor)] for motor in motors]
+    return xp.stack([pos for pos, _ in picked], axis=-2), xp.stack([quat for _, quat in picked], axis=-2)
+
+
+def _chain(motor: int) -> list[int]:
+    """A link's motor and all that carry it."""
+    chain = []
+    while motor >= 0:
+        chain.append(motor)
+        motor = int(JOINT_PARENT[motor])
+    return chain

@@ -17,9 +17,6 @@ from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_sim.render import RenderConfig, build_visual_model
 
-# The head camera (D435) in the torso link, as in Unitree's G1 description: x forward of the link, tilted down.
-CAMERA_IN_TORSO_M = np.array([0.0576235, 0.01753, 0.42987])
-CAMERA_TILT_RAD = 0.8307767
 _SCENE_GROUP = 2
 NEAREST_M, FARTHEST_M = 0.1, 10.0  # nearer is inside the lens; farther the sensor tells nothing
 
@@ -55,12 +52,12 @@ def camera_poses(clip: MotionClip) -> np.ndarray:
     """T_world_camera (T, 4, 4) of the head camera; axes x right, y down, z forward."""
     torso = clip.body_names.index(g1.TORSO_BODY)
     turn = matrix_from_quat(clip.body_quat_wxyz[:, torso])
-    c, s = np.cos(CAMERA_TILT_RAD), np.sin(CAMERA_TILT_RAD)
+    c, s = np.cos(g1.CAMERA_TILT_RAD), np.sin(g1.CAMERA_TILT_RAD)
     forward, right = np.array([c, 0.0, -s]), np.array([0.0, -1.0, 0.0])
     axes = np.stack([right, np.cross(forward, right), forward], axis=-1)
     T = np.tile(np.eye(4), (clip.num_frames, 1, 1))
     T[:, :3, :3] = turn @ axes
-    T[:, :3, 3] = clip.body_pos_world[:, torso] + turn @ CAMERA_IN_TORSO_M
+    T[:, :3, 3] = clip.body_pos_world[:, torso] + turn @ g1.CAMERA_POS_IN_TORSO
     return T
 
 
@@ -99,11 +96,11 @@ def ego_frames(
 
 def _model(scene: SceneAsset, config: EgoConfig, mesh: Path | None) -> mujoco.MjModel:
     """The visual model with the head camera, and the place's mesh."""
-    half = 0.5 * CAMERA_TILT_RAD
+    half = 0.5 * g1.CAMERA_TILT_RAD
     look = _look_quat(half)
 
     def add(spec: mujoco.MjSpec) -> None:
-        spec.body(g1.TORSO_BODY).add_camera(name="ego", pos=CAMERA_IN_TORSO_M, quat=look, fovy=config.fov_deg)
+        spec.body(g1.TORSO_BODY).add_camera(name="ego", pos=g1.CAMERA_POS_IN_TORSO, quat=look, fovy=config.fov_deg)
         spec.visual.map.znear = 0.5 * NEAREST_M / spec.stat.extent
         if mesh is not None:
             _add_mesh(spec, mesh)
