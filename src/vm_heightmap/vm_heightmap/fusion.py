@@ -33,7 +33,7 @@ MISSES_FOR_HITS = 0.6  # more misses a hit than this, and nothing stands there
 _SEEN, _SEEDED, _UNKNOWN = int(CellSource.SEEN), int(CellSource.SEEDED), int(CellSource.UNKNOWN)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def cell_at(x, y, corner, n, per_m):
     """Row and column in the layers of the cell that holds (x, y) [m], or -1 outside the window."""
     ix, iy = int(np.floor(x * per_m)) - corner[0], int(np.floor(y * per_m)) - corner[1]
@@ -44,7 +44,7 @@ def cell_at(x, y, corner, n, per_m):
     return ix - n if ix >= n else ix, iy - n if iy >= n else iy
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
     """Fuses points (N, 3) seen from origins (N, 3) at `now` [s after the map's start]; how many lay in the map."""
     corner, per_m = place
@@ -60,16 +60,18 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
         flat = dx * dx + dy * dy
         square = flat + dz * dz
         sigma = noise[0] + noise[1] * np.sqrt(square)
-        per_m_slope = dz / max(np.sqrt(flat), 0.1)
+        per_flat_m = 1.0 / max(np.sqrt(flat), 0.1)
         # noise lies along the ray; on level ground, only its vertical part moves the height
         variance = sigma * sigma * max(dz * dz / square, 0.1)
         inside += 1
-        if flat >= 0.1 and _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, gate[2]):
-            continue
+        if flat >= 0.1:
+            back = (BACK_STEP_M * per_flat_m * dx, BACK_STEP_M * per_flat_m * dy, BACK_STEP_M * per_flat_m * dz)
+            if _passes_below((px, py, pz), back, (ix, iy), place, layers, cells, now, gate[2]):
+                continue
         _add_point(cells[ix, iy], pz, variance, now, noise, gate)
         # in its own cell, too, the ray passed below what stands clearly higher than its end; but a riser's points do
         # so below its tread, which is still being seen
-        own = pz - OWN_CELL_M * per_m_slope + MISS_MARGIN_M
+        own = pz - OWN_CELL_M * per_flat_m * dz + MISS_MARGIN_M
         if ceiling[ix, iy] > own:
             _miss_above(cells[ix, iy], own, now - REST_S)
         if pz > ceiling[ix, iy] - gate[1]:
@@ -78,40 +80,43 @@ def add_points(points, origins, now, place, layers, cells, passed, noise, gate):
     return inside
 
 
-@numba.njit(cache=True, nogil=True)
-def _passes_below(px, py, pz, dx, dy, dz, ix, iy, place, layers, cells, now, share):
-    """Counts misses in the cells before a ray's end; whether it passes far below the surface of each of them.
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _passes_below(end, back, own, place, layers, cells, now, share):
+    """Counts misses in the cells before a ray's end, in steps `back`; whether it passes far below each one's surface.
 
     Then it came through the ground: an image in a wet floor. If the ground is really gone, the misses will tell.
     """
     corner, per_m = place
     surface, ceiling, source = layers
     n = len(cells)
-    back = BACK_STEP_M / np.sqrt(dx * dx + dy * dy)
-    last_x, last_y, visited, through = ix, iy, 0, 0
-    for step in range(1, BACK_STEPS + 1):
-        s = step * back
-        jx, jy = cell_at(px - s * dx, py - s * dy, corner, n, per_m)
-        if jx < 0 or (jx == last_x and jy == last_y):
-            continue
-        last_x, last_y = jx, jy
-        visited += 1
-        limit = pz - s * dz + MISS_MARGIN_M
-        if ceiling[jx, jy] > limit:
+    # in cells from the window's corner, where cutting off the fraction is rounding down
+    x, y, limit = end[0] * per_m - corner[0], end[1] * per_m - corner[1], end[2] + MISS_MARGIN_M
+    step_x, step_y = back[0] * per_m, back[1] * per_m
+    (last_x, last_y), visited, through = own, 0, 0
+    for _ in range(BACK_STEPS):
+        x, y, limit = x - step_x, y - step_y, limit - back[2]
+        if x < 0.0 or y < 0.0 or x >= n or y >= n:
+            break
+        jx, jy = int(x) + corner[2], int(y) + corner[3]
+        jx, jy = jx - n if jx >= n else jx, jy - n if jy >= n else jy
+        new = (jx != last_x) | (jy != last_y)  # counted without a branch, which nothing could predict
+        visited += new
+        if ceiling[jx, jy] > limit and new:
             through += surface[jx, jy, 0] > limit + THROUGH_M
             _miss_above(cells[jx, jy], limit, now)
             _select(jx, jy, surface, ceiling, source, cells, share, now)
+        last_x, last_y = jx, jy
     return visited >= 2 and through == visited
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _miss_above(cell, limit, before):
     for at in (0, COLUMNS, 2 * COLUMNS):
         if cell[at + HITS] > 0.0 and cell[at + HEIGHT] > limit and cell[at + TIME] <= before:
             cell[at + MISSES] += np.float32(1.0)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add_point(cell, z, point_variance, now, noise, gate):
     nearest, weakest, distance = -1, 0, np.inf
     for k in range(SLOTS):
@@ -143,7 +148,7 @@ def _add_point(cell, z, point_variance, now, noise, gate):
         cell[weakest + HITS], cell[weakest + TIME], cell[weakest + MISSES] = 1.0, now, 0.0
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _went_along(cell, own, now):
     """Whether the surface belongs to something that stood in the cell for a moment and has gone: a leg's lower end.
 
@@ -159,7 +164,7 @@ def _went_along(cell, own, now):
     return gone
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _select(ix, iy, surface, ceiling, source, cells, share, now):
     """Writes the cell's surface: the highest one with a fair share of the hits."""
     cell = cells[ix, iy]
@@ -187,7 +192,7 @@ def _select(ix, iy, surface, ceiling, source, cells, share, now):
         surface[ix, iy, 0], source[ix, iy] = np.nan, _UNKNOWN
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def clear_rays(points, origins, now, place, layers, cells, passed, clear, share):
     """Follows one ray in some and clears surfaces that they pass below."""
     ceiling = layers[1]
@@ -196,10 +201,11 @@ def clear_rays(points, origins, now, place, layers, cells, passed, clear, share)
         for iy in range(ceiling.shape[1]):
             highest = max(highest, ceiling[ix, iy])
     for i in range(0, len(points), clear[2]):
-        _follow_ray(points[i], origins[i], now, place, layers, cells, passed, clear, share, highest)
+        if points[i, 2] < origins[i, 2]:
+            _follow_ray(points[i], origins[i], now, place, layers, cells, passed, clear, share, highest)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, highest):
     corner, per_m = place
     surface, ceiling, source = layers
@@ -208,7 +214,7 @@ def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, 
     dx, dy, dz = point[0] - origin[0], point[1] - origin[1], point[2] - origin[2]
     length = np.sqrt(dx * dx + dy * dy)
     end = length - 0.08  # short of the hit, whose own cell may hold the upper edge of what the ray hit
-    if end < 0.2 or dz >= 0.0:
+    if end < 0.2:
         return
     ux, uy, slope, resolution = dx / length, dy / length, dz / length, 1.0 / per_m
     stride = max(2.0 * resolution, 0.04)
@@ -230,7 +236,7 @@ def _follow_ray(point, origin, now, place, layers, cells, passed, clear, share, 
         s += stride
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _newest_above(cell, limit):
     newest = np.float32(-1e9)
     for at in (0, COLUMNS, 2 * COLUMNS):
@@ -239,7 +245,7 @@ def _newest_above(cell, limit):
     return newest
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def residuals(points, before, place, cells, out):
     """Writes how far points lie above lone surfaces with some hits, last seen before `before`; returns how many.
 

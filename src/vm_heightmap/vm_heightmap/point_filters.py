@@ -79,12 +79,12 @@ def filter_and_place(
     return points[:kept], origins[:kept], FilterCounts(size, *(int(c) for c in counts))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, origins, counts):
     capsules, margin, ground = shell
     min_range, max_range, body_radius, body_bottom, ceiling = limits
-    last = len(knots) - 1
-    kept = 0
+    last, per_knot = len(knots) - 1, 1.0 / knot_step_s
+    kept, snapshots = 0, len(capsules)
     for i in range(len(xyz)):
         x, y, z = float(xyz[i, 0]), float(xyz[i, 1]), float(xyz[i, 2])
         distance_sq = x * x + y * y + z * z
@@ -94,7 +94,7 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, 
         if distance_sq < min_range * min_range:
             counts[1] += 1
             continue
-        at = offset_s[i] / knot_step_s
+        at = offset_s[i] * per_knot
         if distance_sq > max_range * max_range or not (at >= 0.0 and at <= last):
             counts[3] += 1
             continue
@@ -111,7 +111,6 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, 
         dy = points[kept, 1] - (low[13] + share * (high[13] - low[13]))
         dz = points[kept, 2] - (low[14] + share * (high[14] - low[14]))
         flat = dx * dx + dy * dy
-        snapshots = len(capsules)
         if (
             dz > body_bottom
             and flat < body_radius * body_radius
@@ -128,7 +127,7 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, 
     counts[4] = kept
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _is_body(point, capsules, margin):
     for i in range(len(capsules)):
         c = capsules[i]

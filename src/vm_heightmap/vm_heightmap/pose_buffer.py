@@ -86,19 +86,23 @@ class PoseBuffer:
         return verdict
 
     def at(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions (N, 3) and quaternions (N, 4) at times_s (N,), which should lie between oldest and newest.
+        """Positions (N, 3) and quaternions (N, 4) at rising times_s (N,), which should lie between oldest and newest.
 
         Outside, the pose at that end holds; the caller checks `covers`.
         """
-        stamps = np.array([pose.time_s for pose in self._poses])
-        if len(stamps) == 1:
-            pose = self._poses[0]
-            return np.tile(pose.pos, (len(times_s), 1)), np.tile(pose.quat_wxyz, (len(times_s), 1))
+        recent: list[Pose] = []
+        for pose in reversed(self._poses):  # a scan needs a few of hundreds
+            recent.append(pose)
+            if pose.time_s <= times_s[0]:
+                break
+        recent.reverse()
+        if len(recent) == 1:
+            return np.tile(recent[0].pos, (len(times_s), 1)), np.tile(recent[0].quat_wxyz, (len(times_s), 1))
+        stamps = np.array([pose.time_s for pose in recent])
         after = np.clip(np.searchsorted(stamps, times_s), 1, len(stamps) - 1)
         share = np.clip((times_s - stamps[after - 1]) / (stamps[after] - stamps[after - 1]), 0.0, 1.0)
-        low, high = ([self._poses[i] for i in after + shift] for shift in (-1, 0))
-        a, b = np.array([p.pos for p in low]), np.array([p.pos for p in high])
-        p, q = np.array([p.quat_wxyz for p in low]), np.array([p.quat_wxyz for p in high])
+        pos, quat = np.array([pose.pos for pose in recent]), np.array([pose.quat_wxyz for pose in recent])
+        a, b, p, q = pos[after - 1], pos[after], quat[after - 1], quat[after]
         return a + share[:, None] * (b - a), frames.quat_slerp(p, q, share)
 
     def covers(self, start_s: float, end_s: float) -> bool:

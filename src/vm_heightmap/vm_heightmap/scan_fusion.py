@@ -31,6 +31,8 @@ class ScanFusion:
 
     def __init__(self, config: MapperConfig) -> None:
         self.config, self.mount = config, MountCheck(config.mount)
+        self._lidar_pos = np.array(config.lidar_pos_torso)
+        self._lidar_turn = frames.matrix_from_quat(np.array(config.lidar_quat_torso_wxyz))
         self.counts: FilterCounts | None = None
         self.scans, self.end_s = 0, -np.inf
 
@@ -51,7 +53,8 @@ class ScanFusion:
         self, points: np.ndarray, origins: np.ndarray, end_s: float, elevation: ElevationMap, drift: DriftEstimator
     ) -> None:
         """Shifts the map by what the points say of its drift, then adds them."""
-        points[:, 2] -= drift.ground_offset_m
+        if drift.ground_offset_m:
+            points[:, 2] -= drift.ground_offset_m
         elevation.shift(drift.overlap(elevation.residuals(points[::2], end_s, self.config.drift.rest_s)))
         elevation.add_points(points, origins, end_s)
         self.end_s = end_s
@@ -85,6 +88,6 @@ class ScanFusion:
         return ""
 
     def _sensor_knots(self, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
-        sensor_pos = pos + frames.quat_rotate(quat, np.array([self.config.lidar_pos_torso]))
-        sensor_quat = frames.quat_multiply(quat, np.array([self.config.lidar_quat_torso_wxyz]))
-        return np.concatenate([sensor_pos, frames.matrix_from_quat(sensor_quat).reshape(-1, 9), pos], axis=-1)
+        turn = frames.matrix_from_quat(quat)
+        sensor = pos + turn @ self._lidar_pos
+        return np.concatenate([sensor, (turn @ self._lidar_turn).reshape(-1, 9), pos], axis=-1)
