@@ -63,7 +63,12 @@ class BatchPhysics:
         self._state[envs, 1 + self._nq : 1 + self._nq + self._nv] = qvel
 
     def step(
-        self, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray, envs: np.ndarray | None = None
+        self,
+        target: np.ndarray,
+        previous: np.ndarray,
+        delay_substeps: np.ndarray,
+        envs: np.ndarray | None = None,
+        wrench_world: np.ndarray | None = None,
     ) -> None:
         """One control period of PD targets (N, nu) [rad].
 
@@ -72,6 +77,7 @@ class BatchPhysics:
             previous: what it asked for before, still in force for the first `delay_substeps` (N,) physics steps.
             delay_substeps: from computing to acting.
             envs: (E,) indices of those that move; the others stand still in time. None: all.
+            wrench_world: (N, nbody, 6) force [N] and torque [Nm] at each body's centre of mass, all period long.
         """
         broken = self._broken()
         moving = ~broken  # a broken one is not simulated: every step of it would be a warning
@@ -79,12 +85,25 @@ class BatchPhysics:
             moving &= np.isin(np.arange(self.num_envs), envs)
         at = np.flatnonzero(moving)
         if len(at):
-            self._advance(at, target[at], previous[at], delay_substeps[at])
+            wrench = None if wrench_world is None else wrench_world[at]
+            self._advance(at, target[at], previous[at], delay_substeps[at], wrench)
         self._state[broken | self._broken()] = np.nan
 
-    def _advance(self, at: np.ndarray, target: np.ndarray, previous: np.ndarray, delay_substeps: np.ndarray) -> None:
+    def _advance(
+        self,
+        at: np.ndarray,
+        target: np.ndarray,
+        previous: np.ndarray,
+        delay_substeps: np.ndarray,
+        wrench: np.ndarray | None,
+    ) -> None:
         late = np.arange(self.substeps)[None, :, None] < delay_substeps[:, None, None]
         control = np.where(late, previous[:, None], target[:, None])
+        spec = int(mujoco.mjtState.mjSTATE_CTRL)
+        if wrench is not None:
+            spec |= int(mujoco.mjtState.mjSTATE_XFRC_APPLIED)
+            held = np.broadcast_to(wrench.reshape(len(at), 1, -1), (len(at), self.substeps, wrench[0].size))
+            control = np.concatenate([control, held], axis=2)
         models = [self._models[i] for i in at] if len(at) < self.num_envs else self._models
         history = self._history[: len(at)]
         sensors = None if self._sensors is None else self._sensors[: len(at)]
@@ -94,7 +113,7 @@ class BatchPhysics:
             self._data,
             self._state[at],
             np.ascontiguousarray(control, dtype=np.float64),
-            control_spec=int(mujoco.mjtState.mjSTATE_CTRL),
+            control_spec=spec,
             skip_checks=True,
             nstep=self.substeps,
             state=history,

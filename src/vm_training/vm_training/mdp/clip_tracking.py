@@ -127,9 +127,13 @@ class ClipTracking:
         """One control period with the clip's target plus corrections (N, J) [rad]."""
         target = self.reference_target[self.clip_frame] + correction
         delay = np.floor(self.rng.uniform(0.0, self._max_delay + 1.0, self.num_envs))
-        self.physics.step(target, self.last_target, np.minimum(delay, self._max_delay))
+        self.advance(target, np.minimum(delay, self._max_delay))
         self.last_target = target
         self.frame += 1
+
+    def advance(self, target: np.ndarray, delay: np.ndarray) -> None:
+        """The physics of one control period with targets (N, J) [rad], `delay` (N,) physics steps late."""
+        self.physics.step(target, self.last_target, delay)
 
     def lost(self) -> np.ndarray:
         """(N,) bool: too far from the clip to come back, or broken."""

@@ -18,6 +18,8 @@ FRICTION = 0.5
 FORCE_REGULARIZATION = 0.01
 TOUCHING_M = 0.004
 FIRST_FRAME_ITERATIONS, ITERATIONS = 80, 4
+ARM_JOINTS: tuple[str, ...] = tuple(name for name in g1.POLICY_JOINT_NAMES if "shoulder" in name or "elbow" in name)
+HAND_BODIES = ("left_wrist_yaw_link", "right_wrist_yaw_link")
 
 
 @dataclass
@@ -48,9 +50,21 @@ def reference_model() -> mujoco.MjModel:
 
 
 def solve_kinematics(
-    model: mujoco.MjModel, feet: FeetPath, com_world: np.ndarray, heading: np.ndarray, lean_rad: float = 0.0
+    model: mujoco.MjModel,
+    feet: FeetPath,
+    com_world: np.ndarray,
+    heading: np.ndarray,
+    lean_rad: float = 0.0,
+    arms: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Configurations (T, nq) and sole errors (T,) [m] for planned feet, centre of mass (T, 3), heading (T,) [rad]."""
+    """Configurations (T, nq) and sole errors (T,) [m] for planned feet, centre of mass (T, 3), heading (T,) [rad].
+
+    Args:
+        model: `reference_model`.
+        feet, com_world, heading: the plan.
+        lean_rad: of pelvis and torso.
+        arms: (T, 8) angles of ARM_JOINTS that the posture is drawn to [rad]; by default those of standing.
+    """
     configuration = mink.Configuration(model)
     start = stand_qpos(model)
     start[:2], start[3:7] = com_world[0, :2], quat_from_yaw(heading[0])
@@ -64,6 +78,7 @@ def solve_kinematics(
     torso = mink.FrameTask(g1.TORSO_BODY, "body", position_cost=0.0, orientation_cost=10.0)
     posture = mink.PostureTask(model, cost=_posture_cost(model))
     posture.set_target(start)
+    arms_at, _ = joint_addresses(model, ARM_JOINTS)
     limits = [mink.ConfigurationLimit(model)]
     lean = quat_from_rotvec(np.array([0.0, lean_rad, 0.0]))
     tasks = [*foot_tasks.values(), com_task, pelvis, torso, posture]
@@ -78,6 +93,10 @@ def solve_kinematics(
         upright = mink.SE3(np.concatenate([quat_multiply(quat_from_yaw(heading[frame]), lean), np.zeros(3)]))
         pelvis.set_target(upright)
         torso.set_target(upright)
+        if arms is not None:
+            wish = start.copy()
+            wish[arms_at] = arms[frame]
+            posture.set_target(wish)
         for _ in range(ITERATIONS if frame else FIRST_FRAME_ITERATIONS):
             velocity = mink.solve_ik(configuration, tasks, 1.0, solver="daqp", damping=1e-5, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)
@@ -95,12 +114,18 @@ def _posture_cost(model: mujoco.MjModel) -> np.ndarray:
 
 
 def with_dynamics(
-    model: mujoco.MjModel, qpos: np.ndarray, planted: dict[str, np.ndarray], foot_error: np.ndarray, dt_s: float
+    model: mujoco.MjModel,
+    qpos: np.ndarray,
+    planted: dict[str, np.ndarray],
+    foot_error: np.ndarray,
+    dt_s: float,
+    load_world: np.ndarray | None = None,
 ) -> WholeBodyMotion:
     """Adds velocities, joint torques and checks to configurations (T, nq) that are `dt_s` apart.
 
     Contact forces are the non-negative combination of friction-pyramid edges at the planted soles that explains the
-    root's share of the inverse dynamics (least squares); their torques are taken off the joints'.
+    root's share of the inverse dynamics (least squares); their torques are taken off the joints'. What pushes against
+    the hands, `load_world` (T, 3) [N] shared by both, is taken off before.
     """
     qvel = _velocities(model, qpos, dt_s)
     qacc = np.gradient(qvel, dt_s, axis=0)
@@ -113,12 +138,24 @@ def with_dynamics(
         com[frame] = data.subtree_com[0]
         edges = _pyramid_edges(model, data, [side for side in planted if planted[side][frame]])
         force = data.qfrc_inverse.copy()
+        if load_world is not None:
+            force -= hand_force(model, data, load_world[frame])
         if edges.shape[1]:
             stacked = np.vstack([edges[:6], FORCE_REGULARIZATION * np.eye(edges.shape[1])])
             share, _ = nnls(stacked, np.concatenate([force[:6], np.zeros(edges.shape[1])]))
             force -= edges @ share
         torque[frame], residual[frame] = force[6:], np.sqrt(np.mean(force[:6] ** 2))
     return WholeBodyMotion(qpos, qvel, com, torque, residual, foot_error, _at_limit(model, qpos))
+
+
+def hand_force(model: mujoco.MjModel, data: mujoco.MjData, load_world: np.ndarray) -> np.ndarray:
+    """(nv,) generalized force of a load (3,) [N] on the hands, half on each."""
+    jacobian, total = np.zeros((3, model.nv)), np.zeros(model.nv)
+    for name in HAND_BODIES:
+        body = model.body(name).id
+        mujoco.mj_jac(model, data, jacobian, None, data.xipos[body], body)
+        total += jacobian.T @ (0.5 * load_world)
+    return total
 
 
 def _velocities(model: mujoco.MjModel, qpos: np.ndarray, dt_s: float) -> np.ndarray:

@@ -91,9 +91,9 @@ def train_lqr(
         if rounds[-1].success >= good_enough:
             return best, rounds
     for _ in range(config.rounds):
-        collect(env, teacher, config, samples)
+        collect(env, best if initial is not None else teacher, config, samples)
         models = fit_local_models(samples, group, 1.0 / env.clip.fps)
-        teacher = LqrTeacher(_smooth(regulator_gains(models, group, config.cost), config.smoothing_frames))
+        teacher = LqrTeacher(smoothed(regulator_gains(models, group, config.cost), config.smoothing_frames))
         success, upright = evaluate(judge, teacher.correction, config.hold_s)
         rounds.append(TeacherRound(len(samples), success, upright))
         report(rounds[-1])
@@ -151,5 +151,5 @@ def _random_frames(env: ClipTracking, envs: np.ndarray) -> np.ndarray:
     return env.rng.integers(0, env.clip.num_frames, len(envs))
 
 
-def _smooth(gains: np.ndarray, frames: float) -> np.ndarray:
+def smoothed(gains: np.ndarray, frames: float) -> np.ndarray:
     return gaussian_filter1d(gains, frames, axis=0, mode="nearest") if frames > 0 else gains

@@ -22,6 +22,23 @@ def transferred(donor: LqrTeacher, own: Timing, timing: Timing, num_frames: int,
         num_frames: of that walk.
         fps: of both.
     """
+    frame, mirrored = donor_frames(own, timing, num_frames, fps)
+    frame = np.clip(frame, 0, len(donor.gains) - 1)
+    gains = donor.gains[frame].copy()
+    gains[mirrored] = mirrored_gains(gains[mirrored])
+    gains[:, :, -1] = 0.0  # what is constant belongs to the donor's own walk
+    return LqrTeacher(gains)
+
+
+def donor_frames(own: Timing, timing: Timing, num_frames: int, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each frame of a walk, (num_frames,) the donor's frame in step with it, and whether it is its mirror image.
+
+    Args:
+        own: timing of the donor's walk.
+        timing: of the walk.
+        num_frames: of the walk.
+        fps: of both.
+    """
     time_s = np.arange(num_frames) / fps - timing.start_s
     last_s = timing.walk_s - LAST_STEPS * timing.step_s
     steady_s = own.walk_s - LAST_STEPS * own.step_s
@@ -30,10 +47,5 @@ def transferred(donor: LqrTeacher, own: Timing, timing: Timing, num_frames: int,
     from_end = time_s - timing.walk_s + own.walk_s
     ends = time_s >= last_s
     frame = np.round((np.where(ends, from_end, from_start) + own.start_s) * fps).astype(int)
-    frame = np.clip(frame, 0, len(donor.gains) - 1)
-    gains = donor.gains[frame].copy()
     odd = round((own.walk_s - timing.walk_s) / own.step_s) % 2 == 1
-    if odd:
-        gains[ends] = mirrored_gains(gains[ends])
-    gains[:, :, -1] = 0.0  # what is constant belongs to the donor's own walk
-    return LqrTeacher(gains)
+    return np.maximum(frame, 0), ends & odd

@@ -1,0 +1,144 @@
+"""Planned motions for keypoint trackers: made in numbers, kept in one file each, with load, timing and keypoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
+from vm_core.keypoint_command import keypoints_of_joints
+from vm_core.motion_clip import MotionClip
+from vm_core.scene_asset import SceneAsset
+from vm_training.mdp.operators import Timing
+from vm_training.motions.clip import reference_clip
+from vm_training.motions.feasibility import Feasibility
+from vm_training.motions.footsteps import Gait
+from vm_training.progress import Progress
+from vm_training.visual.motions import ARMS_AT_EASE, FLAT, MotionPlan, random_plan
+
+
+@dataclass(frozen=True)
+class PlannedMotion:
+    """A motion that physics can follow.
+
+    Attributes:
+        clip: with feed-forward targets.
+        load_n: (F,) force against the hands that the motion expects, from ahead.
+        steps: with the closing one; 0: it stands.
+    """
+
+    clip: MotionClip
+    load_n: np.ndarray
+    steps: int
+
+    @property
+    def scene(self) -> SceneAsset:
+        """Level ground."""
+        return FLAT
+
+    @property
+    def timing(self) -> Timing:
+        """When it steps."""
+        gait = Gait()
+        return Timing(gait.stand_s, self.steps * gait.step_s, gait.step_s, 0.0, 0.0)
+
+    def keypoints(self) -> np.ndarray:
+        """(F, 5, 3) in the world [m]."""
+        clip = self.clip
+        return keypoints_of_joints(clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos)
+
+
+def planned(plan: MotionPlan, source: str) -> tuple[PlannedMotion, str]:
+    """The motion of a plan and what rules it out, empty if nothing does."""
+    reference = plan.reference()
+    clip = reference_clip(reference, source)
+    load = plan.body(np.arange(clip.num_frames) / clip.fps).load_n
+    steps = len(plan.steps) + 1 if len(plan.steps) else 0
+    motion = PlannedMotion(clip, np.zeros(clip.num_frames) if load is None else load, steps)
+    return motion, Feasibility.of(reference).problems
+
+
+def steady_plan(step: np.ndarray, count: int = 8, arms: np.ndarray = ARMS_AT_EASE, load_n: float = 0.0) -> MotionPlan:
+    """`count` equal steps (3,), the first and the last half, arms (8,) held."""
+    steps = np.tile(step, (count, 1))
+    steps[[0, -1], :2] *= 0.5
+    return MotionPlan(steps, np.array([0.0, 60.0]), np.tile(arms, (2, 1)), load_n)
+
+
+@cache
+def common_motion() -> PlannedMotion:
+    """The walk that common gains are found for: eight steps of 15 cm."""
+    return planned(steady_plan(np.array([0.15, 0.0, 0.0])), "common walk")[0]
+
+
+def make_library(folder: Path, count: int, seed: int) -> list[PlannedMotion]:
+    """Random motions 0 to count - 1 of a seed; what is there already is read, infeasible plans are drawn anew.
+
+    Raises:
+        VmError: a damaged file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    motions = []
+    with Progress("motions", count, unit="motion") as bar:
+        for index in range(count):
+            path = folder / f"motion_{seed}_{index:04d}.npz"
+            motions.append(load_motion(path) if path.is_file() else _make(path, seed, index))
+            bar.round_done()
+    return motions
+
+
+def _make(path: Path, seed: int, index: int) -> PlannedMotion:
+    for attempt in range(100):
+        motion, problems = planned(random_plan(np.random.default_rng([seed, index, attempt])), f"random {seed}/{index}")
+        if not problems:
+            save_motion(motion, path)
+            return motion
+    raise VmError(f"motion {index} of seed {seed}: no feasible plan in 100")
+
+
+def save_motion(motion: PlannedMotion, path: Path) -> None:
+    """Writes one motion."""
+    clip = motion.clip
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            joint_pos=clip.joint_pos,
+            root_pos_world=clip.root_pos_world,
+            root_quat_wxyz=clip.root_quat_wxyz,
+            contact=clip.contact,
+            joint_target=clip.joint_target,
+            load_n=motion.load_n,
+            steps=motion.steps,
+        )
+
+
+def load_motion(path: Path) -> PlannedMotion:
+    """Reads one motion.
+
+    Raises:
+        VmError: not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+        load, steps = found.pop("load_n"), int(found.pop("steps"))
+        clip = MotionClip(
+            fps=50.0,
+            joint_names=_joint_names(),
+            contact_names=("left_foot", "right_foot"),
+            source=path.stem,
+            **found,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VmError(f"{path}: not a planned motion ({error}); remove it, it will be made anew") from None
+    return PlannedMotion(clip, load, steps)
+
+
+def _joint_names() -> tuple[str, ...]:
+    from vm_core import g1
+
+    return g1.POLICY_JOINT_NAMES

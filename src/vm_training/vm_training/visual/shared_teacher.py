@@ -1,0 +1,141 @@
+"""One schedule of gains for all motions of a kind: local models fitted to noisy rollouts of many motions in step.
+
+`teachers.transfer` takes the gains of one walk for another. Here the walks share their samples before any gains are
+computed: each sample counts for the frame of one common walk that is in step with its own, as a mirror shows it where
+the other foot closes. The gains then suit what the motions have in common, and hold on motions that nobody sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vm_training.mdp import mirror
+from vm_training.mdp.randomization import DomainRanges
+from vm_training.progress import Progress
+from vm_training.teachers.local_models import Samples, fit_local_models, frame_groups
+from vm_training.teachers.riccati import TrackingCost, regulator_gains
+from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, collect, evaluate, smoothed
+from vm_training.teachers.transfer import donor_frames, transferred
+from vm_training.visual.loaded_tracking import LoadedTracking
+from vm_training.visual.motion_library import PlannedMotion, common_motion
+
+TIMING_FPS = 50.0
+
+
+@dataclass(frozen=True)
+class SharedTeacherConfig:
+    """How the common gains are found.
+
+    Attributes:
+        rounds: of sampling all motions, fitting and regulating.
+        robots: on each motion.
+        steps: control steps of each robot in a round.
+        judges: robots on each motion that say how good its teacher is.
+        frames_a_model: neighbouring frames of the common walk that share a local model.
+        ranges: how robots differ.
+        lqr: exploration, lengths, smoothing, cost.
+        seed: of everything random.
+    """
+
+    rounds: int = 3
+    robots: int = 16
+    steps: int = 100
+    judges: int = 8
+    frames_a_model: int = 2
+    ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.0))
+    lqr: LqrConfig = field(default_factory=lambda: LqrConfig(cost=TrackingCost()))
+    seed: int = 0
+
+
+def make_env(motion: PlannedMotion, count: int, ranges: DomainRanges, seed: int) -> LoadedTracking:
+    """Robots on a motion, under its load."""
+    return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, load_n=motion.load_n)
+
+
+def teacher_of(common: LqrTeacher, motion: PlannedMotion) -> LqrTeacher:
+    """The common gains in step with a motion; a motion without steps stands as the common one does at its end."""
+    frames = motion.clip.num_frames
+    if not motion.steps:
+        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * _WITHOUT_CONSTANT)
+    own = common_motion()
+    return transferred(common, own.timing, motion.timing, frames, TIMING_FPS)
+
+
+def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
+    """Gains of the common motion from samples at its frames."""
+    own = common_motion()
+    moving = np.abs(np.gradient(own.clip.joint_pos, axis=0)).max(axis=1) > 4e-4
+    group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
+    models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
+    gains = regulator_gains(models, group, config.lqr.cost)
+    return LqrTeacher(smoothed(gains * _WITHOUT_CONSTANT, config.lqr.smoothing_frames))
+
+
+def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
+    """Adds a motion's samples at the common motion's frames."""
+    frame, x, u, x_next = found.stacked()
+    own = common_motion()
+    if motion.steps:
+        at, mirrored = donor_frames(own.timing, motion.timing, motion.clip.num_frames, TIMING_FPS)
+        at = np.concatenate([at, at[-1] + 1 + np.arange(1000)])
+        mirrored = np.concatenate([mirrored, np.repeat(mirrored[-1:], 1000)])
+        flip = mirrored[frame]
+        frame = at[frame]
+    else:
+        flip, frame = np.zeros(len(frame), dtype=bool), np.full(len(frame), own.clip.num_frames - 1)
+    x[flip], x_next[flip] = (part[flip][:, mirror.ERROR_ORDER] * mirror.ERROR_SIGN for part in (x, x_next))
+    u[flip] = u[flip][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN
+    for into, part in zip((pool.frame, pool.x, pool.u, pool.x_next), (frame, x, u, x_next), strict=True):
+        into.append(part)
+
+
+def train_shared(
+    motions: Sequence[PlannedMotion], start: LqrTeacher | None, config: SharedTeacherConfig
+) -> tuple[LqrTeacher, list[dict[str, float]]]:
+    """The best common gains of all rounds and each round's figures.
+
+    Args:
+        motions: that give samples.
+        start: gains of the common motion to sample with at first; None: none at all.
+        config: how.
+    """
+    own = common_motion()
+    teacher = start or LqrTeacher(np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1)))
+    pool, best, best_score, records = Samples(), teacher, -1.0, []
+    with Progress("common gains", config.rounds) as bar:
+        for round_ in range(config.rounds):
+            for i, motion in enumerate(motions):
+                env = make_env(motion, config.robots, config.ranges, 1000 * round_ + i + config.seed)
+                found = Samples()
+                collect(env, teacher_of(teacher, motion), _sized(config), found)
+                env.physics.close()
+                add_in_step(pool, found, motion)
+            teacher = fit_common(pool, config)
+            success, share = judge(motions[::3], teacher, config)
+            records.append({"steps": float(len(pool)), "success": success, "time_upright": share})
+            bar.round_done(success=f"{success:.0%}")
+            if success > best_score:
+                best, best_score = teacher, success
+    return best, records
+
+
+def judge(motions: Sequence[PlannedMotion], teacher: LqrTeacher, config: SharedTeacherConfig) -> tuple[float, float]:
+    """Share of starts that follow their motion to its end, and share of the time that they last."""
+    ends, lasts = [], []
+    for i, motion in enumerate(motions):
+        env = make_env(motion, config.judges, config.ranges, 77 + i)
+        success, upright_s = evaluate(env, teacher_of(teacher, motion).correction, 2.0)
+        env.physics.close()
+        ends.append(success)
+        lasts.append(upright_s / (motion.clip.duration_s + 2.0))
+    return float(np.mean(ends)), float(np.mean(lasts))
+
+
+def _sized(config: SharedTeacherConfig) -> LqrConfig:
+    return replace(config.lqr, steps_a_round=config.robots * config.steps)
+
+
+_WITHOUT_CONSTANT = np.concatenate([np.ones(mirror.ERROR_ORDER.size), [0.0]])
