@@ -214,7 +214,7 @@ def vary_object(model: mujoco.MjModel, thing: ObjectSpec) -> None:
         VmError: another shape than it was compiled with.
     """
     geom, body = model.geom(OBJECT_GEOM).id, model.body(OBJECT_BODY).id
-    if model.geom_type[geom] != _SHAPES[thing.shape]:
+    if int(model.geom_type[geom]) != int(_SHAPES[thing.shape]):
         raise VmError(f"a model compiled with another shape cannot become a {thing.shape}")
     half = thing.half_size
     model.geom_size[geom] = half
