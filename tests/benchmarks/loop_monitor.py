@@ -1,7 +1,8 @@
 """Listens beside the running nodes and writes what it saw: latency of commands, period, state of the policy.
 
 Latency is the time from the arrival of a robot state here to the arrival here of the command that was computed from
-that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport. Commands count while the
+that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport. Both times are the
+middleware's, taken when it receives a message, not when it is looked at here. Commands count while the
 policy stands up or runs; before and after there is nothing to be late for. The command stream repeats each command
 until the next; only the first of a kind counts, for the period too.
 """
@@ -20,14 +21,18 @@ import rclpy.signals
 from command_audit import find_wrong
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from unitree_hg.msg import LowCmd, LowState
 
 from vm_core import unitree_cdr
+from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_msgs.msg import PolicyStatus
 from vm_policy_node.safety import State
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
+LOOK_S, QUEUE = 0.02, 200
+"""The queues are emptied this often and hold ten times that: the monitor must not load what it measures."""
 ACTIVE = (PolicyStatus.STANDING, PolicyStatus.RUNNING)
 
 
@@ -36,7 +41,6 @@ class Monitor(Node):
 
     def __init__(self) -> None:
         super().__init__("loop_monitor")
-        newest = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.arrival: dict[int, float] = {}
         self.commands: list[tuple[float, float, bool]] = []  # time [s], latency [ms] or NaN, whether it counts
         self.state, self.ran = PolicyStatus.IDLE, False
@@ -45,22 +49,29 @@ class Monitor(Node):
         self.changes: list[tuple[float, int, str]] = []  # time [s], state, cause
         self.bad_commands = 0
         self.newest_command = 0.0
-        self.create_subscription(LowState, "/lowstate", self.on_state, newest, raw=True)
-        self.create_subscription(LowCmd, "/lowcmd", self.on_command, newest, raw=True)
-        self.create_subscription(PolicyStatus, "/policy_status", self.on_status, 10)
+        group, subscribe = NoExecutor(), self.create_subscription
+        quality = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.topics = [
+            PolledTopic(subscribe(kind, topic, lambda _: None, quality, callback_group=group, raw=True), take)
+            for kind, topic, take in (
+                (PolicyStatus, "/policy_status", self.on_status),
+                (LowState, "/lowstate", self.on_state),
+                (LowCmd, "/lowcmd", self.on_command),
+            )
+        ]
 
-    def on_status(self, message: PolicyStatus) -> None:
+    def on_status(self, data: bytes, came_s: float) -> None:
+        message = deserialize_message(data, PolicyStatus)
         if message.state != self.state:
-            self.changes.append((time.monotonic(), message.state, message.cause))
+            self.changes.append((came_s, message.state, message.cause))
         self.newest_command = float(np.abs(message.command).max())
         self.state = message.state
         self.ran |= message.state == PolicyStatus.RUNNING
 
-    def on_state(self, data: bytes) -> None:
-        self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = time.monotonic()
+    def on_state(self, data: bytes, came_s: float) -> None:
+        self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = came_s
 
-    def on_command(self, data: bytes) -> None:
-        now = time.monotonic()
+    def on_command(self, data: bytes, now: float) -> None:
         tick = int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little")
         self.stream_s.append(now)
         if tick == self.echoed:
@@ -96,7 +107,9 @@ def main(out: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.append(True))
     while not stopping:
-        rclpy.spin_once(node, timeout_sec=0.1)
+        time.sleep(LOOK_S)
+        for topic in node.topics:
+            topic.drain()
     out.write_text(json.dumps(node.result()))
 
 

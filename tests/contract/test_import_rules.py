@@ -30,7 +30,7 @@ FORBIDDEN = {
     "vm_policy_node": {"torch", "mujoco"},
 }
 # NAME_node.py: one program each, started as a process of its own.
-NODE_FILES = ("_node.py", "ros_conversions.py")
+NODE_FILES = ("_node.py", "_topics.py", "ros_conversions.py")
 
 
 def python_files(package: str) -> list[Path]:

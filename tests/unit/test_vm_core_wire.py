@@ -77,4 +77,5 @@ def test_damaged_lidar_messages_never_crash(data):
 def test_remote_round_trip():
     state = remote.RemoteState(0.5, -0.25, 0.125, 1.0, frozenset({"A", "start"}))
     assert remote.decode_remote(remote.encode_remote(state)) == state
-    assert remote.decode_remote(struct.pack("<2xH5f", 0, *[float("nan")] * 5) + bytes(16)) == remote.RemoteState()
+    for broken in (float("nan"), float("inf"), float("-inf")):
+        assert remote.decode_remote(struct.pack("<2xH5f", 0, *[broken] * 5) + bytes(16)) == remote.RemoteState()

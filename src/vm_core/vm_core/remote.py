@@ -5,6 +5,7 @@ Layout (Unitree's public gamepad structure): two head bytes, 16 button bits, the
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ def decode_remote(data: np.ndarray | bytes) -> RemoteState:
     """Reads the 40 bytes; sticks that are not finite count as centred."""
     keys, left_x, right_x, right_y, _, left_y = _LAYOUT.unpack_from(bytes(data))
     pressed = frozenset(name for bit, name in enumerate(BUTTONS) if keys >> bit & 1)
-    sticks = [float(np.clip(np.nan_to_num(v, nan=0.0), -1.0, 1.0)) for v in (left_x, left_y, right_x, right_y)]
+    sticks = [min(max(v, -1.0), 1.0) if math.isfinite(v) else 0.0 for v in (left_x, left_y, right_x, right_y)]
     return RemoteState(*sticks, pressed=pressed)
 
 

@@ -1,8 +1,9 @@
 """The ROS skin of the controller: raw LowState in, commands out, 50 times a second.
 
-The control step runs on the first robot state that arrives once a period is over, so that it acts on a state of that
-very moment; a timer steps instead when no state comes, because the watchdog must work without input. Commands leave
-through a process of their own (`command_stream.py`).
+The control loop is the main thread's. Once a period it empties the queues of all topics (`input_topics.py`), waits a
+moment for a state of that very moment, and steps with or without news, because the watchdog must work without input.
+Requests and timers are served by an executor right after a step. Commands leave through a process of their own
+(`command_stream.py`).
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ from typing import Any
 import rclpy
 import rclpy.signals
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Twist
-from nav_msgs.msg import Odometry
-from nav_msgs.msg import Path as PathMsg
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message, serialize_message
-from std_msgs.msg import Bool
+from rclpy.serialization import serialize_message
 from std_srvs.srv import Trigger
-from unitree_hg.msg import BmsState, LowState
 
 from vm_core import command_line
-from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
+from vm_msgs.msg import PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
 from vm_policy_node.automation import Automation
 from vm_policy_node.command_stream import StreamClient
 from vm_policy_node.controller_config import OPERATOR, REQUESTS
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.flight_recorder import FlightRecorder, default_folder
+from vm_policy_node.input_topics import InputTopics
 from vm_policy_node.motion_mode_node import MotionModeAsker
 from vm_policy_node.node_figures import NodeFigures, write_report
 from vm_policy_node.node_setup import changed_limits, make_controller
 from vm_policy_node.parameters import PARAMETERS
 from vm_policy_node.safety import State
 
-EARLY_S = 0.001
-"""A state that comes this little before a period is over counts: the next one may be later than a period's end."""
-LATE_S = 0.004
+EARLY_S, FRESH_S = 0.001, 0.002
+"""A state that came this little before a period began is fresh; for one that has not come, a period waits this long."""
+PREPARE_S, POLL_S = 0.002, 0.0001
+"""Everything else is read this long before a period begins; states are then looked for this often."""
+MOST_SERVED = 2
+"""Requests and timers served after a step: four times as many as the timers need."""
+FOLLOW = 0.1
+"""Share of their distance by which periods move towards the arrival of states, so as neither to wait nor to be late."""
 _AFTERMATH_S = 1.0
 """The flight recorder waits for this long after a trip, so that what followed is in the file."""
 _SWITCH_INTERVAL_S = 0.0005
@@ -71,7 +72,6 @@ class PolicyNode(Node):
         folder = self._values["flight_folder"]
         self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
         self._to_save: deque[tuple[float, str]] = deque()
-        self._odometry_frame = ""
         self._told: tuple[State, str] = (State.IDLE, "")
         self._stream.wait_ready()
         self._make_topics()
@@ -89,15 +89,8 @@ class PolicyNode(Node):
         )
 
     def _make_topics(self) -> None:
-        topics, newest = self._values, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._subscribe(LowState, topics["lowstate_topic"], self._on_low_state, newest)
-        self._subscribe(Odometry, topics["odometry_topic"], self._on_odometry, newest)
-        if self.controller.needs.grid is not None:
-            self._subscribe(HeightGrid, topics["grid_topic"], self._on_grid, newest)
-        self._subscribe(Twist, topics["cmd_vel_topic"], self._on_cmd_vel, 1)
-        self._subscribe(PathMsg, topics["path_topic"], self._on_path, 1)
-        self._subscribe(Bool, topics["estop_topic"], self._on_estop, 10)
-        self._subscribe(BmsState, topics["bms_topic"], self._on_battery, newest)
+        topics = self._values
+        self._inputs = InputTopics(self, topics, self.controller, self._estop, self._record)
         self._root_command = self.create_publisher(RootCommand, topics["root_command_topic"], 1)
         self._motion_mode = MotionModeAsker(self)
         self._status = self.create_publisher(PolicyStatus, "/policy_status", 10)
@@ -105,67 +98,14 @@ class PolicyNode(Node):
         for name in REQUESTS:
             self.create_service(Trigger, f"/policy/{name}", lambda _, answer, name=name: self._on_request(name, answer))
         self.create_service(Trigger, "/policy/record", self._on_record)
-        self.create_timer(0.25 * self._period_s, self._on_watchdog)
         self.create_timer(0.1, self._on_housekeeping)
         self.create_timer(1.0, self._on_diagnostics)
 
-    def _subscribe(self, kind: Any, topic: str, callback: Any, qos: Any) -> None:
-        """Hands the bytes of each message to the flight recorder, then to the callback."""
-        name = self.resolve_topic_name(topic)
-        type_name = ros_conversions.type_name(kind)
-        take = ros_conversions.guarded(callback, lambda text: self._complain(f"{name}: {text}"))
-
-        def on_message(data: bytes) -> None:
-            self._record(name, type_name, data)
-            take(data)
-
-        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
-        subscribe(kind, topic, on_message, qos, raw=True)
-
-    def _complain(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=1.0)
-
-    def _record(self, topic: str, kind: str, data: bytes) -> None:
+    def _record(self, topic: str, kind: str, stamp_ns: int, data: bytes) -> None:
         if self._values["flight_recorder"]:
-            self.recorder.add(topic, kind, time.time_ns(), data)
+            self.recorder.add(topic, kind, stamp_ns, data)
 
-    # -- inputs ------------------------------------------------------------------------------------------------------
-
-    def _on_low_state(self, data: bytes) -> None:
-        now = time.monotonic()
-        self.controller.on_low_state(data, now)
-        if now >= self._due_s - EARLY_S:
-            self._step(now)
-
-    def _on_watchdog(self) -> None:
-        now = time.monotonic()
-        if now >= self._due_s + LATE_S:
-            self._step(now)
-
-    def _on_odometry(self, data: bytes) -> None:
-        message = deserialize_message(data, Odometry)
-        self._odometry_frame = message.header.frame_id
-        self.controller.on_odometry(*ros_conversions.pelvis_from_msg(message), time.monotonic())
-
-    def _on_grid(self, data: bytes) -> None:
-        self.controller.on_grid(ros_conversions.grid_from_msg(deserialize_message(data, HeightGrid)), time.monotonic())
-
-    def _on_cmd_vel(self, data: bytes) -> None:
-        twist = deserialize_message(data, Twist)
-        self.controller.command.on_cmd_vel(twist.linear.x, twist.linear.y, twist.angular.z, time.monotonic())
-
-    def _on_path(self, data: bytes) -> None:
-        message = deserialize_message(data, PathMsg)
-        refusal = ros_conversions.take_path(self.controller.command, message, self._odometry_frame)
-        if refusal:
-            self.get_logger().warning(f"not followed: {refusal}", throttle_duration_sec=1.0)
-
-    def _on_estop(self, data: bytes) -> None:
-        self._estop.on_message(deserialize_message(data, Bool).data, time.monotonic())
-        self.controller.estop = self._estop.reason(time.monotonic())
-
-    def _on_battery(self, data: bytes) -> None:
-        self.controller.charge_percent = float(deserialize_message(data, BmsState).soc)
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     def _on_request(self, name: str, answer: Trigger.Response) -> Trigger.Response:
         result = self.controller.request(name, time.monotonic())
@@ -191,6 +131,33 @@ class PolicyNode(Node):
 
     # -- once a period -----------------------------------------------------------------------------------------------
 
+    def run(self, executor: SingleThreadedExecutor) -> None:
+        """Steps once a period until the context ends."""
+        self._due_s = time.monotonic()
+        while rclpy.ok():
+            self._serve(executor)
+            time.sleep(max(self._due_s - PREPARE_S - time.monotonic(), 0.0))
+            self._inputs.drain()
+            time.sleep(max(self._due_s - time.monotonic(), 0.0))
+            self._await_state()
+            self._step(time.monotonic())
+
+    def _serve(self, executor: SingleThreadedExecutor) -> None:
+        """Requests and timers that wait, as long as the next step is far."""
+        for _ in range(MOST_SERVED):
+            if time.monotonic() < self._due_s - 0.5 * self._period_s:
+                executor.spin_once(timeout_sec=0.0)
+
+    def _await_state(self) -> None:
+        """Until a state has come with the period, but never for longer than the robot takes for one."""
+        self._inputs.drain_states()
+        while self._inputs.newest_state_s < self._due_s - EARLY_S and time.monotonic() < self._due_s + FRESH_S:
+            time.sleep(POLL_S)
+            self._inputs.drain_states()
+        offset_s = self._inputs.newest_state_s - self._due_s
+        if abs(offset_s) < FRESH_S:
+            self._due_s += FOLLOW * offset_s
+
     def _step(self, now: float) -> None:
         self.controller.transport = self._stream.fault
         before = time.perf_counter()
@@ -200,7 +167,7 @@ class PolicyNode(Node):
         # the next period begins where this one should have: lateness does not add up
         self._due_s = self._due_s + self._period_s if now - self._due_s < self._period_s else now + self._period_s
         if record is not None:
-            self._record(self._command_topic, "unitree_hg/msg/LowCmd", record.tobytes())
+            self._record(self._command_topic, "unitree_hg/msg/LowCmd", time.time_ns(), record.tobytes())
         self._automation.update(self.controller, now)
         self._tell(now)
 
@@ -212,7 +179,7 @@ class PolicyNode(Node):
         data = serialize_message(status)
         self._root_command.publish(ros_conversions.root_command_msg(self.controller, stamp))
         self._status.publish(data)
-        self._record("/policy_status", "vm_msgs/msg/PolicyStatus", data)
+        self._record("/policy_status", "vm_msgs/msg/PolicyStatus", time.time_ns(), data)
         machine = self.controller.machine
         if (machine.state, machine.cause) != self._told:
             self._told = (machine.state, machine.cause)
@@ -228,7 +195,7 @@ class PolicyNode(Node):
         if tripped and self._values["flight_recorder"]:
             self._to_save.append((now + _AFTERMATH_S, cause))
         event = ros_conversions.log_msg(text, self.get_clock().now().to_msg(), error=tripped)
-        self._record("/policy/events", "rcl_interfaces/msg/Log", serialize_message(event))
+        self._record("/policy/events", "rcl_interfaces/msg/Log", time.time_ns(), serialize_message(event))
 
     def _on_housekeeping(self) -> None:
         now = time.monotonic()
@@ -288,7 +255,7 @@ def _main() -> int:
         gc.collect()
         gc.freeze()
         gc.disable()  # collections happen in `_on_housekeeping`, full ones only while the robot is still
-        executor.spin()
+        node.run(executor)
     except ExternalShutdownException:
         return 0
     finally:

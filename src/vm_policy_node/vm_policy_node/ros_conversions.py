@@ -68,15 +68,17 @@ def root_command_msg(controller: Controller, stamp: Time) -> RootCommand:
     return msg
 
 
-def guarded(callback: Callable[[bytes], None], complain: Callable[[str], None]) -> Callable[[bytes], None]:
+def guarded(
+    callback: Callable[[bytes, float], None], complain: Callable[[str], None]
+) -> Callable[[bytes, float], None]:
     """A callback that drops messages which it cannot read, saying so: whoever sends them must not end the node.
 
     What it read before goes stale by itself, and that trips.
     """
 
-    def call(data: bytes) -> None:
+    def call(data: bytes, came_s: float) -> None:
         try:
-            callback(data)
+            callback(data, came_s)
         except Exception as error:  # rmw raises its own kinds for broken bytes
             complain(f"message of {len(data)} bytes dropped ({(str(error).splitlines() or ['?'])[0][:100]})")
 
