@@ -28,6 +28,7 @@ from vm_training.tasks.walk import WalkConfig, good_motions, train_walk
 from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
+from vm_training.visual import commands as visual
 
 
 class Task(Protocol):
@@ -210,6 +211,7 @@ TASKS: dict[str, type[Task]] = {
     motion_pretraining.NAME: MotionPretraining,
     scene_tracking.NAME: SceneTracking,
     finetuning.NAME: Finetune,
+    **visual.TASKS,
 }
 """What can be trained, by name."""
 

@@ -110,7 +110,7 @@ def save_motion(motion: PlannedMotion, path: Path) -> None:
             root_pos_world=clip.root_pos_world,
             root_quat_wxyz=clip.root_quat_wxyz,
             contact=clip.contact,
-            joint_target=clip.joint_target,
+            joint_target=np.asarray(clip.joint_target),
             load_n=motion.load_n,
             steps=motion.steps,
         )

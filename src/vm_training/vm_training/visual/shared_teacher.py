@@ -40,7 +40,7 @@ class SharedTeacherConfig:
         seed: of everything random.
     """
 
-    rounds: int = 3
+    rounds: int = 6
     robots: int = 16
     steps: int = 100
     judges: int = 8

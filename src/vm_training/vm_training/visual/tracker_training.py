@@ -59,7 +59,7 @@ class TrackerConfig:
         seed: of everything random.
     """
 
-    rounds: int = 40
+    rounds: int = 32
     motions_a_round: int = 12
     robots: int = 32
     steps: int = 90
@@ -69,7 +69,7 @@ class TrackerConfig:
     exploration_rad: float = 0.02
     push_m_s: float = 0.05
     hidden: tuple[int, ...] = (384, 192, 96)
-    passes: float = 5.0
+    passes: float = 4.0
     batch: int = 512
     learning_rate: float = 1e-3
     lessons: int = 400_000
