@@ -11,8 +11,7 @@ import numpy as np
 from vm_core.scene_asset import SceneAsset
 from vm_sim.depth_shapes import DepthCamera
 from vm_sim.g1_model import load_g1_spec, stand_qpos
-from vm_sim.objects import find_object_scene, vary_object
-from vm_sim.objects import add_object as put_object
+from vm_sim.objects import add_object, find_object_scene, vary_object
 from vm_sim.terrain import add_scene
 
 _WORLDS, _ROUNDS = 256, 25
@@ -27,7 +26,7 @@ def _depth(seed: int) -> Iterator[dict]:
     rng, task = np.random.default_rng(seed), find_object_scene("push_box")
     spec = load_g1_spec(wrists=False)
     add_scene(spec, SceneAsset())
-    put_object(spec, task.thing)
+    add_object(spec, task.thing)
     nominal = spec.compile()
     models = [copy.copy(nominal) for _ in range(_WORLDS)]
     for model in models:

@@ -122,14 +122,14 @@ class _View:
         turn = matrix_from_quat(self._quat)
         origin = quat_rotate_inverse(quat, self._pos - center)
         axes = [quat_rotate(quat_conjugate(quat), turn[:, :, k]) for k in range(3)]  # the camera's axes in the box
-        low, high = None, None
+        low = xp.zeros_like(half[:, :1]) - float("inf")
+        high = xp.zeros_like(half[:, :1]) + float("inf")
         for k in range(3):
             slope = self._nonzero(self._along(xp.stack([axis[:, k] for axis in axes], axis=-1)))
             one = (-half[:, k] - origin[:, k])[:, None] / slope
             other = (half[:, k] - origin[:, k])[:, None] / slope
             entry, leave = xp.minimum(one, other), xp.maximum(one, other)
-            low = entry if low is None else xp.maximum(low, entry)
-            high = leave if high is None else xp.minimum(high, leave)
+            low, high = xp.maximum(low, entry), xp.minimum(high, leave)
         return self._if(low <= high, low)
 
     def _along(self, vector: Array) -> Array:

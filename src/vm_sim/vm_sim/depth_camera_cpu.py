@@ -22,10 +22,16 @@ def depth_images(
         arrays: of a DepthScene, in its order.
         spec: picture and range.
     """
-    shapes = [np.ascontiguousarray(values, dtype=np.float64) for values in (camera_pos, camera_quat, *arrays)]
+    ends, radius, box_pos, box_quat, box_half, ball_pos, ball_radius, ground = (_plain(values) for values in arrays)
+    boxes, balls = (box_pos, box_quat, box_half), (ball_pos, ball_radius)
     out = np.empty((len(camera_pos), spec.height, spec.width), dtype=np.float32)
-    _render(*shapes, spec.focal_px, spec.far_m, out)
+    pos, quat = _plain(camera_pos), _plain(camera_quat)
+    _render(pos, quat, ends, radius, boxes, balls, ground, spec.focal_px, spec.far_m, out)
     return out
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float64)
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
@@ -157,8 +163,10 @@ def _box(origin, m, half, focal, image, span):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _render(pos, quat, ends, radius, box_pos, box_quat, box_half, ball_pos, ball_radius, ground, focal, far, out):
+def _render(pos, quat, ends, radius, boxes, balls, ground, focal, far, out):
     height, width = out.shape[1:]
+    box_pos, box_quat, box_half = boxes
+    ball_pos, ball_radius = balls
     turn, box_turn, m = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     p, q, corner = np.empty(3), np.empty(3), np.empty(3)
     rect, span = np.empty(4), np.empty(4, dtype=np.int64)
