@@ -21,7 +21,9 @@ SIZES = {
     "ref_anchor_ori": 6,
     "linear_velocity_commands": 2,
     "yaw_rate_command": 1,
-    **dict.fromkeys(("foot_phase_sin", "foot_phase_cos", "cycle_phase"), 2),
+    **dict.fromkeys(("foot_phase_sin", "foot_phase_cos", "cycle_phase", "task_heading"), 2),
+    **dict.fromkeys(("keypoint_command", "last_keypoint_command"), 18),
+    "run": 1,
 }
 
 
@@ -54,6 +56,10 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
         draw(),
         draw(3),
         convert(quat()),
+        draw(18),
+        draw(18),
+        draw(),
+        draw(),
     )
 
 

@@ -61,6 +61,10 @@ class ObservationInputs:
         foot_phase: (..., 2) of `vm_core.phase_clocks.FootPhases` [rad].
         cycle_phase: (...) of `vm_core.phase_clocks.CyclePhase`, 0 to 1.
         anchor_pos_world, anchor_quat_wxyz: (..., 3) [m], (..., 4) the anchor of the contract, on the robot.
+        keypoint_command, last_keypoint_command: (..., 18) [m] of `vm_core.keypoint_command`, to be followed now, and
+            given one control period ago.
+        task_yaw: (...) [rad] the pelvis' heading since the policy began.
+        run: (...) 1 where the task is to be done, 0 where the robot is to stand still.
     """
 
     joint_pos: Array
@@ -79,6 +83,10 @@ class ObservationInputs:
     cycle_phase: Array | None = None
     anchor_pos_world: Array | None = None
     anchor_quat_wxyz: Array | None = None
+    keypoint_command: Array | None = None
+    last_keypoint_command: Array | None = None
+    task_yaw: Array | None = None
+    run: Array | None = None
 
 
 def _need(value: Array | None, what: str) -> Array:
@@ -148,6 +156,12 @@ def _cycle_phase(x: ObservationInputs) -> Array:
     return xp.concat([xp.sin(angle), xp.cos(angle)], axis=-1)
 
 
+def _task_heading(x: ObservationInputs) -> Array:
+    yaw = _need(x.task_yaw, "a heading since the start")[..., None]
+    xp = array_namespace(yaw)
+    return xp.concat([xp.cos(yaw), xp.sin(yaw)], axis=-1)
+
+
 def _foot_phase(x: ObservationInputs) -> Array:
     return _need(x.foot_phase, "a clock of the feet")
 
@@ -180,11 +194,18 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     ),
     "ref_anchor_pos": _ref_anchor_pos,
     "ref_anchor_ori": _ref_anchor_ori,
+    "keypoint_command": lambda x: _need(x.keypoint_command, "a keypoint command"),
+    "last_keypoint_command": lambda x: _need(x.last_keypoint_command, "the last keypoint command"),
+    "task_heading": _task_heading,
+    "run": lambda x: _need(x.run, "a run bit")[..., None],
     "ref_phase": lambda x: _reference(x).phase[..., None],
 }
 """Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad];
 `base_lin_vel` is the pelvis origin's and `imu_lin_vel` the IMU's, in the pelvis frame; `ref_anchor_pos` and
-`ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row)."""
+`ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row);
+`task_heading` is cosine and sine of the heading since the policy began."""
+COMMAND_TERMS = frozenset(("keypoint_command", "last_keypoint_command", "task_heading", "run"))
+"""Terms that only the node's visual policies are told (`vm_core.visual_bundle`)."""
 ODOMETRY_TERMS = frozenset(
     ("ref_root_pos_error", "ref_root_lin_vel_error", "base_lin_vel", "imu_lin_vel", "ref_anchor_pos")
 )

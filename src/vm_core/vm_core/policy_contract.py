@@ -11,6 +11,7 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_core.g1 import MOTOR_NAMES, PELVIS_BODY, TORSO_BODY
 from vm_core.height_grid import HeightGridSpec
+from vm_core.keypoint_command import CommandStatistics
 from vm_core.observation import ANCHOR_TERMS, ODOMETRY_TERMS, PHASE_TERMS
 from vm_core.phase_clocks import CLOCKS
 
@@ -87,6 +88,7 @@ class PolicyContract:
         phase_clock: which clock of `vm_core.phase_clocks` the phase terms read, or None.
         phase_period_s: its period.
         anchor_body: the body whose pose the anchor terms compare, pelvis or torso_link, or None.
+        command_statistics: of the keypoint commands that it was trained on, when a term reads one.
         command_limits: lower and upper bounds of vx [m/s], vy [m/s], yaw rate [rad/s].
         training: run, command, git commit, figures; for people.
         golden: the pair that every loader replays.
@@ -113,6 +115,7 @@ class PolicyContract:
     phase_clock: str | None = None
     phase_period_s: float | None = None
     anchor_body: str | None = None
+    command_statistics: CommandStatistics | None = None
     command_limits: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     training: dict = field(default_factory=dict)
     robot: str = ROBOT
@@ -172,6 +175,10 @@ def _from_raw(raw: dict) -> PolicyContract:
     values["training"] = raw["training"]
     if raw["height_grid"] is not None:
         values["height_grid"] = HeightGridSpec(**raw["height_grid"])
+    if raw.get("command_statistics") is not None:
+        values["command_statistics"] = CommandStatistics(
+            **{key: _tuples(value) for key, value in raw["command_statistics"].items()}
+        )
     if raw["golden"] is not None:
         golden = {key: _tuples(value) for key, value in raw["golden"].items()}
         values["golden"] = GoldenPair(**golden)
@@ -208,6 +215,8 @@ def _check(contract: PolicyContract) -> None:
         raise VmError("policy reads a height grid but its contract has no grid geometry")
     if any(t.name == "gait_phase" for t in contract.observation) and not 0.1 <= (contract.gait_step_s or 0.0) <= 5.0:
         raise VmError(f"policy reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {contract.gait_step_s}")
+    if any(t.name == "keypoint_command" for t in contract.observation) and contract.command_statistics is None:
+        raise VmError("policy follows keypoint commands but its contract has no command_statistics to clamp them by")
     _check_clock_and_anchor(contract)
     if len(contract.command_limits) != 3:
         raise VmError(f"policy has {len(contract.command_limits)} command limits; expected 3: vx, vy, yaw rate")
