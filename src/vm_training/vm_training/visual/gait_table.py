@@ -1,0 +1,216 @@
+"""Walking as a table of keypoints: what a scripted generator looks up to say where root, head, hands and feet go next.
+
+Planned walks of equal timing, one for each stride, turn and way of holding the arms, are read in the frame of each
+foot: where root and keypoints are `LEAD_S` later. A robot that knows where its feet are by its joints can then be told
+how to go on without knowing where in the world it is; see `PelvisOverFeet` for the same thought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from vm_core.atomic_files import atomic_path
+from vm_core.frames import heading_quat, quat_rotate, quat_rotate_inverse, yaw_from_quat
+from vm_core.gait_clock import RAMP_S, STEPS_TO_REST
+from vm_core.keypoint_command import COMMAND_SIZE
+from vm_training.mdp.feet import foot_poses
+from vm_training.motions.footsteps import Gait
+from vm_training.progress import Progress
+from vm_training.visual.mirrored import COMMAND_ORDER, COMMAND_SIGN
+from vm_training.visual.motion_library import PlannedMotion, common_motion, planned, steady_plan
+from vm_training.visual.motions import ARMS_AT_EASE, reaching_arms
+from vm_training.visual.tracker import LEAD_S
+
+STEP_S, STAND_S, STEPS = Gait().step_s, Gait().stand_s, 8
+STRIDES_M, TURNS_RAD = (0.0, 0.13, 0.26), (-0.13, 0.0, 0.13)
+REACHING = reaching_arms(-0.65, 0.15, 0.0, 1.0)
+STYLES: tuple[tuple[np.ndarray, float], ...] = ((ARMS_AT_EASE, 0.0), (REACHING, 0.0), (REACHING, 25.0))
+"""Arms and the load that the body leans against [N]: at ease, reaching, pushing."""
+FPS = 50.0
+
+
+@dataclass
+class BatchGaitClock:
+    """`vm_core.gait_clock.GaitClock` of N robots.
+
+    Attributes:
+        since_s: (N,) since the first lift-off; NaN at rest.
+        walk_s: (N,) to the last touch-down; infinite while it is not decided.
+    """
+
+    count: int
+    since_s: np.ndarray = field(init=False)
+    walk_s: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since_s, self.walk_s = np.full(self.count, np.nan), np.full(self.count, np.inf)
+
+    def reset(self, envs: np.ndarray) -> None:
+        """Robots (E,) rest."""
+        self.since_s[envs], self.walk_s[envs] = np.nan, np.inf
+
+    def update(self, wanted: np.ndarray, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """since_s and walk_s of this control period; then time goes on.
+
+        Args:
+            wanted: (N,) bool: whether to walk.
+            period_s: control period.
+        """
+        starts = np.isnan(self.since_s) & wanted
+        self.since_s[starts], self.walk_s[starts] = -RAMP_S, np.inf
+        going = ~np.isnan(self.since_s)
+        self.walk_s[going & wanted & (self.since_s < self.walk_s)] = np.inf
+        ends = going & ~wanted & np.isinf(self.walk_s)
+        self.walk_s[ends] = (np.maximum(np.floor(self.since_s[ends] / STEP_S), -1) + 1 + STEPS_TO_REST) * STEP_S
+        now = self.since_s.copy(), self.walk_s.copy()
+        self.since_s += period_s
+        self.reset(np.flatnonzero(self.since_s >= self.walk_s + RAMP_S))
+        return now
+
+
+def plan_time(since_s: np.ndarray, walk_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Time (N,) in a planned walk of STEPS and a closing step, and (N,) whether as a mirror shows it.
+
+    The first two steps are the plan's first, all others its third until the last two, its half and its closing one.
+    """
+    at_rest = np.isnan(since_s)
+    since = np.where(at_rest, -STAND_S, since_s)
+    step = np.floor(since / STEP_S)
+    last = np.where(np.isinf(walk_s), 1e9, np.round(np.where(np.isinf(walk_s), 0.0, walk_s) / STEP_S))
+    within = since - step * STEP_S
+    time_s, odd = STAND_S + since, step % 2 == 1
+    cruising = step >= 2
+    time_s = np.where(cruising, STAND_S + 2 * STEP_S + within, time_s)
+    mirrored = cruising & odd
+    slows, closes, rests = step == last - 2, step == last - 1, step >= last
+    time_s = np.where(slows, STAND_S + (STEPS - 1) * STEP_S + within, time_s)
+    mirrored = np.where(slows, ~odd, mirrored)
+    time_s = np.where(closes, STAND_S + STEPS * STEP_S + within, time_s)
+    mirrored = np.where(closes, odd, mirrored)
+    time_s = np.where(rests, STAND_S + (STEPS + 1) * STEP_S + since - last * STEP_S, time_s)
+    mirrored = np.where(rests, last % 2 == 0, mirrored)
+    return np.where(at_rest, 0.0, time_s), mirrored & ~at_rest
+
+
+@dataclass(frozen=True)
+class GaitTable:
+    """Where root and keypoints go, seen from the feet.
+
+    Attributes:
+        ahead: (styles, strides, turns, F, 2, 19) of each foot: root and keypoints `LEAD_S` later in the foot's heading
+            frame [m], and the pelvis' heading then [rad].
+        bearing: (F, 2) weights of the feet.
+        stand_qpos: (30,) at rest before the first step.  stand_target: (23,) what holds it [rad].
+    """
+
+    ahead: np.ndarray
+    bearing: np.ndarray
+    stand_qpos: np.ndarray
+    stand_target: np.ndarray
+
+    def look_up(
+        self, time_s: np.ndarray, mirrored: np.ndarray, stride: np.ndarray, turn: np.ndarray, style: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 2, 19) as `ahead`, and (N, 2) weights, left foot first.
+
+        Args:
+            time_s, mirrored: (N,) of `plan_time`.
+            stride: (N,) [m].  turn: (N,) of a step to the left [rad].
+            style: (N,) 0 at ease, 1 reaching, 2 pushing, and between.
+        """
+        turn = np.where(mirrored, -turn, turn)
+        found = np.zeros((len(time_s), 2, COMMAND_SIZE + 1))
+        frames = _between(time_s * FPS, self.ahead.shape[3])
+        corners = [
+            _between(style, len(STYLES)),
+            _between(stride / STRIDES_M[1], len(STRIDES_M)),
+            _between((turn - TURNS_RAD[0]) / TURNS_RAD[2], len(TURNS_RAD)),
+            frames,
+        ]
+        for choice in product((0, 1), repeat=4):
+            at = tuple(low + pick for (low, _), pick in zip(corners, choice, strict=True))
+            weight = np.prod([s if pick else 1.0 - s for (_, s), pick in zip(corners, choice, strict=True)], axis=0)
+            found += weight[:, None, None] * self.ahead[at]
+        low, share = frames
+        bearing = (1.0 - share)[:, None] * self.bearing[low] + share[:, None] * self.bearing[low + 1]
+        found[mirrored] = _mirrored(found[mirrored])
+        bearing[mirrored] = bearing[mirrored][:, ::-1]
+        return found, bearing
+
+
+def _between(value: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    value = np.clip(value, 0.0, count - 1.0)
+    low = np.minimum(value.astype(int), count - 2)
+    return low, value - low
+
+
+def _mirrored(rows: np.ndarray) -> np.ndarray:
+    rows = rows[:, ::-1]
+    points = rows[..., :COMMAND_SIZE][..., COMMAND_ORDER] * COMMAND_SIGN
+    return np.concatenate([points, -rows[..., COMMAND_SIZE:]], axis=-1)
+
+
+def seen_from_feet(motion: PlannedMotion) -> np.ndarray:
+    """(F, 2, 19) of a motion: see `GaitTable.ahead`."""
+    clip = motion.clip
+    qpos = np.hstack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
+    later = np.minimum(np.arange(len(qpos)) + round(LEAD_S * FPS), len(qpos) - 1)
+    points = np.concatenate([clip.root_pos_world[:, None], motion.keypoints()], axis=1)[later]
+    feet, quat = foot_poses(qpos)
+    turn = heading_quat(quat)
+    seen = quat_rotate_inverse(turn[:, :, None], points[:, None] - feet[:, :, None])
+    yaw = np.unwrap(yaw_from_quat(clip.root_quat_wxyz))[later, None] - np.unwrap(yaw_from_quat(quat), axis=0)
+    return np.concatenate([seen.reshape(len(qpos), 2, COMMAND_SIZE), yaw[..., None]], axis=-1)
+
+
+def gait_table(file: Path) -> GaitTable:
+    """The table, planned anew if the file is not there (a minute)."""
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table = _planned_table()
+        with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **{f.name: getattr(table, f.name).astype(np.float32) for f in fields(table)})
+    with np.load(file, allow_pickle=False) as archive:
+        return GaitTable(**{name: archive[name].astype(np.float64) for name in archive.files})
+
+
+def _planned_table() -> GaitTable:
+    rows = []
+    choices = list(product(STYLES, STRIDES_M, TURNS_RAD))
+    with Progress("gait table", len(choices), unit="walk") as bar:
+        for (arms, load), stride, turn in choices:
+            plan = steady_plan(np.array([stride, 0.0, turn]), STEPS, arms, load)
+            rows.append(seen_from_feet(planned(plan, "gait table")[0]))
+            bar.round_done()
+    shape = (len(STYLES), len(STRIDES_M), len(TURNS_RAD))
+    clip = common_motion().clip
+    weights = clip.contact / np.maximum(clip.contact.sum(axis=1, keepdims=True), 1.0)
+    smooth = [np.convolve(np.pad(side, 4, mode="edge"), np.ones(9) / 9, mode="valid") for side in weights.T]
+    stand = np.concatenate([clip.root_pos_world[0], clip.root_quat_wxyz[0], clip.joint_pos[0]])
+    ahead = np.stack(rows).reshape(*shape, *rows[0].shape)
+    assert clip.joint_target is not None
+    return GaitTable(ahead, np.stack(smooth, axis=1), stand, clip.joint_target[0])
+
+
+def command_of(rows: np.ndarray, weights: np.ndarray, qpos: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 18) [m] the command that leads robots to where the feet that bear say, in the axes of the pelvis' heading.
+
+    Args:
+        rows, weights: of `GaitTable.look_up`.
+        qpos: (N, 30) pelvis anywhere, joints as they are.
+        points: (N, 5, 3) keypoints of these.
+    """
+    feet, quat = foot_poses(qpos)
+    turn = heading_quat(quat)
+    wanted = rows[..., :COMMAND_SIZE].reshape(len(qpos), 2, 6, 3)
+    world = feet[:, :, None] + quat_rotate(turn[:, :, None], wanted)
+    desired = (weights[:, :, None, None] * world).sum(axis=1)
+    root = qpos[:, :3]
+    relative = (desired[:, 1:] - desired[:, :1]) - (points - root[:, None])
+    vectors = np.concatenate([(desired[:, 0] - root)[:, None], relative], axis=1)
+    heading = heading_quat(qpos[:, 3:7])
+    return quat_rotate_inverse(heading[:, None], vectors).reshape(len(qpos), COMMAND_SIZE)

@@ -1,0 +1,126 @@
+"""What all object tasks share: what the world looks like to a script, reward terms and their weights, success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_sim.objects import ObjectScene
+
+DECIMETRE = 0.1
+
+
+@dataclass(frozen=True)
+class ObjectView:
+    """N worlds at a moment, in the task frame: x is where the object is to go.
+
+    Attributes:
+        root: (N, 3) pelvis [m].  heading: (N,) of the pelvis [rad].
+        thing: (N, 3) the object's centre [m].  thing_yaw: (N,) [rad].  thing_vel: (N, 3) [m/s].
+        start: (N, 3) where the object was when the episode began [m].
+        half_size: (N, 3) of the object [m].  weight_n: (N,) friction times weight.
+        hands: (N, 2, 3) palms [m].
+    """
+
+    root: np.ndarray
+    heading: np.ndarray
+    thing: np.ndarray
+    thing_yaw: np.ndarray
+    thing_vel: np.ndarray
+    start: np.ndarray
+    half_size: np.ndarray
+    weight_n: np.ndarray
+    hands: np.ndarray
+
+    def ahead(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) of points (N, 2 or 3) from the pelvis, ahead and to the left [m]."""
+        offset = points[:, :2] - self.root[:, :2]
+        c, s = np.cos(self.heading), np.sin(self.heading)
+        return np.stack([c * offset[:, 0] + s * offset[:, 1], -s * offset[:, 0] + c * offset[:, 1]], axis=1)
+
+    @property
+    def gap(self) -> np.ndarray:
+        """(N,) from the pelvis to the object's nearer face, along the way to its centre [m]."""
+        offset = self.thing[:, :2] - self.root[:, :2]
+        way = np.arctan2(offset[:, 1], offset[:, 0]) - self.thing_yaw
+        reach = self.half_size[:, :2] / np.maximum(np.abs(np.stack([np.cos(way), np.sin(way)], axis=1)), 1e-3)
+        return np.linalg.norm(offset, axis=1) - reach.min(axis=1)
+
+    @property
+    def bearing(self) -> np.ndarray:
+        """(N,) of the object, from where the robot faces to the left [rad]."""
+        ahead = self.ahead(self.thing)
+        return np.arctan2(ahead[:, 1], ahead[:, 0])
+
+
+@dataclass(frozen=True)
+class Stick:
+    """What a script asks of the legs and arms; see `gait_table.GaitTable.look_up`.
+
+    Attributes:
+        stride: (N,) of a step [m].  turn: (N,) of a step, to the left [rad].  style: (N,) of the arms.
+    """
+
+    stride: np.ndarray
+    turn: np.ndarray
+    style: np.ndarray
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """Weights of the terms, a second; forms as in VisualMimic's paper, weights ours.
+
+    Attributes:
+        approach: exp(-0.1 d), d from contact points to the object [dm]; of two points the harmonic mean.
+        forward: tanh(10 positive part of (object's x - its best so far)) [m]: new ground only.
+        drift: -tanh(10 new record of the object's |y|) [m].
+        look_at: -(angle between heading and the way to the object) / 2.
+        still: exp(-(joint speeds, rms / 0.5)²) while the run bit is 0.
+        alive: 1.
+        smooth: -(change of the command, rms [dm])².
+        fall: once.
+    """
+
+    approach: float = 0.5
+    forward: float = 50.0
+    drift: float = 25.0
+    look_at: float = 0.3
+    still: float = 1.0
+    alive: float = 0.5
+    smooth: float = 0.2
+    fall: float = -5.0
+
+    def __post_init__(self) -> None:
+        if self.fall > 0.0 or min(self.approach, self.forward, self.drift, self.look_at, self.still, self.smooth) < 0.0:
+            raise VmError(f"{self}: expected weights from 0, and a fall that costs")
+
+
+@dataclass(frozen=True)
+class ObjectTask:
+    """A task.
+
+    Attributes:
+        name: of the task.  text: what is to be done.
+        scene: the object and how it varies.
+        script: what a walker that knows everything would do.
+        success_text, success: in words, and from figures of a rollout (forward, drift [m], alive [s], by name).
+        two_handed: contact points are the palms; else the pelvis.
+        weights: of the rewards.
+    """
+
+    name: str
+    text: str
+    scene: ObjectScene
+    script: Callable[[ObjectView], Stick]
+    success_text: str
+    success: Callable[[dict[str, np.ndarray]], np.ndarray]
+    two_handed: bool = False
+    weights: RewardWeights = field(default_factory=RewardWeights)
+
+
+def towards(angle: np.ndarray, gain: float, most: float = 0.13) -> np.ndarray:
+    """(N,) turn of a step [rad] that takes away a share of an angle."""
+    return np.clip(gain * np.angle(np.exp(1j * angle)), -most, most)

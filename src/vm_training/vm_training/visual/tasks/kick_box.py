@@ -1,0 +1,17 @@
+"""Kick a light box along the x axis, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vm_sim.objects import OBJECT_SCENES
+from vm_training.visual.tasks.dribble_ball import DRIBBLE_BALL
+
+KICK_BOX = replace(
+    DRIBBLE_BALL,
+    name="kick_box",
+    text="kick a box of 0.38 x 0.51 x 0.51 m and 0.5 kg along x, step by step",
+    scene=OBJECT_SCENES["kick_box"],
+    success_text="the box is at least 3 m further along x, its drift at most a quarter of that, and nobody has fallen",
+    success=lambda f: (f["forward"] >= 3.0) & (f["drift"] <= 0.25 * f["forward"]) & (f["alive"] >= 60.0),
+)
