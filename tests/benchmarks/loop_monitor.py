@@ -49,6 +49,7 @@ class Monitor(Node):
         self.changes: list[tuple[float, int, str]] = []  # time [s], state, cause
         self.bad_commands = 0
         self.newest_command = 0.0
+        find_wrong(unitree_cdr.new_low_cmd(), State.RUNNING, None)  # the first look takes longest
         group, subscribe = NoExecutor(), self.create_subscription
         quality = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.topics = [

@@ -42,7 +42,7 @@ from vm_policy_node.safety import State
 
 EARLY_S, FRESH_S = 0.001, 0.002
 """A state that came this little before a period began is fresh; for one that has not come, a period waits this long."""
-PREPARE_S, POLL_S = 0.002, 0.0001
+PREPARE_S, POLL_S = 0.003, 0.0001
 """Everything else is read this long before a period begins; states are then looked for this often."""
 MOST_SERVED = 2
 """Requests and timers served after a step: four times as many as the timers need."""
