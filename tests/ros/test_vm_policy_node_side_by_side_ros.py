@@ -1,4 +1,4 @@
-"""Two nodes side by side in namespaces, one of them dry: topics, limits set while running, and the end of all processes."""
+"""Two nodes side by side in namespaces, one of them dry: topics, limits set over ROS, and the end of all processes."""
 
 import importlib
 import json
