@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from heightmap_live import play
 from heightmap_recording import Recording, record
-from heightmap_scores import low_state_bytes
 from heightmap_walks import RATE_HZ, STAND_S, hall_walk
 
 from vm_core import frames, livox_cdr
@@ -62,9 +61,7 @@ def play_hour(recording: Recording, seconds: float) -> Run:
     mapper, run, time_s = HeightMapper(), Run(), 0.0
     first, last = round((STAND_S + 1.0) * RATE_HZ), len(recording.true_pelvis) - RATE_HZ // 2
     last = first + (last - first) // SCAN_EVERY * SCAN_EVERY
-    low_states = [
-        low_state_bytes(recording.joint_pos[k], recording.joint_vel[k]) for k in range(len(recording.joint_pos))
-    ]
+    low_states = [recording.low_state(k) for k in range(len(recording.joint_pos))]
     pos, turn = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])  # where this round's world lies in the map's
     while time_s < seconds:
         for k in range(first, last, POSE_EVERY):

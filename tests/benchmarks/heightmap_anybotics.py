@@ -8,17 +8,15 @@ clearing, and the three nearest cells within 15 cm by inverse distance, as Video
 
 from __future__ import annotations
 
+import heightmap_runs
 import numpy as np
-from heightmap_recording import Recording
-from heightmap_scores import SETTLED_S, Cells, compare, low_state_bytes
-from heightmap_walks import RATE_HZ
+from heightmap_scores import Cells
+from heightmap_truth import GridTruth
 from numba import njit
 from scipy.spatial import cKDTree
 
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_heightmap.grid_sampler import GridSample
-from vm_heightmap.mapper import HeightMapper
-from vm_heightmap.scan_input import Scan
 
 CELL_M, HALF_M = 0.05, 2.0
 GATE, SCAN_S, MULTI_HEIGHT_NOISE = 2.5, 0.1, 1e-3
@@ -74,27 +72,22 @@ def _fuse(points, low, cells, time_s):
             cell[2] = time_s
 
 
-def with_true_pose(recording: Recording) -> Cells:
-    """Their rule on the points that our filters place: same deskew, same body filter, true poses."""
-    mapper, plain, cells = HeightMapper(), AnyboticsMap(), Cells()
-    place = mapper.fusion.place
+def with_true_pose(truth: GridTruth) -> tuple[Cells, Cells]:
+    """Our map, and their rule on the points that our filters place: same deskew, same body filter, true poses.
 
-    def placed(scan: Scan, *rest):
-        found = place(scan, *rest)
-        plain.add(found[0], scan.end_s)
-        return found
+    Returns:
+        Our cells and theirs.
+    """
+    recording, plain, theirs = truth.recording, AnyboticsMap(), Cells()
 
-    mapper.fusion.place = placed  # type: ignore[method-assign]
-    for k in range(0, len(recording.true_pelvis), RATE_HZ // 100):
-        time_s, pelvis, torso = k / RATE_HZ, recording.true_pelvis[k], recording.true_torso[k]
-        mapper.on_low_state(low_state_bytes(recording.joint_pos[k], recording.joint_vel[k]))
-        mapper.on_odometry(time_s, pelvis[:3], pelvis[3:], time_s)
-        if k and k % (RATE_HZ // 10) == 0:
-            mapper.on_scan(recording.scans[k // (RATE_HZ // 10) - 1], time_s)
-            if time_s >= SETTLED_S:
-                points = cell_points_world(HeightGridSpec(), torso[:3], torso[3:])
-                height, variance = plain.sample(torso[:2], points[:, :2])
-                source = np.where(np.isfinite(height), CellSource.SEEN, CellSource.UNKNOWN).astype(np.uint8)
-                sample = GridSample(height, variance, source, np.zeros(len(height)), points)
-                compare(cells, sample, float(torso[2]), torso, recording.walk.scene)
-    return cells
+    def after_scan(tick: int) -> None:
+        if truth.row(tick) is None:
+            return
+        torso = recording.true_torso[tick]
+        points = cell_points_world(HeightGridSpec(), torso[:3], torso[3:])
+        height, variance = plain.sample(torso[:2], points[:, :2])
+        source = np.where(np.isfinite(height), CellSource.SEEN, CellSource.UNKNOWN).astype(np.uint8)
+        theirs.compare(truth, tick, GridSample(height, variance, source, np.zeros(len(height)), points), torso[2])
+
+    ours, _ = heightmap_runs.with_true_pose(truth, beside=plain.add, after_scan=after_scan)
+    return ours, theirs

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from heightmap_recording import Recording
-from heightmap_scores import low_state_bytes
 from heightmap_walks import RATE_HZ
 
 from vm_core.errors import VmError
@@ -114,8 +113,7 @@ class _Player:
 
     def _publish(self, k: int, start_s: float) -> None:
         recording, time_s = self._recording, start_s + k / RATE_HZ
-        low_state = low_state_bytes(recording.joint_pos[k], recording.joint_vel[k])
-        self._publishers["/lowstate"].publish(low_state)
+        self._publishers["/lowstate"].publish(recording.low_state(k))
         if k % 2 == 0:
             self._send("/livox/imu", self._messages["/livox/imu"][k // 2], time_s)
         if k % 5 == 0:

@@ -9,7 +9,7 @@ import numpy as np
 from heightmap_walks import RATE_HZ, Walk
 from scipy.spatial.transform import Rotation
 
-from vm_core import frames, g1, livox_cdr
+from vm_core import frames, g1, livox_cdr, unitree_cdr
 from vm_sim.g1_model import joint_addresses
 from vm_sim.imu import STANDARD_GRAVITY
 from vm_sim.lidar import Mid360, join_sub_scans
@@ -57,6 +57,13 @@ class Recording:
     @property
     def time_s(self) -> np.ndarray:
         return np.arange(len(self.true_pelvis)) / RATE_HZ
+
+    def low_state(self, tick: int) -> bytes:
+        """The LowState of a tick, as the robot sends it."""
+        record = unitree_cdr.new_low_state()
+        unitree_cdr.set_motors(record, "q", self.joint_pos[tick])
+        unitree_cdr.set_motors(record, "dq", self.joint_vel[tick])
+        return record.tobytes()
 
 
 def record(walk: Walk, seed: int, noise: Noise | None = None) -> Recording:

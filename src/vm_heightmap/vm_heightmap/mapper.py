@@ -219,10 +219,10 @@ class HeightMapper:
         return pos + frames.quat_rotate(quat, offset), frames.quat_multiply(quat, turn)
 
     def _data_time_s(self) -> float | None:
-        newest = self.newest_pose
-        if newest is not None:
-            return newest.time_s
-        return None if self.own is None else self.own.newest_time_s
+        if self.own is not None:
+            return self.own.newest_time_s
+        newest = self.poses.newest
+        return None if newest is None else newest.time_s
 
     def _start_afresh(self) -> None:
         self.epoch += 1

@@ -46,6 +46,7 @@ class LidarInertialOdometry:
     def _reset(self) -> None:
         self._filter: InertialFilter | None = None
         self._ahead: InertialFilter | None = None
+        self._pose: Pose | None = None  # of `_ahead`, once somebody has asked for it
         self._time_s = self._matched_s = -np.inf
         self._samples: deque[Sample] = deque(maxlen=2000)
         self._soles: deque[Soles] = deque(maxlen=100)
@@ -81,8 +82,10 @@ class LidarInertialOdometry:
         """The torso's pose carried ahead to the newest inertial sample."""
         if self._ahead is None:
             return None
-        time_s = self._samples[-1][0] if self._samples else self._time_s
-        return self.world.torso(time_s, self._ahead.turn, self._ahead.position)
+        if self._pose is None:
+            time_s = self._samples[-1][0] if self._samples else self._time_s
+            self._pose = self.world.torso(time_s, self._ahead.turn, self._ahead.position)
+        return self._pose
 
     @property
     def newest_rate(self) -> np.ndarray:
@@ -113,6 +116,7 @@ class LidarInertialOdometry:
                 return False
         sample = (time_s, self._lidar_turn @ gyro, self._lidar_turn @ accel)
         self._samples.append(sample)
+        self._pose = None
         if self._filter is None:
             self._try_start()
         elif self._ahead is not None and len(self._samples) > 1:
@@ -148,6 +152,7 @@ class LidarInertialOdometry:
                 return ScanVerdict.TIME_JUMP, []
             return ScanVerdict.WAITS, []
         self._propagate(end_s)
+        self._pose = None
         verdict = self._match(xyz, offset_s, start_s, end_s)
         self._carry_ahead()
         if verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST):
@@ -156,6 +161,7 @@ class LidarInertialOdometry:
             self.restart()
             return ScanVerdict.LOST, []
         self.world.update(self._filter)
+        self._pose = None  # the world may have been turned
         poses = [self.world.torso(*e) for e in self._trajectory.entries if start_s - 0.011 <= e[0] <= end_s]
         return verdict, poses
 
