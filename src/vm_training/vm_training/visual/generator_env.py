@@ -1,0 +1,109 @@
+"""Reinforcement learning of a generator over a frozen tracker: the environment that `rl.trainer` asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from vm_core.keypoint_command import COMMAND_SIZE
+from vm_training.visual.gait_table import GaitTable
+from vm_training.visual.generator import COMMAND_SCALE_M, GeneratorEyes
+from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.tasks.base import DECIMETRE, ObjectTask
+
+
+class GeneratorEnv:
+    """N worlds; actions are commands in units of COMMAND_SCALE_M; see `rl.task.Environment`."""
+
+    def __init__(
+        self, task: ObjectTask, tracker: Tracker, table: GaitTable, config: WorldConfig, longest_s: float, seed: int
+    ) -> None:
+        self.world = ObjectWorld(task, tracker, table, config, seed)
+        self._eyes = GeneratorEyes(self.world, "state", seed=seed)
+        self._longest = round(longest_s / PERIOD_S)
+        self.num_envs, self.num_actions, self.period_s = self.world.num_envs, COMMAND_SIZE, PERIOD_S
+        self._best_x, self._most_y = np.zeros(self.num_envs), np.zeros(self.num_envs)
+        self._ended: list[tuple[float, float, bool]] = []
+
+    def reset_all(self) -> TensorDict:
+        """All worlds anew."""
+        self._reset(np.arange(self.num_envs))
+        return self._observe()
+
+    def step(self, action: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Commands (N, 18) in COMMAND_SCALE_M; observations, rewards (N,), ends (N,) and which are for time."""
+        world, before = self.world, self.world.command
+        world.step(COMMAND_SCALE_M * action.numpy().astype(np.float64))
+        failed = world.fallen()
+        reward = self._rewards(before, failed)
+        timed_out = ~failed & (world.age >= self._longest)
+        over = np.flatnonzero(failed | timed_out)
+        view = world.view()
+        for env in over.tolist():
+            if world.run[env]:
+                moved = view.thing[env] - view.start[env]
+                self._ended.append(
+                    (float(np.nan_to_num(moved[0])), float(abs(np.nan_to_num(moved[1]))), bool(failed[env]))
+                )
+        self._reset(over)
+        ends = torch.from_numpy((failed | timed_out).astype(np.float32))
+        extras = {"time_outs": torch.from_numpy(timed_out.astype(np.float32))}
+        return self._observe(), torch.from_numpy(reward.astype(np.float32)), ends, extras
+
+    def _reset(self, envs: np.ndarray) -> None:
+        self.world.reset(envs)
+        self._eyes.reset(envs)
+        self._best_x[envs], self._most_y[envs] = 0.0, 0.0
+
+    def _observe(self) -> TensorDict:
+        self.world.tick()
+        seen = torch.from_numpy(self._eyes.look()[0])
+        return TensorDict({"actor": seen, "critic": seen}, batch_size=[self.num_envs])
+
+    def _rewards(self, before: np.ndarray, failed: np.ndarray) -> np.ndarray:
+        world, weights = self.world, self.world.task.weights
+        view = world.view()
+        moved = np.nan_to_num(view.thing - view.start)
+        gain_x, gain_y = (
+            np.maximum(moved[:, 0] - self._best_x, 0.0),
+            np.maximum(np.abs(moved[:, 1]) - self._most_y, 0.0),
+        )
+        self._best_x, self._most_y = self._best_x + gain_x, self._most_y + gain_y
+        joints = np.sqrt(np.mean(world.qvel[:, 6:] ** 2, axis=1))
+        change = np.sqrt(np.mean((world.command - before) ** 2, axis=1)) / DECIMETRE
+        working = (
+            weights.approach * self._approach()
+            + weights.forward * np.tanh(10.0 * gain_x)
+            - weights.drift * np.tanh(10.0 * gain_y)
+            - weights.look_at * 0.5 * np.abs(view.bearing)
+        )
+        still = weights.still * np.exp(-np.square(joints / 0.5))
+        total = np.where(world.run, working, still) + weights.alive - weights.smooth * change**2
+        return np.nan_to_num(total) * PERIOD_S + weights.fall * failed
+
+    def _approach(self) -> np.ndarray:
+        """exp(-0.1 d) of the contact points' distance d to the object [dm]; of two hands the harmonic mean."""
+        view = self.world.view()
+        if not self.world.task.two_handed:
+            return np.exp(-0.1 * np.linalg.norm((view.thing - view.root)[:, :2], axis=1) / DECIMETRE)
+        c, s = np.cos(view.thing_yaw)[:, None], np.sin(view.thing_yaw)[:, None]
+        offset = view.hands - view.thing[:, None]
+        local = np.stack([c * offset[..., 0] + s * offset[..., 1], -s * offset[..., 0] + c * offset[..., 1]], axis=-1)
+        outside = np.maximum(np.abs(local) - view.half_size[:, None, :2], 0.0)
+        near = np.exp(-0.1 * np.linalg.norm(outside, axis=-1) / DECIMETRE)
+        return 2.0 / (1.0 / near).sum(axis=1)
+
+    def take_statistics(self) -> dict[str, float]:
+        """Means of working episodes that ended since the last call; starts over."""
+        ended, self._ended = self._ended, []
+        if not ended:
+            return {"forward_m": float("nan"), "drift_m": float("nan"), "falls": float("nan")}
+        forward, drift, falls = np.mean(ended, axis=0)
+        return {"forward_m": float(forward), "drift_m": float(drift), "falls": float(falls)}
+
+    def close(self) -> None:
+        """Ends the physics' threads."""
+        self.world.close()

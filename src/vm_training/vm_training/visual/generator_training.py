@@ -1,0 +1,239 @@
+"""A generator's DAgger: it acts, a script or a teacher that knows everything says what it should have said."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from vm_core.depth_image import DepthSpec
+from vm_core.errors import VmError
+from vm_core.keypoint_command import COMMAND_SIZE
+from vm_sim.depth_noise import DepthNoiseConfig
+from vm_training.progress import Progress
+from vm_training.tasks.work_folder import WorkFolder
+from vm_training.visual.gait_table import GaitTable
+from vm_training.visual.generator import COMMAND_SCALE_M, OBJECT_SIZE, OWN_SIZE, Generator, GeneratorEyes, Sight
+from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.scripted import ScriptedGenerator
+from vm_training.visual.tasks.base import ObjectTask
+
+_GREYS = 255.0
+
+
+class Commander(Protocol):
+    """Says commands for all worlds, in each control period after `ObjectWorld.tick`."""
+
+    def reset(self, envs: np.ndarray) -> None: ...
+    def command(self) -> np.ndarray: ...
+
+
+class LearntCommander:
+    """A generator as a commander."""
+
+    def __init__(self, world: ObjectWorld, generator: Generator, noise: DepthNoiseConfig | None = None) -> None:
+        self.generator = generator
+        self.eyes = GeneratorEyes(world, generator.sight, noise)
+
+    def reset(self, envs: np.ndarray) -> None:
+        self.eyes.reset(envs)
+
+    def command(self) -> np.ndarray:
+        return self.generator.command(*self.eyes.look())
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Everything that decides a generator's imitation.
+
+    Attributes:
+        sight: what it knows of the thing.
+        rounds: of acting and learning.
+        steps: control steps of each world in a round.
+        longest_s: of an episode.
+        teacher_share: of worlds that the teacher drives in the second round; half as many in each later one.
+        hidden: layers.
+        passes: gradient steps, in passes over the newest lessons.
+        batch: lessons a gradient step.
+        learning_rate: at the first round; falls to a twentieth by the last.
+        lessons: most that are kept.
+        world: how robots and objects differ.
+        depth_noise: of the camera.
+        seed: of everything random.
+    """
+
+    sight: Sight = "state"
+    rounds: int = 24
+    steps: int = 120
+    longest_s: float = 20.0
+    teacher_share: float = 0.5
+    hidden: tuple[int, ...] = (256, 128)
+    passes: float = 8.0
+    batch: int = 256
+    learning_rate: float = 1e-3
+    lessons: int = 80_000
+    world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=0.75, toggle_s=8.0))
+    depth_noise: DepthNoiseConfig = field(default_factory=DepthNoiseConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.steps, self.batch, *self.hidden) < 1 or self.seed < 0 or self.lessons < self.batch:
+            raise VmError(f"{self}: expected whole numbers from 1, a seed from 0, and room for a batch of lessons")
+
+
+class SeenLessons:
+    """Rings of what was seen, pictures as bytes, and wanted commands."""
+
+    def __init__(self, size: int, sight: Sight) -> None:
+        spec = DepthSpec()
+        self.seen = np.zeros((size, OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0)), np.float16)
+        self.depth = np.zeros((size if sight == "depth" else 0, spec.height, spec.width), np.uint8)
+        self.command = np.zeros((size, COMMAND_SIZE), np.float32)
+        self.count, self.written = 0, 0
+
+    def add(self, seen: np.ndarray, depth: np.ndarray | None, command: np.ndarray) -> None:
+        """Adds a batch; the oldest make room."""
+        at = (self.written + np.arange(len(command))) % len(self.command)
+        self.seen[at], self.command[at] = seen, command
+        if depth is not None:
+            self.depth[at] = np.round((depth + 0.5) * _GREYS)
+        self.written += len(command)
+        self.count = min(self.count + len(command), len(self.command))
+
+    def at(self, where: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+        """Pictures, observations and commands as the network takes them."""
+        depth = torch.from_numpy(self.depth[where].astype(np.float32) / _GREYS - 0.5) if len(self.depth) else None
+        return depth, torch.from_numpy(self.seen[where].astype(np.float32)), torch.from_numpy(self.command[where])
+
+
+class GeneratorSchool:
+    """A generator that learns, its worlds, its teacher."""
+
+    def __init__(
+        self,
+        task: ObjectTask,
+        tracker: Tracker,
+        table: GaitTable,
+        config: GeneratorConfig,
+        teacher: Generator | None = None,
+    ) -> None:
+        self.config = config
+        self.generator = Generator(config.sight, config.hidden)
+        self.world = ObjectWorld(task, tracker, table, config.world, config.seed)
+        self._pupil = LearntCommander(self.world, self.generator, config.depth_noise)
+        self._teacher: Commander = ScriptedGenerator(self.world)
+        if teacher is not None:
+            self._teacher = LearntCommander(self.world, teacher)
+        self._lessons = SeenLessons(config.lessons, config.sight)
+        self._optimizer = torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate)
+        self.world.age[:] = self.world.rng.integers(0, round(config.longest_s * 50.0), self.world.num_envs)
+
+    def round(self, index: int, *, fresh: bool) -> dict[str, float]:
+        """One round of acting and learning; in a fresh one the teacher acts."""
+        config, rng = self.config, np.random.default_rng([self.config.seed, index])
+        before = self._lessons.written
+        falls, acted = self._gather(1.0 if fresh else config.teacher_share * 0.5 ** (index - 1))
+        if fresh:
+            self.generator.normalize(self._lessons.seen[: self._lessons.count].astype(np.float32))
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
+        newest = self._lessons.written - before
+        loss = self._learn(rng, newest, max(round(config.passes * newest / config.batch), 1))
+        return {"steps": newest, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+
+    def _gather(self, share: float) -> tuple[int, int]:
+        world, config = self.world, self.config
+        driven = world.rng.random(world.num_envs) < share
+        falls = 0
+        for _ in range(config.steps):
+            world.tick()
+            seen, depth = self._pupil.eyes.look()
+            wanted = world.tracker.clamped(self._teacher.command())
+            fine = np.isfinite(wanted).all(axis=1)
+            self._lessons.add(seen[fine], None if depth is None else depth[fine], wanted[fine])
+            command = np.where(driven[:, None], wanted, self.generator.command(seen, depth))
+            world.step(command)
+            fallen = world.fallen()
+            far = np.linalg.norm(np.nan_to_num(world.view().thing - world.view().root)[:, :2], axis=1) > 4.0
+            over = np.flatnonzero(fallen | (far & world.run) | (world.age * 0.02 > config.longest_s))
+            for part in (world, self._pupil, self._teacher):
+                part.reset(over)
+            falls += int((fallen & ~driven).sum())
+        return falls, int((~driven).sum()) * config.steps
+
+    def _learn(self, rng: np.random.Generator, newest: int, steps: int) -> float:
+        lessons, losses, loss_of = self._lessons, [], nn.SmoothL1Loss(beta=0.2)
+        recent = (lessons.written - 1 - np.arange(min(newest, lessons.count))) % len(lessons.command)
+        for _ in range(steps):
+            third = self.config.batch // 3
+            where = np.concatenate(
+                [rng.choice(recent, third), rng.integers(0, lessons.count, self.config.batch - third)]
+            )
+            depth, seen, command = lessons.at(where)
+            loss = loss_of(self.generator(depth, seen) / COMMAND_SCALE_M, command / COMMAND_SCALE_M)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            losses.append(loss.item())
+        return float(np.mean(losses[-(len(losses) // 3 + 1) :]))
+
+
+def train_generator(
+    task: ObjectTask,
+    tracker: Tracker,
+    table: GaitTable,
+    config: GeneratorConfig,
+    folder: WorkFolder,
+    teacher: Generator | None = None,
+) -> tuple[Generator, list[dict[str, float]]]:
+    """All rounds that are not done yet; a resumed run goes on from the last whole round and gathers lessons anew.
+
+    Args:
+        task, tracker, table: where it acts.
+        config: everything that decides the result.
+        folder: for what a resumed run needs.
+        teacher: that knows the thing's state; None: the task's script.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(config.seed)
+    folder.begin({"task": task.name, "config": asdict(config), "script": teacher is None})
+    school = GeneratorSchool(task, tracker, table, config, teacher)
+    records = []
+    if (folder / "generator.npz").is_file():
+        saved = folder.read_arrays("generator.npz")
+        records = folder.read_json("generator.json")[: int(saved["rounds"])]
+        school.generator.load_state_dict(generator_of(saved, config.sight).state_dict())
+    with Progress(f"{task.name}, {config.sight}", config.rounds, len(records)) as bar:
+        for index in range(len(records), config.rounds):
+            records.append(school.round(index, fresh=index == 0))
+            newest = records[-1]
+            bar.round_done(loss=f"{newest['loss']:.4f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
+            folder.write_json("generator.json", records)
+            folder.write_arrays("generator.npz", generator_arrays(school.generator, len(records)))
+    school.world.close()
+    return school.generator, records
+
+
+def generator_arrays(generator: Generator, rounds: int) -> dict[str, np.ndarray]:
+    """A generator as arrays."""
+    weights = {key: value.numpy() for key, value in generator.state_dict().items()}
+    return weights | {"rounds": np.array(rounds)}
+
+
+def generator_of(arrays: dict[str, np.ndarray], sight: Sight) -> Generator:
+    """Undoes `generator_arrays`.
+
+    Raises:
+        VmError: they are not such a generator's.
+    """
+    saved = {key: torch.from_numpy(value) for key, value in arrays.items() if key != "rounds"}
+    try:
+        widths = [len(saved[key]) for key in sorted(saved) if key.startswith("mlp.") and key.endswith(".bias")]
+        generator = Generator(sight, tuple(widths[:-1]))
+        generator.load_state_dict(saved)
+    except (IndexError, RuntimeError) as error:
+        raise VmError(f"not a generator that sees {sight} ({str(error).splitlines()[0]})") from None
+    return generator.eval()

@@ -1,0 +1,163 @@
+"""What generators achieve: the paper's measures over 60 s rollouts, success as each task says it, and pauses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from vm_training.progress import Progress
+from vm_training.visual.gait_table import GaitTable
+from vm_training.visual.generator import Generator
+from vm_training.visual.generator_training import Commander, LearntCommander
+from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.scripted import ScriptedGenerator
+from vm_training.visual.tasks.base import ObjectTask
+
+ROLLOUT_S, RUN_AFTER_S = 60.0, 1.0
+STILL_RAD_S, STILL_M_S = 0.5, 0.05
+"""A robot is still whose joints move slower than this (rms over 0.2 s) and whose pelvis slower than that (mean)."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over rollouts; a rollout counts until its robot falls.
+
+    Attributes:
+        who: acts.  rollouts: how many.
+        distance, forward, drift: of the object from its start: straight, along x, and |y| [m].
+        falls: share of rollouts.  alive: mean time until then [s].
+        success: share.
+    """
+
+    who: str
+    rollouts: int
+    distance: float
+    forward: float
+    drift: float
+    falls: float
+    alive: float
+    success: float
+
+    def line(self) -> str:
+        """One row of a table."""
+        return (
+            f"{self.who:<14} {self.rollouts:4d} {self.distance:8.2f} {self.forward:8.2f} {self.drift:7.2f} "
+            f"{self.falls:6.0%} {self.alive:6.1f} {self.success:8.0%}"
+        )
+
+
+HEADER = f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'falls':>6} {'alive s':>6} {'success':>8}"
+
+
+def commander_of(world: ObjectWorld, who: str, generator: Generator | None) -> Commander:
+    """Who acts in a world: the script or a generator."""
+    return ScriptedGenerator(world) if generator is None else LearntCommander(world, generator)
+
+
+def evaluate_task(
+    task: ObjectTask,
+    tracker: Tracker,
+    table: GaitTable,
+    who: str,
+    generator: Generator | None,
+    rollouts: int,
+    seed: int,
+    rollout_s: float = ROLLOUT_S,
+) -> Figures:
+    """Lets a generator, or the task's script, act; the bit becomes 1 after a second.
+
+    Args:
+        task, tracker, table: where it acts.
+        who: name of the row.
+        generator: None for the script.
+        rollouts: worlds.
+        seed: of robots, objects and starts, whoever acts.
+        rollout_s: of each.
+    """
+    world = ObjectWorld(task, tracker, table, _world_config(rollouts), seed)
+    commander = commander_of(world, who, generator)
+    commander.reset(np.arange(rollouts))
+    up, alive = np.ones(rollouts, dtype=bool), np.zeros(rollouts)
+    seen = {name: np.zeros(rollouts) for name in ("distance", "forward", "drift", "gap")}
+    with Progress(who, round(rollout_s), unit="s") as bar:
+        for step in range(round(rollout_s / PERIOD_S)):
+            world.tick()
+            world.step(commander.command())
+            up &= ~world.fallen()
+            alive += PERIOD_S * up
+            view = world.view()
+            moved = view.thing - view.start
+            now = (np.linalg.norm(moved[:, :2], axis=1), moved[:, 0], np.abs(moved[:, 1]), view.gap)
+            for name, value in zip(seen, now, strict=True):
+                seen[name][up] = value[up]
+            if step % 50 == 49:
+                bar.round_done(up=f"{up.mean():.0%}")
+            if not up.any():
+                break
+    world.close()
+    alive[up] = ROLLOUT_S  # rounding, and shorter looks count as whole ones
+    success = task.success(seen | {"alive": alive})
+    means = (float(seen[name].mean()) for name in ("distance", "forward", "drift"))
+    return Figures(who, rollouts, *means, float(1.0 - up.mean()), float(alive.mean()), float(success.mean()))
+
+
+@dataclass(frozen=True)
+class PauseFigures:
+    """What robots do whose run bit becomes 0 while they work.
+
+    Attributes:
+        pauses: robots that were up when it did.
+        still_within_s: mean time until they are still; of those that come to be.
+        still_in_1_s, still_in_3_s: shares that are by then.
+        standing_10_s: share that are upright ten seconds later.
+    """
+
+    pauses: int
+    still_within_s: float
+    still_in_1_s: float
+    still_in_3_s: float
+    standing_10_s: float
+
+
+def evaluate_pauses(
+    task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Generator | None, robots: int, seed: int
+) -> PauseFigures:
+    """The bit becomes 0 at a random moment between 3 and 8 s after the start."""
+    world = ObjectWorld(task, tracker, table, _world_config(robots), seed)
+    commander = commander_of(world, "pause", generator)
+    commander.reset(np.arange(robots))
+    pause = np.round(world.rng.uniform(3.0, 8.0, robots) / PERIOD_S).astype(int)
+    up, counted = np.ones(robots, dtype=bool), np.zeros(robots, dtype=bool)
+    speed, moving = np.ones((robots, 10)), np.ones((robots, 10))
+    still_at, stood = np.full(robots, np.inf), np.zeros(robots, dtype=bool)
+    for step in range(int(pause.max()) + 500):
+        counted |= (step == pause) & up
+        world.force_run((step < pause) & (step >= RUN_AFTER_S / PERIOD_S))
+        world.tick()
+        world.step(commander.command())
+        up &= ~world.fallen()
+        speed[:, step % 10] = np.sqrt(np.mean(np.nan_to_num(world.qvel[:, 6:], nan=9.0) ** 2, axis=1))
+        moving[:, step % 10] = np.linalg.norm(np.nan_to_num(world.qvel[:, :2], nan=9.0), axis=1)
+        still = (speed.mean(axis=1) < STILL_RAD_S) & (moving.mean(axis=1) < STILL_M_S) & (step > pause + 5)
+        still_at = np.where(still & np.isinf(still_at), (step - pause) * PERIOD_S, still_at)
+        stood |= (step == pause + 499) & up
+    world.close()
+    came = still_at[counted]
+    total = max(int(counted.sum()), 1)
+    return PauseFigures(
+        int(counted.sum()),
+        float(came[np.isfinite(came)].mean()) if np.isfinite(came).any() else float("nan"),
+        float((came <= 1.0).sum() / total),
+        float((came <= 3.0).sum() / total),
+        float(stood[counted].mean()) if counted.any() else 0.0,
+    )
+
+
+def _world_config(worlds: int) -> WorldConfig:
+    return replace(WorldConfig(), worlds=worlds, run_share=1.0, run_after_s=(RUN_AFTER_S, RUN_AFTER_S))
+
+
+def as_rows(figures: list[Figures]) -> list[dict[str, float | str]]:
+    """For a file."""
+    return [asdict(row) for row in figures]
