@@ -22,7 +22,7 @@ from vm_policy_node.bringup.nodes import NodeSpec
 from vm_policy_node.bringup.processes import run_nodes
 from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.safety import State
-from vm_sim.faults import FAULTS, Fault, find_fault
+from vm_sim.faults import WALKER_FAULTS, Fault, find_fault
 
 MOMENTS = int(os.environ.get("VM_BENCH_MOMENTS", "4"))
 FIRST_S, LAST_S = 1.0, 9.0
@@ -49,7 +49,7 @@ def figures(seed: int) -> Iterator[dict]:
         at_s = begin_s + FIRST_S + part * (moment + rng.random())
         walk.run(at_s - walk.now_s)
         assert walk.state == State.RUNNING, walk.controller.machine.cause
-        for fault in FAULTS:
+        for fault in WALKER_FAULTS:
             twin = walk.branch(int(rng.integers(2**31)))
             problem, took_s = play(twin, fault)
             if problem:
@@ -60,9 +60,9 @@ def figures(seed: int) -> Iterator[dict]:
         print(f"moment {moment + 1}/{MOMENTS}: {len(failures)} failures", file=sys.stderr)
     for line in failures + outside:
         print(line, file=sys.stderr)
-    runs = MOMENTS * len(FAULTS)
+    runs = MOMENTS * len(WALKER_FAULTS)
     good = 1.0 - len(failures) / runs
-    yield _figure(f"{len(FAULTS)} faults at {MOMENTS} moments: in the specified state in time", good)
+    yield _figure(f"{len(WALKER_FAULTS)} faults at {MOMENTS} moments: in the specified state in time", good)
     yield _figure("time to the specified state, largest share of what is allowed", slowest, 1.0, "lower")
     wrong = len(outside + walk.audit.outside)
     yield _figure(f"commands outside limits, of {commands + walk.audit.seen}", wrong, 0.0, "lower")

@@ -8,7 +8,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_policy_node.safety import State
-from vm_sim.faults import FAULTS
+from vm_sim.faults import WALKER_FAULTS
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 lockstep, bench = (importlib.import_module(name) for name in ("lockstep", "bench_faults"))
@@ -27,7 +27,7 @@ def walk():
     return one
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", WALKER_FAULTS, ids=lambda fault: fault.name)
 def test_each_fault_ends_as_specified(walk, fault):
     twin = walk.branch(0)
     problem, _ = bench.play(twin, fault)

@@ -168,3 +168,57 @@ def test_refusals_are_one_line(environment, scene, tmp_path, arguments, words):
     assert len(lines) == 1, errors
     assert lines[0].startswith("error: ")
     assert words in lines[0]
+
+
+_PICTURES = """
+import json, time
+import numpy as np
+import rclpy
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+
+rclpy.init()
+node, images, infos, objects = Node("listener"), [], [], []
+node.create_subscription(Image, "/camera/depth/image_rect_raw", images.append, 10)
+node.create_subscription(CameraInfo, "/camera/depth/camera_info", infos.append, 10)
+node.create_subscription(Odometry, "/ground_truth/object", objects.append, 10)
+end = time.monotonic() + 40.0
+while time.monotonic() < end and len(images) < 25:
+    rclpy.spin_once(node, timeout_sec=0.1)
+stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in images]
+last, info = images[-1], infos[-1]
+depth = np.frombuffer(bytes(last.data), "<u2").reshape(last.height, last.width)
+print(json.dumps({
+    "encoding": last.encoding, "size": [last.width, last.height], "info": [info.width, info.height], "k": list(info.k),
+    "frame": last.header.frame_id, "step": float(np.median(np.diff(stamps))), "low": int(np.percentile(depth, 30)),
+    "top": int(np.median(depth[60:80, 200:224])), "holes": float(np.mean(depth == 0)),
+    "object": [objects[-1].pose.pose.position.x, objects[-1].pose.pose.position.z],
+}))
+"""
+
+
+def test_depth_pictures_of_the_object_come_as_from_a_realsense(environment, scene):
+    sim = _start(environment, "--object", "push_box", "--duration", "60")
+    try:
+        listener = subprocess.run(
+            [sys.executable, "-c", _PICTURES], env=environment, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        sim.send_signal(signal.SIGINT)
+        output, errors = sim.communicate(timeout=20)
+    assert listener.returncode == 0, listener.stderr + errors
+    seen, end = json.loads(listener.stdout.splitlines()[-1]), json.loads(output.splitlines()[-1])
+    assert seen["encoding"] == "16UC1" and seen["size"] == seen["info"] == [424, 240]
+    assert seen["k"][0] == pytest.approx(223.4, abs=0.5) and seen["frame"] == "camera_depth_optical_frame"
+    assert seen["step"] == pytest.approx(1 / 30, abs=0.005)
+    assert 500 < seen["top"] < 1000  # the box's top front edge is 0.6 m before the camera
+    assert 0.0 < seen["holes"] < 0.3
+    assert seen["object"] == pytest.approx([1.0, 0.508], abs=0.02)
+    assert end["pictures"] >= 25 and end["object_pos_world"][0] == pytest.approx(1.0, abs=0.02)
+
+
+def test_an_unknown_object_is_named(environment):
+    sim = _start(environment, "--object", "piano")
+    _, errors = sim.communicate(timeout=40)
+    assert sim.returncode == 2 and "piano" in errors and "push_box" in errors

@@ -5,7 +5,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_core.unitree_cdr import low_state_crc, new_low_state, parse_low_state
-from vm_sim.faults import FAULTS, FaultPlayer, GridSample, OdometrySample, find_fault, table
+from vm_sim.faults import FAULTS, WALKER_FAULTS, FaultPlayer, GridSample, OdometrySample, find_fault, table
 from vm_sim.faults.catalogue import POLICY_INPUTS
 from vm_sim.faults.damage import DAMAGE
 
@@ -140,3 +140,25 @@ def test_physical_and_command_faults():
     assert given["command_stale"] is None
     assert given["command_nan"] is not None and np.isnan(given["command_nan"][0])
     assert given["command_huge"] == (1e9, -1e9, 1e9)
+
+
+PICTURE = np.arange(1000, 1024, dtype=np.uint16).reshape(4, 6)
+
+
+def pictures(name: str) -> list[np.ndarray]:
+    player = FaultPlayer()
+    player.play(name, 0.0)
+    return [sent for picture in (PICTURE, PICTURE + 1) for sent in player.picture(picture)]
+
+
+def test_faults_of_the_depth_camera():
+    assert pictures("depth_silent") == []
+    np.testing.assert_array_equal(pictures("depth_frozen")[1], PICTURE)
+    assert not pictures("depth_zero")[0].any()
+    assert pictures("depth_wrong_size")[0].shape == (2, 3)
+    assert pictures("depth_wrong_encoding")[0].shape == (4, 6, 3)
+    assert np.isnan(pictures("depth_nan")[0]).all()
+    np.testing.assert_array_equal(pictures("depth_upside_down")[0], PICTURE[::-1, ::-1])
+    np.testing.assert_array_equal(pictures("motor_hot")[1], PICTURE + 1)
+    assert all(fault.needs == "depth" for fault in FAULTS if fault.name.startswith("depth_"))
+    assert not [fault for fault in WALKER_FAULTS if fault.needs == "depth"]

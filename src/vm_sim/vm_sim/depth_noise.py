@@ -18,6 +18,7 @@ from vm_core.errors import VmError
 from vm_core.frames import Array, quat_from_rotvec
 
 _BASELINE_M = 0.05  # between the D435i's two imagers
+_NEAREST_SHADOW_M = 0.2  # nearer things throw a shadow as wide as one here
 _STEEP = 0.1  # share of the depth by which neighbours differ at an edge
 _BLOB_PX = 4
 
@@ -136,14 +137,16 @@ class DepthNoise:
     def _shadows(self, depth: Array) -> Array:
         """Left of a near edge the other imager's view is blocked: as many pixels as the disparities differ by."""
         xp = array_namespace(depth)
-        disparity = self._spec.focal_px * _BASELINE_M / xp.clip(depth, 0.1, None)
-        hidden = xp.zeros_like(depth) > 1.0
-        for away in (1, 2, 3):
-            ahead = xp.concat(
-                [disparity[..., away:], disparity[..., -1:] + xp.zeros_like(disparity[..., :away])], axis=-1
-            )
-            hidden = hidden | (ahead - disparity >= away)
-        return hidden
+        columns = xp.arange(self._spec.width, dtype=depth.dtype, device=device(depth))
+        # a pixel is hidden by any to its right that stands as far left of its own place in the other picture
+        place = self._spec.focal_px * _BASELINE_M / xp.clip(depth, 0.1, None) - columns
+        right = xp.concat([place[..., 1:], place[..., :1] * 0.0 - float("inf")], axis=-1)
+        step, widest = 1, self._spec.focal_px * _BASELINE_M / _NEAREST_SHADOW_M
+        while step < widest:  # the greatest of all to the right, by doubling
+            ahead = xp.concat([right[..., step:], right[..., :step] * 0.0 - float("inf")], axis=-1)
+            right = xp.maximum(right, ahead)
+            step *= 2
+        return right >= place
 
     def _blobs(self, depth: Array) -> Array:
         xp, (count, height, width) = array_namespace(depth), depth.shape

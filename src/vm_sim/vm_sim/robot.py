@@ -13,6 +13,7 @@ from vm_core.unitree_cdr import get_motors, low_cmd_crc, low_state_crc, new_low_
 from vm_sim.g1_model import load_g1_spec, stand_qpos
 from vm_sim.gantry import Gantry, add_gantry
 from vm_sim.imu import LIDAR_IMU, PELVIS_IMU, Imu, ImuSample, add_imus
+from vm_sim.objects import ObjectSpec, add_object
 from vm_sim.terrain import add_scene
 
 STEP_S = 0.002
@@ -27,10 +28,15 @@ _MOTOR_TEMPERATURE_C, _SUPPLY_V = 35, 50.0
 _START_JOINT_STD_RAD, _START_YAW_STD_RAD, _START_XY_STD_M = 0.02, 0.02, 0.01
 
 
-def build_model(scene: SceneAsset, *, meshes: bool = False) -> mujoco.MjModel:
-    """The G1 with its sensors in a scene, 2 ms physics; `meshes` adds the visual shapes for pictures."""
+_MOTORS = slice(6, 6 + g1.NUM_MOTORS)
+
+
+def build_model(scene: SceneAsset, *, meshes: bool = False, thing: ObjectSpec | None = None) -> mujoco.MjModel:
+    """The G1 with its sensors in a scene, 2 ms physics; `meshes` adds visual shapes for pictures, `thing` an object."""
     spec = load_g1_spec(collision="full", meshes=meshes)
     add_scene(spec, scene)
+    if thing is not None:
+        add_object(spec, thing)
     add_imus(spec)
     add_gantry(spec)
     spec.option.timestep = STEP_S
@@ -56,6 +62,7 @@ class SimulatedG1:
         seed: int = 0,
         start_noise: float = 1.0,
         hang: bool = True,
+        thing: ObjectSpec | None = None,
     ) -> None:
         """Builds the model and puts the robot at its start.
 
@@ -65,14 +72,16 @@ class SimulatedG1:
             seed: of start noise and sensor noise.
             start_noise: factor on the start's noise (at 1: 0.02 rad in joints and yaw, 1 cm in x and y).
             hang: hold the pelvis by a virtual gantry until the first stance.
+            thing: an object before it, or None.
         """
-        self.model = build_model(scene)
+        self.model = build_model(scene, thing=thing)
         self.data = mujoco.MjData(self.model)
         self.remote = RemoteState()
         self.rejected_commands = 0
         rng = np.random.default_rng(seed)
         start = scene_stand_qpos(self.model, scene) if start_qpos is None else np.asarray(start_qpos, dtype=np.float64)
-        self.data.qpos[:] = _perturbed(start, start_noise, rng)
+        self.data.qpos[:] = self.model.qpos0
+        self.data.qpos[: 7 + g1.NUM_MOTORS] = _perturbed(start[: 7 + g1.NUM_MOTORS], start_noise, rng)
         mujoco.mj_forward(self.model, self.data)
         self._rng = rng
         self._imus = {name: Imu(self.model, name, rng) for name in (PELVIS_IMU, LIDAR_IMU)}
@@ -91,6 +100,11 @@ class SimulatedG1:
     def time_s(self) -> float:
         """Simulated time since the start."""
         return float(self.data.time)
+
+    @property
+    def object_pose(self) -> np.ndarray | None:
+        """(7,) position [m] and quaternion of the object in the world, or None without one."""
+        return self.data.qpos[7 + g1.NUM_MOTORS :] if self.model.nq > 7 + g1.NUM_MOTORS else None
 
     @property
     def gantry_share(self) -> float:
@@ -148,7 +162,7 @@ class SimulatedG1:
         if motors != "none":
             self.model.actuator_gainprm[~self._powered, 0] = 0.0
             self.model.actuator_biasprm[~self._powered, :3] = 0.0
-            self.model.dof_damping[6:][~self._powered] = GEAR_DAMPING
+            self.model.dof_damping[_MOTORS][~self._powered] = GEAR_DAMPING
 
     def release_gantry(self) -> bool:
         """Lets the gantry go now, over a second; False if it does not hold."""
@@ -167,9 +181,9 @@ class SimulatedG1:
         count = g1.NUM_MOTORS
         state["tick"] = int(round(1000.0 * data.time)) & 0xFFFFFFFF
         set_motors(state, "mode", self._modes * self._powered)
-        set_motors(state, "q", data.qpos[7:] + self._rng.normal(0.0, 2e-4, count))
-        set_motors(state, "dq", data.qvel[6:] + self._rng.normal(0.0, 0.02, count))
-        set_motors(state, "ddq", data.qacc[6:])
+        set_motors(state, "q", data.qpos[7 : 7 + count] + self._rng.normal(0.0, 2e-4, count))
+        set_motors(state, "dq", data.qvel[_MOTORS] + self._rng.normal(0.0, 0.02, count))
+        set_motors(state, "ddq", data.qacc[_MOTORS])
         set_motors(state, "tau_est", data.actuator_force)
         imu = self.read_imu(PELVIS_IMU)
         state["imu"]["quaternion"] = imu.quat_wxyz
@@ -183,7 +197,7 @@ class SimulatedG1:
     def _write_motors(self, fields: np.ndarray) -> None:
         """Per motor torque = kp (q* - q) + kd (dq* - dq) + tau inside the limit; the damping part is implicit."""
         driven = (self._modes == _ENABLED) & self._powered
-        self.model.dof_damping[6:] = np.where(driven, 0.0, GEAR_DAMPING)
+        self.model.dof_damping[_MOTORS] = np.where(driven, 0.0, GEAR_DAMPING)
         q, dq, tau, kp, kd = fields * self._powered
         self.data.ctrl[:] = q
         self.model.actuator_gainprm[:, 0] = kp

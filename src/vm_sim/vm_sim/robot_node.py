@@ -22,7 +22,7 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Imu
+from sensor_msgs.msg import CameraInfo, Image, Imu
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowCmd, LowState
 
@@ -32,13 +32,15 @@ from vm_core.motion_switcher import MotionSwitcher
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim import robot_ros_conversions as ros_conversions
+from vm_sim.depth_thread import D435I, DepthThread
 from vm_sim.faults import FaultPlayer, OdometrySample, find_fault
 from vm_sim.impostor_node import ImpostorNode
 from vm_sim.imu import LIDAR_IMU
 from vm_sim.lidar import Mid360
 from vm_sim.motion_switcher_node import serve
+from vm_sim.objects import OBJECT_BODY, ObjectScene, ObjectSpec, find_object_scene
 from vm_sim.robot import STEP_S, SimulatedG1, build_model
-from vm_sim.robot_log import LogRecorder
+from vm_sim.robot_log import NUM_QPOS, LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
 from vm_sim.sim_config import SimConfig
 from vm_sim.sim_figures import SimFigures, check_record, write_record, write_report
@@ -60,13 +62,16 @@ class RobotNode(Node):
             values[name] = self.declare_parameter(name, value, descriptor).value
         self.config = config = SimConfig(**values)
         self.stopping = threading.Event()
-        self.scene = _load_scene(config.scene)
+        found = find_object_scene(config.object) if config.object else None
+        self.scene = _load_scene(config.scene, found)
+        thing = _object(found, config)
         self.robot = SimulatedG1(
             self.scene,
             start_qpos=start_qpos(config.start_clip),
             seed=config.seed,
             start_noise=config.start_noise,
             hang=config.hang,
+            thing=thing,
         )
         self.recorder = LogRecorder()
         self.player = FaultPlayer(config.seed)
@@ -74,9 +79,13 @@ class RobotNode(Node):
         self._figures = SimFigures()
         self._switcher = MotionSwitcher(config.motion_mode)
         self._make_topics()
-        model = build_model(self.scene)  # the physics' own model changes with every command's gains
+        # the physics' own model changes with every command's gains
+        model = build_model(self.scene, thing=thing)
         lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
         self._scans = ScanThread(lidar, model, self._publish_scan, config.lidar_frame)
+        self._pictures = None
+        if config.depth or thing is not None:
+            self._pictures = DepthThread(build_model(self.scene, thing=thing), self._publish_picture, config.seed + 2)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     def _make_topics(self) -> None:
@@ -85,6 +94,9 @@ class RobotNode(Node):
         self._lidar = self.create_publisher(CustomMsg, config.lidar_topic, 5)
         self._imu = self.create_publisher(Imu, config.lidar_imu_topic, 50)
         self._odometry = self.create_publisher(Odometry, config.odometry_topic, 10)
+        self._depth = self.create_publisher(Image, config.depth_topic, 5)
+        self._depth_info = self.create_publisher(CameraInfo, config.depth_info_topic, 5)
+        self._object = self.create_publisher(Odometry, config.object_topic, 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_service(Trigger, "/fault/clear", self._on_clear)
@@ -95,7 +107,8 @@ class RobotNode(Node):
         self._motors = rclpy.create_node("vm_sim_motors", start_parameter_services=False)
         self._low_cmd = self._motors.create_subscription(LowCmd, config.lowcmd_topic, lambda _: None, newest, raw=True)
         self._last_command = b""
-        self._imu_message, self._odometry_message = Imu(), Odometry()
+        self._imu_message, self._odometry_message, self._object_message = Imu(), Odometry(), Odometry()
+        self._object_message.header.frame_id, self._object_message.child_frame_id = config.world_frame, OBJECT_BODY
         self._imu_message.header.frame_id = config.lidar_frame
         self._odometry_message.header.frame_id = config.world_frame
         self._odometry_message.child_frame_id = "pelvis"
@@ -106,7 +119,7 @@ class RobotNode(Node):
         """Steps in real time until the duration is over or `stopping` is set."""
         start, robot = time.perf_counter(), self.robot
         epoch_ns, slip_s = self.get_clock().now().nanoseconds, 0.0
-        due = {"imu": 0.0, "odometry": 0.0, "scan": 0.0}
+        due = {"imu": 0.0, "odometry": 0.0, "scan": 0.0, "picture": 0.0}
         while not self.stopping.is_set() and not self._is_over():
             behind = time.perf_counter() - start - slip_s - robot.time_s
             if behind < 0.0:
@@ -119,6 +132,8 @@ class RobotNode(Node):
             self._publish_due(due, stamp_ns)
             self._figures.wall_s = time.perf_counter() - start
         self._scans.stop()
+        if self._pictures is not None:
+            self._pictures.stop()
         if self._is_over() and robot.state_of_command == "commanded":
             self._sign_off()
 
@@ -139,7 +154,7 @@ class RobotNode(Node):
             taken: Any = self._low_cmd.handle.take_message(self._low_cmd.msg_type, True)
         if taken is not None:
             self._take_command(taken[0])
-        self.recorder.record(robot.time_s, robot.data.qpos)
+        self.recorder.record(robot.time_s, robot.data.qpos[:NUM_QPOS])
         robot.push(player.push(robot.time_s))
         robot.cut_power(player.dead_motors)
         robot.step()
@@ -175,6 +190,10 @@ class RobotNode(Node):
         if now >= due["odometry"]:
             due["odometry"] += _ODOMETRY_PERIOD_S
             self._publish_odometry(stamp_ns)
+            self._publish_object(stamp_ns)
+        if self._pictures is not None and now >= due["picture"]:
+            due["picture"] += self._pictures.period_s
+            self._pictures.offer(stamp_ns, robot.data.qpos, without_object=self.player.name == "depth_empty")
 
     def _publish_odometry(self, stamp_ns: int) -> None:
         if self.player.name == "grid_silent":  # without odometry, the height map has nothing to send a grid for
@@ -184,6 +203,24 @@ class RobotNode(Node):
         for sample in self.player.odometry(pose, self.robot.time_s):
             ros_conversions.fill_odometry(self._odometry_message, sample, qvel[3:6], stamp_ns)
             self._odometry.publish(self._odometry_message)
+
+    def _publish_object(self, stamp_ns: int) -> None:
+        pose = self.robot.object_pose
+        if pose is None:
+            return
+        speed = self.robot.data.qvel[-6:]
+        sample = OdometrySample(pose[:3], pose[3:], speed[:3])
+        ros_conversions.fill_odometry(self._object_message, sample, speed[3:], stamp_ns)
+        self._object.publish(self._object_message)
+
+    def _publish_picture(self, stamp_ns: int, picture: np.ndarray) -> None:
+        if self.stopping.is_set():
+            return
+        frame = self.config.depth_frame
+        for sent in self.player.picture(picture):
+            self._depth_info.publish(ros_conversions.camera_info_msg(D435I, frame, stamp_ns))
+            self._depth.publish(ros_conversions.depth_msg(sent, frame, stamp_ns))
+            self._figures.counts["pictures"] += 1
 
     def _publish_scan(self, data: bytes) -> None:
         if self.stopping.is_set():
@@ -237,10 +274,18 @@ class RobotNode(Node):
         self.destroy_node()
 
 
-def _load_scene(folder: str) -> SceneAsset:
-    if not folder:
+def _load_scene(folder: str, found: ObjectScene | None) -> SceneAsset:
+    """The scene with the furniture that belongs to the object; flat ground if there is only an object."""
+    if not folder and found is None:
         raise VmError("no scene: give --scene DIR, a folder with scene.json and terrain.npz")
-    return SceneAsset.load(folder)
+    scene = SceneAsset.load(folder) if folder else SceneAsset(source="flat ground")
+    return scene if found is None else replace(scene, boxes=(*scene.boxes, *found.furniture))
+
+
+def _object(found: ObjectScene | None, config: SimConfig) -> ObjectSpec | None:
+    if found is None or not config.vary_object:
+        return None if found is None else found.thing
+    return found.ranges.draw(found.thing, np.random.default_rng(config.seed + 3))
 
 
 def _spin(node: RobotNode) -> None:

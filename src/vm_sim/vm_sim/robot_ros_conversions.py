@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import math
 
 import numpy as np
@@ -9,8 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.time import Time
-from sensor_msgs.msg import Imu
+from sensor_msgs.msg import CameraInfo, Image, Imu
 
+from vm_core.depth_image import DepthSpec
 from vm_core.frames import quat_rotate_inverse
 from vm_msgs.msg import HeightGrid
 from vm_sim.faults import GridSample, OdometrySample
@@ -33,6 +35,27 @@ def fill_odometry(message: Odometry, sample: OdometrySample, ang_vel_body: np.nd
     orientation.w, orientation.x, orientation.y, orientation.z = (float(v) for v in quat)
     _set_xyz(message.twist.twist.linear, quat_rotate_inverse(quat, sample.lin_vel_world))
     _set_xyz(message.twist.twist.angular, ang_vel_body)
+
+
+def depth_msg(picture: np.ndarray, frame: str, stamp_ns: int) -> Image:
+    """A picture (height, width) uint16 [mm], as the RealSense driver sends it; faults make floats [m] or colours."""
+    height, width = picture.shape[:2]
+    encoding = "rgb8" if picture.ndim == 3 else "32FC1" if picture.dtype == np.float32 else "16UC1"
+    message = Image(height=height, width=width, encoding=encoding, step=picture[0].nbytes)
+    message.header.stamp, message.header.frame_id = Time(nanoseconds=stamp_ns).to_msg(), frame
+    message.data = array.array("B", np.ascontiguousarray(picture).tobytes())
+    return message
+
+
+def camera_info_msg(spec: DepthSpec, frame: str, stamp_ns: int) -> CameraInfo:
+    """Intrinsics of a camera without distortion."""
+    focal, middle = spec.focal_px, (0.5 * spec.width, 0.5 * spec.height)
+    message = CameraInfo(height=spec.height, width=spec.width, distortion_model="plumb_bob", d=[0.0] * 5)
+    message.header.stamp, message.header.frame_id = Time(nanoseconds=stamp_ns).to_msg(), frame
+    message.k = [focal, 0.0, middle[0], 0.0, focal, middle[1], 0.0, 0.0, 1.0]
+    message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    message.p = [focal, 0.0, middle[0], 0.0, 0.0, focal, middle[1], 0.0, 0.0, 0.0, 1.0, 0.0]
+    return message
 
 
 def twist_msg(velocity: tuple[float, float, float]) -> Twist:

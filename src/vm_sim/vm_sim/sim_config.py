@@ -24,6 +24,9 @@ class SimConfig:
         lidar_pattern: .npz with azimuth_deg and elevation_deg in place of the built-in pattern.
         motion_mode: controller of the robot's own that is active at the start, such as ai; commands count once it is
             released (vm-motion-mode release); empty: released.
+        object: thing before the robot, by its task, such as push_box (docs/visual.md); empty: none.
+        vary_object: draw its size, mass, friction and place by the seed.
+        depth: publish the head's depth camera; with an object it is on anyway.
         fault: name of a fault to play (`vm-fault --list`); may be set at any time, empty ends it.
         fault_at_s: simulated time at which a fault given at the start begins [s].
         lowstate_topic: out.
@@ -33,6 +36,10 @@ class SimConfig:
         odometry_topic: true pose of the pelvis, out.
         lidar_frame: frame of points and LiDAR IMU.
         world_frame: frame of the scene.
+        depth_topic: out, millimetres as the RealSense driver has them.
+        depth_info_topic: out.
+        depth_frame: optical frame of the depth camera.
+        object_topic: true pose of the object, out; for evaluation only.
         cmd_vel_topic: out, for faults of velocity commands only.
         estop_topic: out, for the fault estop only.
         grid_topic: out, for faults of the height grid only.
@@ -48,6 +55,9 @@ class SimConfig:
     hang: bool = True
     lidar_pattern: str = ""
     motion_mode: str = ""
+    object: str = ""
+    vary_object: bool = False
+    depth: bool = False
     fault: str = ""
     fault_at_s: float = 0.0
     lowstate_topic: str = "/lowstate"
@@ -57,6 +67,10 @@ class SimConfig:
     odometry_topic: str = "/ground_truth/odometry"
     lidar_frame: str = "livox_frame"
     world_frame: str = "map"
+    depth_topic: str = "/camera/depth/image_rect_raw"
+    depth_info_topic: str = "/camera/depth/camera_info"
+    depth_frame: str = "camera_depth_optical_frame"
+    object_topic: str = "/ground_truth/object"
     cmd_vel_topic: str = "/cmd_vel"
     estop_topic: str = "/estop"
     grid_topic: str = "/height_grid"

@@ -29,7 +29,7 @@ class SimFigures:
 
     wall_s: float = 0.0
     counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("lowcmd", "lowcmd_refused", "lowstate", "scans"), 0)
+        default_factory=lambda: dict.fromkeys(("lowcmd", "lowcmd_refused", "lowstate", "scans", "pictures"), 0)
     )
     _late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
@@ -38,7 +38,7 @@ class SimFigures:
         self._late_ms.append(1000.0 * max(behind_s, 0.0))
 
     def summary(self, robot: SimulatedG1, dropped_sub_scans: int) -> dict:
-        """Times [s], real-time factor, lateness of steps [ms], messages, state of the robot."""
+        """Times [s], real-time factor, lateness of steps [ms], messages, state of the robot and of the object."""
         late = np.array(self._late_ms or [0.0])
         return {
             "simulated_s": round(robot.time_s, 3),
@@ -51,6 +51,11 @@ class SimFigures:
             "command_state": robot.state_of_command,
             "gantry_share": round(robot.gantry_share, 3),
             "pelvis_pos_world": [round(float(v), 4) for v in robot.data.qpos[:3]],
+            **(
+                {}
+                if (pose := robot.object_pose) is None
+                else {"object_pos_world": [round(float(v), 4) for v in pose[:3]]}
+            ),
         }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vm_core.errors import VmError
 
 DAMPING, RUNNING = "DAMPING", "RUNNING"
-POLICY_INPUTS = ("", "grid", "odometry", "command")
+POLICY_INPUTS = ("", "grid", "odometry", "command", "depth")
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,20 @@ FAULTS: tuple[Fault, ...] = (
     _damps("grid_unknown", "the height grid knows no cell", 0.7, "grid", "grid"),
     _damps("lidar_silent", "no scan comes any more, the height grid lives on memory", 1.5, "stale scan", "grid"),
     _damps("lidar_frozen", "the same scan comes again and again", 1.5, "stale scan", "grid"),
+    _damps("depth_silent", "no depth picture comes any more", 0.4, "stale depth", "depth"),
+    _damps("depth_frozen", "the same depth picture comes again and again", 1.5, "frozen depth", "depth"),
+    _damps("depth_zero", "the depth picture is all zeros", 0.7, "depth", "depth"),
+    _damps("depth_wrong_size", "depth pictures have another size than their camera says", 0.4, "depth", "depth"),
+    _damps("depth_wrong_encoding", "depth pictures come as colours", 0.4, "depth", "depth"),
+    _damps("depth_nan", "depth pictures of floats are not numbers", 0.7, "depth", "depth"),
+    _damps("depth_upside_down", "the depth camera stands on its head", 2.0, "depth", "depth"),
+    _passes("depth_empty", "the object is out of the camera's sight: after 5 s it stands still", 7.0, "depth"),
     _passes("command_stale", "nobody gives velocity commands any more: it slows down and stands", 2.5, "command"),
     _passes("command_nan", "the velocity command is not a number", 2.5, "command"),
     _passes("command_huge", "the velocity command is a billion metres a second", 1.0, "command"),
 )
+WALKER_FAULTS: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault.needs != "depth")
+"""Those that a policy without a camera feels."""
 _BY_NAME = {fault.name: fault for fault in FAULTS}
 
 

@@ -120,6 +120,17 @@ class FaultPlayer:
             return [self._held]
         return [data]
 
+    def picture(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The depth pictures [mm] to send in place of this one; floats [m] and three channels are other encodings."""
+        name = self.name
+        if name == "depth_silent":
+            return []
+        if name == "depth_frozen":
+            self._held = picture if self._held is None else self._held
+            assert isinstance(self._held, np.ndarray)
+            return [self._held]
+        return [bad_picture(name, picture)]
+
     def command(self, velocity: tuple[float, float, float]) -> tuple[float, float, float] | None:
         """What teleoperation sends in place of this velocity (vx, vy, yaw rate), or None."""
         if self.name == "command_stale":
@@ -200,6 +211,19 @@ def bad_grid(name: str, sample: GridSample) -> GridSample:
     if name == "grid_unknown":
         return replace(sample, height=np.full(len(sample.height), np.nan))
     return sample
+
+
+def bad_picture(name: str, picture: np.ndarray) -> np.ndarray:
+    """The depth picture as the fault of that name has it; other names leave it as it is."""
+    if name == "depth_zero":
+        return np.zeros_like(picture)
+    if name == "depth_wrong_size":
+        return picture[::2, ::2]
+    if name == "depth_wrong_encoding":
+        return np.repeat((picture >> 4).astype(np.uint8)[..., None], 3, axis=2)
+    if name == "depth_nan":
+        return np.full(picture.shape, np.nan, dtype=np.float32)
+    return picture[::-1, ::-1] if name == "depth_upside_down" else picture
 
 
 _STATE_TIMING: dict[str, Callable[[FaultPlayer, bytes, float], list[bytes]]] = {
