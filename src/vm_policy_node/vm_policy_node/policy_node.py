@@ -40,14 +40,14 @@ from vm_policy_node.node_setup import changed_limits, make_controller
 from vm_policy_node.parameters import PARAMETERS
 from vm_policy_node.safety import State
 
-EARLY_S, FRESH_S = 0.001, 0.002
+EARLY_S, FRESH_S = 0.001, 0.001
 """A state that came this little before a period began is fresh; for one that has not come, a period waits this long."""
 PREPARE_S, POLL_S = 0.003, 0.0001
 """Everything else is read this long before a period begins; states are then looked for this often."""
 MOST_SERVED = 2
 """Requests and timers served after a step: four times as many as the timers need."""
-FOLLOW = 0.1
-"""Share of their distance by which periods move towards the arrival of states, so as neither to wait nor to be late."""
+LEAD_S, FOLLOW = 0.0002, 0.1
+"""Periods move by this share towards beginning so long after a state has come: neither to wait nor to act on old ones."""
 _AFTERMATH_S = 1.0
 """The flight recorder waits for this long after a trip, so that what followed is in the file."""
 _SWITCH_INTERVAL_S = 0.0005
@@ -156,7 +156,7 @@ class PolicyNode(Node):
             self._inputs.drain_states()
         offset_s = self._inputs.newest_state_s - self._due_s
         if abs(offset_s) < FRESH_S:
-            self._due_s += FOLLOW * offset_s
+            self._due_s += FOLLOW * (offset_s + LEAD_S)
 
     def _step(self, now: float) -> None:
         self.controller.transport = self._stream.fault
