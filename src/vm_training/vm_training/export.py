@@ -119,10 +119,10 @@ def _to_onnx(student: Student, inputs: int) -> onnx.ModelProto:
             student, (example,), input_names=["observation"], output_names=["action"], dynamo=True, verbose=False
         )
     assert program is not None
-    return _without_traces(program.model_proto)
+    return without_traces(program.model_proto)
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops what the exporter writes of where it ran: stack traces with this machine's paths at every node."""
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):

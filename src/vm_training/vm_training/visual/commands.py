@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
+import numpy as np
+import tyro
+
+from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_training.student import Student
-from vm_training.tasks.work_folder import WorkFolder
+from vm_training.tasks.work_folder import WorkFolder, git_commit
 from vm_training.teachers.sampled_lqr import LqrTeacher
+from vm_training.visual.bundle import export_bundle
+from vm_training.visual.curves import write_curve
+from vm_training.visual.gait_table import gait_table
+from vm_training.visual.generator import Generator, Sight
+from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
+from vm_training.visual.generator_training import (
+    GeneratorConfig,
+    generator_arrays,
+    generator_of,
+    golden_inputs,
+    train_generator,
+)
+from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
 from vm_training.visual.motion_library import make_library
+from vm_training.visual.object_world import Tracker
 from vm_training.visual.shared_teacher import SharedTeacherConfig, train_shared
+from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import CommandMoments
 from vm_training.visual.tracker_evaluation import evaluate_tracker
 from vm_training.visual.tracker_training import TrackerConfig, tracker_of, train_tracker
@@ -81,5 +102,148 @@ def load_tracker(folder: Path) -> tuple[Student, CommandMoments]:
     return tracker_of(WorkFolder(file.parent).read_arrays(file.name))
 
 
-TASKS = {"keypoint_tracker": KeypointTracker}
+@dataclass(frozen=True)
+class KeypointTeacher:
+    """The keypoint tracker's teacher by reinforcement learning: two seconds of what is to come, contact forces.
+
+    Attributes:
+        out: run folder.
+        resume: go on with the run that is there.
+        config: everything that decides the result.
+    """
+
+    out: Path
+    config: Annotated[KeypointTeacherConfig, tyro.conf.arg(name="")]
+    resume: bool = False
+
+    def run(self) -> int:
+        trainer = train_keypoint_teacher(self.config, self.out, self.resume)
+        print(
+            f"{self.out}: {len(trainer.records)} iterations, {trainer.records[-1]['steps'] / 1e6:.2f} M control steps"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class ImitateGenerator:
+    """A generator of an object task that imitates its script, or a teacher that knows the object's state.
+
+    Attributes:
+        task: one of push_box, dribble_ball, kick_box, reach_box.
+        tracker: folder of the tracker that moves the robots.
+        out: folder to write.
+        teacher: folder of a generator that sees state, to imitate; None: the task's script.
+        clip: clamp commands to those of human motions (without: an ablation).
+        config: everything that decides the result.
+    """
+
+    task: str
+    tracker: Path
+    out: Path
+    teacher: Path | None = None
+    clip: bool = True
+    config: GeneratorConfig = field(default_factory=GeneratorConfig)
+
+    def run(self) -> int:
+        tracker = frozen_tracker(self.tracker, self.clip)
+        teacher = None if self.teacher is None else load_generator(self.teacher, "state")
+        task, table = find_object_task(self.task), gait_table(self.tracker / TABLE_FILE)
+        _, records = train_generator(task, tracker, table, self.config, WorkFolder(self.out), teacher)
+        write_curve(self.out / "curve.png", records, f"{self.task}, {self.config.sight}")
+        print(f"{self.out / 'generator.npz'}: {records[-1]['seconds_a_fall']:.1f} s a fall in the last round")
+        return 0
+
+
+@dataclass(frozen=True)
+class GeneratorTeacher:
+    """A generator of an object task by reinforcement learning over the frozen tracker (a run folder).
+
+    Attributes:
+        task: one of push_box, dribble_ball, kick_box, reach_box.
+        tracker: folder of the tracker that moves the robots.
+        out: run folder.
+        start: folder of an imitation that sees state, of layers 256 and 128; None: from nothing.
+        resume: go on with the run that is there.
+        config: everything that decides the result.
+    """
+
+    task: str
+    tracker: Path
+    out: Path
+    start: Path | None = None
+    resume: bool = False
+    config: GeneratorPpoConfig = field(default_factory=GeneratorPpoConfig)
+
+    def run(self) -> int:
+        start = None if self.start is None else load_generator(self.start, "state")
+        task, table = find_object_task(self.task), gait_table(self.tracker / TABLE_FILE)
+        tracker = frozen_tracker(self.tracker)
+        generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
+        with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, **generator_arrays(generator, len(trainer.records)))
+        print(
+            f"{self.out}: {len(trainer.records)} iterations, {trainer.records[-1]['steps'] / 1e6:.2f} M control steps"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class ExportVisual:
+    """Writes the bundle of a tracker and a generator that sees depth, for the policy node and vm-evaluate.
+
+    Attributes:
+        task: that the generator was trained for.
+        tracker: folder of the tracker.
+        generator: folder of the generator.
+        out: folder to write.
+        sight: of the generator.
+    """
+
+    task: str
+    tracker: Path
+    generator: Path
+    out: Path
+    sight: Literal["depth", "blind"] = "depth"
+
+    def run(self) -> int:
+        student, moments = load_tracker(self.tracker)
+        generator = load_generator(self.generator, self.sight)
+        frozen = Tracker(student, moments.statistics())
+        seen = golden_inputs(find_object_task(self.task), frozen, gait_table(self.tracker / TABLE_FILE), generator)
+        commit, command = git_commit(), " ".join(["vm-train", *sys.argv[1:]])
+        about = [{"commit": commit, "command": command, "folder": str(part)} for part in (self.tracker, self.generator)]
+        export_bundle(self.out, self.task, student, moments.statistics(), generator, seen, (about[0], about[1]))
+        print(f"bundle: {self.out}")
+        return 0
+
+
+TABLE_FILE = "gait_table.npz"
+
+
+def frozen_tracker(folder: Path, clip: bool = True) -> Tracker:
+    """A trained tracker with its commands' statistics."""
+    student, moments = load_tracker(folder)
+    return Tracker(student.eval(), moments.statistics(), clip)
+
+
+def load_generator(folder: Path, sight: Sight) -> Generator:
+    """The generator of a folder.
+
+    Raises:
+        VmError: there is none, or it sees something else.
+    """
+    file = folder / "generator.npz"
+    if not file.is_file():
+        raise VmError(f"{file}: no such file; expected a folder that vm-train imitate_generator wrote")
+    with np.load(file, allow_pickle=False) as archive:
+        return generator_of({key: archive[key] for key in archive.files}, sight)
+
+
+TASKS = {
+    "keypoint_tracker": KeypointTracker,
+    "keypoint_teacher": KeypointTeacher,
+    "imitate_generator": ImitateGenerator,
+    "generator_teacher": GeneratorTeacher,
+    "export_visual": ExportVisual,
+}
 """By the names of `vm-train`."""

@@ -31,10 +31,18 @@ class Commander(Protocol):
     def command(self) -> np.ndarray: ...
 
 
+class Saying(Protocol):
+    """A generator, or its file."""
+
+    sight: Sight
+
+    def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray: ...
+
+
 class LearntCommander:
     """A generator as a commander."""
 
-    def __init__(self, world: ObjectWorld, generator: Generator, noise: DepthNoiseConfig | None = None) -> None:
+    def __init__(self, world: ObjectWorld, generator: Saying, noise: DepthNoiseConfig | None = None) -> None:
         self.generator = generator
         self.eyes = GeneratorEyes(world, generator.sight, noise)
 
@@ -237,3 +245,20 @@ def generator_of(arrays: dict[str, np.ndarray], sight: Sight) -> Generator:
     except (IndexError, RuntimeError) as error:
         raise VmError(f"not a generator that sees {sight} ({str(error).splitlines()[0]})") from None
     return generator.eval()
+
+
+def golden_inputs(
+    task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What tracker and generator see after a second of work: tracker's observation, depth, generator's observation."""
+    world = ObjectWorld(task, tracker, table, WorldConfig(worlds=1, run_share=1.0, run_after_s=(0.1, 0.1)), 0)
+    eyes = GeneratorEyes(world, "depth")
+    picture = np.zeros((1, eyes.spec.height, eyes.spec.width), np.float32)
+    seen = np.zeros((1, OWN_SIZE), np.float32)
+    for _ in range(50):
+        world.tick()
+        seen, found = eyes.look()
+        picture = picture if found is None else found
+        world.step(generator.command(seen, picture if generator.sight == "depth" else None))
+    world.close()
+    return world.seen[0], picture[0], seen[0]

@@ -8,8 +8,7 @@ import numpy as np
 
 from vm_training.progress import Progress
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator import Generator
-from vm_training.visual.generator_training import Commander, LearntCommander
+from vm_training.visual.generator_training import Commander, LearntCommander, Saying
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks.base import ObjectTask
@@ -50,7 +49,7 @@ class Figures:
 HEADER = f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'falls':>6} {'alive s':>6} {'success':>8}"
 
 
-def commander_of(world: ObjectWorld, who: str, generator: Generator | None) -> Commander:
+def commander_of(world: ObjectWorld, who: str, generator: Saying | None) -> Commander:
     """Who acts in a world: the script or a generator."""
     return ScriptedGenerator(world) if generator is None else LearntCommander(world, generator)
 
@@ -60,7 +59,7 @@ def evaluate_task(
     tracker: Tracker,
     table: GaitTable,
     who: str,
-    generator: Generator | None,
+    generator: Saying | None,
     rollouts: int,
     seed: int,
     rollout_s: float = ROLLOUT_S,
@@ -121,7 +120,7 @@ class PauseFigures:
 
 
 def evaluate_pauses(
-    task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Generator | None, robots: int, seed: int
+    task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Saying | None, robots: int, seed: int
 ) -> PauseFigures:
     """The bit becomes 0 at a random moment between 3 and 8 s after the start."""
     world = ObjectWorld(task, tracker, table, _world_config(robots), seed)

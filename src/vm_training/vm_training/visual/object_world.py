@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
+import torch
 
 from vm_core import keypoint_command as kc
 from vm_core.errors import VmError
@@ -20,12 +22,12 @@ from vm_sim.terrain import add_scene
 from vm_training.mdp.clip_tracking import NUM_JOINTS, NUM_SPEEDS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges, vary_model
-from vm_training.student import Student
 from vm_training.visual.gait_table import BatchGaitClock, GaitTable
 from vm_training.visual.tasks.base import ObjectTask, ObjectView
 from vm_training.visual.tracker import (
     ACTION_SCALE_RAD,
     COMMAND_TERM,
+    OBSERVATION_SIZE,
     PROPRIOCEPTION,
     TRACKER_TERMS,
     Proprioceptor,
@@ -48,7 +50,7 @@ class Tracker:
         clip: whether commands are clamped to them (without: an ablation).
     """
 
-    student: Student
+    student: Callable[[torch.Tensor], torch.Tensor]
     statistics: kc.CommandStatistics
     clip: bool = True
 
@@ -92,6 +94,7 @@ class ObjectWorld:
     Attributes:
         run: (N,) bool, the bit.  age: (N,) control steps since each start.
         command: (N, 18) [m] the last one, as the tracker got it.
+        seen: (N, n) what the tracker saw last.
         clock: since_s and walk_s of the gait clock in this control period.
     """
 
@@ -118,6 +121,7 @@ class ObjectWorld:
         self._target, self._start = np.zeros((count, NUM_JOINTS)), np.zeros((count, 3))
         self._run_at = np.zeros(count)
         self.clock = np.full(count, np.nan), np.full(count, np.inf)
+        self.seen = np.zeros((count, OBSERVATION_SIZE), np.float32)
         self.reset(np.arange(count))
 
     def _drawn(self) -> ObjectSpec:
@@ -208,7 +212,8 @@ class ObjectWorld:
         self.command = self.tracker.clamped(np.nan_to_num(command))
         inputs = self._senses.sense(self.qpos, self.qvel, self.rng)
         values = build_terms(PROPRIOCEPTION, inputs) | {COMMAND_TERM: scaled(TRACKER_TERMS[-1], self.command)}
-        target = act(self.tracker.student, np.nan_to_num(self._senses.observe(values)))
+        self.seen = np.nan_to_num(self._senses.observe(values))
+        target = act(self.tracker.student, self.seen)
         self._senses.last_action = (target - DEFAULT_JOINT_POS) / ACTION_SCALE_RAD
         delay = np.floor(self.rng.uniform(0.0, self.config.ranges.delay_s / 0.005 + 1.0, self.num_envs))
         self.physics.step(target, self._target, np.minimum(delay, 3.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -83,7 +83,7 @@ class TrackerConfig:
             raise VmError(f"{self}: expected whole numbers from 1, a seed from 0, and room for a batch of lessons")
 
 
-def act(student: Student, observation: np.ndarray) -> np.ndarray:
+def act(student: Callable[[torch.Tensor], torch.Tensor], observation: np.ndarray) -> np.ndarray:
     """Targets (N, J) [rad] of a tracker."""
     with torch.inference_mode():
         raw = student(torch.from_numpy(observation)).numpy()

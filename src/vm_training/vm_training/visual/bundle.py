@@ -1,0 +1,191 @@
+"""Writes a visual policy's folder and reads one back for evaluation; see `vm_core.visual_bundle`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from vm_core import g1
+from vm_core import visual_bundle as vb
+from vm_core.atomic_files import atomic_path
+from vm_core.depth_image import DepthSpec
+from vm_core.errors import VmError
+from vm_core.keypoint_command import CommandStatistics
+from vm_core.policy_contract import METADATA_KEY, PolicyContract
+from vm_training.export import export_policy, joint_fields, without_traces
+from vm_training.mdp.observations import DEFAULT_JOINT_POS
+from vm_training.student import Student
+from vm_training.visual.gait_table import STEP_S
+from vm_training.visual.generator import OWN_TERMS, Generator, Sight
+from vm_training.visual.object_world import Tracker
+from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS
+from vm_training.visual.tracker_training import ACTION_CLIP
+
+
+def tracker_contract(name: str, statistics: CommandStatistics, training: dict[str, Any]) -> PolicyContract:
+    """What a keypoint tracker says of itself, without golden pair."""
+    return PolicyContract(
+        name=name,
+        **joint_fields(DEFAULT_JOINT_POS),
+        action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
+        observation=TRACKER_TERMS,
+        action_clip=ACTION_CLIP,
+        command_statistics=statistics,
+        training=training,
+    )
+
+
+class _Seeing(nn.Module):
+    """A generator whose file has a depth input whether it looks or not."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, depth: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
+        return self.generator(depth, observation) + 0.0 * depth.mean()
+
+
+def export_bundle(
+    folder: Path,
+    task: str,
+    student: Student,
+    statistics: CommandStatistics,
+    generator: Generator,
+    seen: tuple[np.ndarray, np.ndarray, np.ndarray],
+    training: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    """Writes tracker.onnx and generator.onnx.
+
+    Args:
+        folder: to write.
+        task: name of the object task.
+        student, statistics: the tracker and its commands.
+        generator: that sees depth, or nothing.
+        seen: golden inputs: tracker's observation, depth (height, width) scaled, generator's observation.
+        training: of tracker and generator, for people.
+
+    Raises:
+        VmError: a generator that knows what no robot does.
+    """
+    if generator.sight == "state":
+        raise VmError("a generator that knows the object's state cannot run on a robot; export one that sees depth")
+    folder.mkdir(parents=True, exist_ok=True)
+    contract = tracker_contract(f"{folder.name}_tracker", statistics, training[0])
+    export_policy(student, contract, seen[0], folder / vb.TRACKER_FILE)
+    depth, observation = (torch.from_numpy(part[None].astype(np.float32)) for part in seen[1:])
+    model = _to_onnx(generator, depth, observation)
+    with torch.inference_mode():
+        command = _Seeing(generator)(depth, observation).numpy()[0]
+    about = vb.GeneratorContract(
+        name=folder.name,
+        task=task,
+        tracker=vb.fingerprint((folder / vb.TRACKER_FILE).read_bytes()),
+        joint_names=contract.joint_names,
+        default_joint_pos=contract.default_joint_pos,
+        observation=OWN_TERMS,
+        gait_step_s=STEP_S,
+        golden=vb.GoldenCommand(
+            tuple(depth.numpy().ravel().tolist()), tuple(observation.numpy()[0].tolist()), tuple(command.tolist())
+        ),
+        training=training[1],
+    )
+    onnx.helper.set_model_props(model, {vb.GENERATOR_KEY: about.to_json()})
+    with atomic_path(folder / vb.GENERATOR_FILE) as temporary:
+        onnx.save(model, str(temporary))
+
+
+def _to_onnx(generator: Generator, depth: torch.Tensor, observation: torch.Tensor) -> onnx.ModelProto:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Seeing(generator).eval(),
+            (depth, observation),
+            input_names=[vb.DEPTH_INPUT, vb.OBSERVATION_INPUT],
+            output_names=[vb.COMMAND_OUTPUT],
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return without_traces(program.model_proto)
+
+
+class OnnxTracker:
+    """A tracker's file in place of its network."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def __call__(self, seen: torch.Tensor) -> torch.Tensor:
+        rows = [self._session.run(None, {self._input: row[None]})[0] for row in seen.numpy()]
+        return torch.from_numpy(np.concatenate(rows))
+
+
+class OnnxGenerator:
+    """A generator's file in place of its network."""
+
+    sight: Sight = "depth"
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+
+    def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
+        """(N, 18) [m]."""
+        assert depth is not None
+        run = self._session.run
+        rows = [
+            run(None, {vb.DEPTH_INPUT: picture[None], vb.OBSERVATION_INPUT: row[None]})[0]
+            for picture, row in zip(depth, seen.astype(np.float32), strict=True)
+        ]
+        return np.concatenate(rows).astype(np.float64)
+
+
+def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
+    """A bundle's task, its tracker and its generator.
+
+    Raises:
+        VmError: not a bundle, halves that disagree, or terms that this evaluation does not provide.
+    """
+    sessions = {}
+    for name in (vb.TRACKER_FILE, vb.GENERATOR_FILE):
+        if not (folder / name).is_file():
+            raise VmError(f"{folder}: no {name}; expected a folder with {vb.TRACKER_FILE} and {vb.GENERATOR_FILE}")
+        try:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            sessions[name] = onnxruntime.InferenceSession(str(folder / name), options, ["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own kinds differ from version to version
+            raise VmError(f"{folder / name}: not a network ({str(error).splitlines()[0]})") from None
+    texts = [_metadata(sessions[n], key, folder / n) for n, key in _KEYS.items()]
+    contract, about = PolicyContract.from_json(texts[0]), vb.GeneratorContract.from_json(texts[1])
+    vb.check_halves(about, contract, (folder / vb.TRACKER_FILE).read_bytes(), folder.name)
+    if contract.observation != TRACKER_TERMS or about.observation != OWN_TERMS or about.depth != DepthSpec():
+        raise VmError(f"{folder}: other terms than this evaluation gives; expected a bundle that vm-train exported")
+    assert contract.command_statistics is not None and contract.observation_size == OBSERVATION_SIZE
+    tracker = Tracker(OnnxTracker(sessions[vb.TRACKER_FILE]), contract.command_statistics)
+    generator = OnnxGenerator(sessions[vb.GENERATOR_FILE])
+    assert about.golden is not None
+    depth = np.array(about.golden.depth, np.float32).reshape(1, about.depth.height, about.depth.width)
+    replayed = generator.command(np.array([about.golden.observation], np.float32), depth)[0]
+    vb.check_golden(about, replayed, folder.name)
+    return about.task, tracker, generator
+
+
+_KEYS = {vb.TRACKER_FILE: METADATA_KEY, vb.GENERATOR_FILE: vb.GENERATOR_KEY}
+
+
+def _metadata(session: onnxruntime.InferenceSession, key: str, path: Path) -> str:
+    found = session.get_modelmeta().custom_metadata_map
+    if key not in found:
+        raise VmError(f"{path}: no contract in its metadata; expected a file that vm-train exported")
+    return found[key]
