@@ -47,7 +47,7 @@ PREPARE_S, POLL_S = 0.003, 0.0001
 MOST_SERVED = 2
 """Requests and timers served after a step: four times as many as the timers need."""
 LEAD_S, FOLLOW = 0.0002, 0.1
-"""Periods move by this share towards beginning so long after a state has come: neither to wait nor to act on old ones."""
+"""Periods move by this share towards beginning so long after a state has come: neither to wait nor to be late."""
 _AFTERMATH_S = 1.0
 """The flight recorder waits for this long after a trip, so that what followed is in the file."""
 _SWITCH_INTERVAL_S = 0.0005
@@ -67,7 +67,8 @@ class PolicyNode(Node):
         self._period_s = self.controller.contract.control_period_s
         self._due_s = time.monotonic()
         self._figures = NodeFigures()
-        self._automation = Automation(stand=self._values["auto_stand"], run=self._values["auto_run"])
+        stand, run, task = (self._values[f"auto_{name}"] for name in ("stand", "run", "task"))
+        self._automation = Automation(stand=stand, run=run, task=task)
         self._estop = EmergencyStop(self._values["estop_heartbeat_s"], time.monotonic())
         folder = self._values["flight_folder"]
         self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
