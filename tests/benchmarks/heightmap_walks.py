@@ -28,7 +28,8 @@ from vm_policy_node.safety import SafetyLimits, State
 from vm_sim.g1_model import joint_addresses
 from vm_sim.robot import SimulatedG1
 from vm_training.motions.center_of_mass import com_from_zmp
-from vm_training.motions.footsteps import Gait, Stance
+from vm_training.motions.footsteps import Gait, plan_steps
+from vm_training.motions.route import Route
 from vm_training.motions.swing import feet_path
 from vm_training.motions.whole_body import reference_model, solve_kinematics
 from vm_training.motions.zmp_reference import support_height, zmp_reference
@@ -39,6 +40,7 @@ WALK_S = 9.0
 DOWN_ADVANCE, DOWN_LOW = 0.3, 0.10  # [s], [m]
 APPROACH_M = 1.6
 LANDING_M = 3.0
+LEAVING_M = 1.2  # of which is walked
 
 
 @dataclass(frozen=True)
@@ -203,31 +205,6 @@ def _stairs(rise: float, tread: float, sign: float, count: int, walls: bool) -> 
     return SceneAsset(boxes=tuple(boxes), ground=(0.0, 0.0, ground))
 
 
-def _stances(scene: SceneAsset, gait: Gait, tread: float, count: int, forward_shift: float) -> list[Stance]:
-    ground = list(np.linspace(-APPROACH_M, -0.17, 6))
-    steps = [(i + 0.5) * tread + forward_shift for i in range(count)]
-    places = [*ground, *steps, *(steps[-1] + gait.stride_m * (1 + np.arange(4)))]
-    sides = ("left", "right")
-
-    def stance(side: str, x: float, start_s: float) -> Stance:
-        y = gait.foot_spacing_m * (0.5 if side == "left" else -0.5)
-        height = float(scene.height_at(np.array([[x, y]]))[0])
-        return Stance(side, np.array([x, y, height]), 0.0, start_s, np.inf)
-
-    found = [stance(side, places[0], 0.0) for side in sides]
-    swing = gait.step_s - gait.double_support_s
-    for i, x in enumerate([*places[1:], places[-1]]):
-        found.append(stance(sides[i % 2], x, gait.stand_s + i * gait.step_s + swing))
-    return [_until_lift_off(found, i, swing, gait.stand_s) for i in range(len(found))]
-
-
-def _until_lift_off(stances: list[Stance], i: int, swing_s: float, stand_s: float) -> Stance:
-    own = stances[i]
-    later = next((s for s in stances[i + 1 :] if s.side == own.side and s.start_s > own.start_s), None)
-    end = later.start_s - swing_s if later else stances[-1].start_s + swing_s + stand_s
-    return Stance(own.side, own.position_world, own.yaw, own.start_s, end)
-
-
 def _climbed(name: str, rise: float, tread: float, sign: float, seed: int, walls: bool) -> Walk:
     rng = np.random.default_rng(seed)
     count = 7
@@ -241,7 +218,8 @@ def _climbed(name: str, rise: float, tread: float, sign: float, seed: int, walls
         drop_lead_s=DOWN_ADVANCE,
         drop_roll_s=0.0,
     )
-    stances = _stances(scene, gait, tread, count, 0.0 if sign > 0 else 0.03)
+    route = Route((-APPROACH_M, 0.0), 0.0, APPROACH_M + (count - 0.5) * tread + LEAVING_M)
+    stances = plan_steps(scene, route, gait)
     dt = 0.02
     times = np.arange(0.0, stances[-1].end_s, dt)
     bob, wobble = (_take(part, times, rng) for part in _gait_of_physics())
