@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import ClipOperator
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS, WalkObserver, torso_pose
-from vm_training.motions.footsteps import Gait
+from vm_training.motions.courses import WALKING_GAIT
 from vm_training.student import Student
 from vm_training.tasks.motion_folder import Motion, load_motion
 
@@ -33,7 +34,7 @@ PERIOD_S = 0.02
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory) -> Motion:
     out = tmp_path_factory.mktemp("motions")
-    make_motions(MakeMotions(out, count=1, kinds=("kerb",), gait=Gait(stand_s=0.6)))
+    make_motions(MakeMotions(out, count=1, kinds=("kerb",), gait=replace(WALKING_GAIT, stand_s=0.6)))
     return load_motion(out, "kerb_0000")
 
 
@@ -54,7 +55,7 @@ def walking(motion: Motion) -> tuple[ClipTracking, WalkObserver]:
         motion.clip, motion.scene, 1, DomainRanges.none(), StartNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0, threads=1
     )
     silent = SensorNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    return env, WalkObserver(env, ClipOperator(env, motion.gait), motion.clip.joint_pos[0], silent, grid_noise_m=0.0)
+    return env, WalkObserver(env, ClipOperator(env, motion.gait), motion.clip.joint_pos[0], silent, grid_errors=0.0)
 
 
 def tell(controller: Controller, env: ClipTracking, now_s: float) -> None:

@@ -1,6 +1,7 @@
 """Random courses become feasible motions with their scenes, and teachers that follow them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,20 @@ from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp.clip_tracking import StartNoise
-from vm_training.motions.courses import KINDS, random_course
+from vm_training.motions.courses import KINDS, WALKING_GAIT, random_course
 from vm_training.motions.footsteps import Gait, plan_steps
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, load_teacher, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig
 
-QUICK = Gait(stand_s=0.4)
+QUICK = replace(WALKING_GAIT, stand_s=0.4)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(list(KINDS)), st.integers(0, 10_000))
 def test_every_foot_of_a_course_stands_on_one_surface(kind, seed):
-    course = random_course(kind, np.random.default_rng(seed), Gait())
+    course = random_course(kind, np.random.default_rng(seed), WALKING_GAIT)
     for stance in plan_steps(course.scene, course.route, course.gait):
         ahead = np.array([np.cos(stance.yaw), np.sin(stance.yaw)])
         under = stance.position_world[:2] + np.linspace(-0.1, 0.12, 12)[:, None] * ahead

@@ -10,7 +10,8 @@ from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_sim.g1_model import stand_qpos
 from vm_training.motions.center_of_mass import com_from_zmp, zmp_of_com
-from vm_training.motions.footsteps import EDGE_MARGIN_M, Gait, foot_places, plan_steps
+from vm_training.motions.foot_places import EDGE_MARGIN_M, SIGHT_M, foot_places, places_as_seen
+from vm_training.motions.footsteps import Gait, plan_steps
 from vm_training.motions.route import Route, climb_line, climb_route, level_stretches
 from vm_training.motions.swing import TOE_FROM_SOLE_CENTER, feet_path
 from vm_training.motions.whole_body import reference_model, with_dynamics
@@ -92,6 +93,21 @@ def test_feet_keep_clear_of_edges(lengths, stride, soft):
         np.abs(places[1:-1, None] - borders[1:-1]).min(axis=1) if len(borders) > 2 and len(places) > 2 else np.ones(1)
     )
     assert clear.min() >= 0.125 - 1e-9  # the middle of the shortest tread
+
+
+@given(st.lists(st.floats(0.26, 1.5), min_size=2, max_size=6), st.floats(0.15, 0.27), st.integers(1, 5))
+def test_nobody_steps_by_what_lies_out_of_sight(lengths, stride, changed):
+    """The way beyond an edge changes no place from which that edge is farther than one sees."""
+    borders = np.concatenate([[0.0], np.cumsum(lengths)])
+    other = borders + np.where(np.arange(len(borders)) > changed, 0.37, 0.0)
+    whole, altered = (np.array(places_as_seen(list(zip(b, b[1:], strict=False)), stride)) for b in (borders, other))
+    same = whole[whole < borders[min(changed + 1, len(lengths))] - SIGHT_M]
+    np.testing.assert_allclose(altered[: len(same)], same)
+    inner = whole[(whole > 0.0) & (whole < borders[-2] + EDGE_MARGIN_M)]
+    assert np.abs(inner[:, None] - borders[1:-1]).min() >= 0.13 - 1e-9
+    gaps = np.diff(whole)
+    assert gaps.min() >= 0.0 and gaps.max() < 1.1 * stride + 2 * EDGE_MARGIN_M + 0.031
+    assert whole[-1] <= borders[-1] + stride  # it ends where there is room for half a stride
 
 
 def test_stretches_lie_between_edges():

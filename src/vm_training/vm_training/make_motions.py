@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from vm_core import command_line
 from vm_core.atomic_files import atomic_folder
 from vm_core.errors import VmError
 from vm_training.motions.clip import reference_clip
-from vm_training.motions.courses import KINDS, random_course
+from vm_training.motions.courses import KINDS, WALKING_GAIT, random_course
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import plan_reference
@@ -30,14 +30,14 @@ class MakeMotions:
         count: motions of each kind.
         kinds: kinds of courses.
         seed: of everything random; motion `kind_0003` is the same whatever else is made.
-        gait: that courses adapt.
+        gait: of all, but for the stride, which is the course's.
     """
 
     out: Path
     count: int = 8
     kinds: tuple[str, ...] = tuple(KINDS)
     seed: int = 0
-    gait: Gait = field(default_factory=Gait)
+    gait: Gait = WALKING_GAIT
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in KINDS]

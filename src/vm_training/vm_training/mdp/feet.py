@@ -8,11 +8,13 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.frames import (
+    quat_conjugate,
     quat_from_rotvec,
     quat_from_yaw,
     quat_multiply,
     quat_rotate,
     quat_rotate_inverse,
+    rotvec_from_quat,
     yaw_from_quat,
 )
 from vm_core.g1_kinematics import JOINT_AXIS, JOINT_LEAN_WXYZ, JOINT_OFFSET
@@ -20,6 +22,8 @@ from vm_core.g1_kinematics import JOINT_AXIS, JOINT_LEAN_WXYZ, JOINT_OFFSET
 _SIDES = ("left", "right")
 _LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 _MOTORS = np.array([[g1.motor_index(f"{side}_{joint}_joint") for side in _SIDES] for joint in _LEG])  # (6, 2)
+LEG_JOINTS = np.array([[g1.POLICY_JOINT_NAMES.index(f"{side}_{joint}_joint") for joint in _LEG] for side in _SIDES])
+"""(2, 6) places of the left and right leg's joints among the policy's."""
 _IN_QPOS = 7 + np.array([[g1.POLICY_JOINT_NAMES.index(f"{side}_{joint}_joint") for side in _SIDES] for joint in _LEG])
 
 
@@ -38,6 +42,39 @@ def foot_poses(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         turn = quat_from_rotvec(qpos[:, columns, None] * np.eye(3)[JOINT_AXIS[motors]])
         quat = quat_multiply(quat_multiply(quat, lean), turn)
     return position + quat_rotate(quat, np.broadcast_to(g1.SOLE_CENTER, (count, 2, 3))), quat
+
+
+def leg_jacobians(qpos: np.ndarray, step_rad: float = 1e-4) -> np.ndarray:
+    """(2, 6, 6): how each foot moves [m, rad] in the pelvis frame with its leg's joints, at a configuration (30,)."""
+    moved = np.tile(qpos, (7, 1))
+    moved[:, :7] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    jacobians = []
+    for side in range(2):
+        bent = moved.copy()
+        bent[np.arange(1, 7), 7 + LEG_JOINTS[side]] += step_rad
+        position, quat = (part[:, side] for part in foot_poses(bent))
+        turn = rotvec_from_quat(quat_multiply(quat[1:], quat_conjugate(np.tile(quat[0], (6, 1)))))
+        jacobians.append(np.hstack([position[1:] - position[0], turn]).T / step_rad)
+    return np.array(jacobians)
+
+
+def without_what_feet_block(joints: np.ndarray, jacobians: np.ndarray) -> np.ndarray:
+    """Joint errors (N, J) [rad] of standing robots less the part that only another stance would mend.
+
+    Feet that stand wider, longer or more turned than planned hold both legs away from the plan; what the pelvis can
+    undo is what both feet are off by alike.
+
+    Args:
+        joints: errors of the policy's joints.
+        jacobians: (2, 6, 6) of the plan.
+    """
+    legs = joints[:, LEG_JOINTS]  # (N, 2, 6)
+    off = np.einsum("sij,nsj->nsi", jacobians, legs)
+    apart = 0.5 * (off[:, 0] - off[:, 1])
+    found = joints.copy()
+    for side, sign in enumerate((1.0, -1.0)):
+        found[:, LEG_JOINTS[side]] = legs[:, side] - sign * np.linalg.solve(jacobians[side], apart.T).T
+    return found
 
 
 @dataclass(frozen=True)

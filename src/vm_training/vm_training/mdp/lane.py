@@ -7,18 +7,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
-from vm_training.mdp.feet import PelvisOverFeet
+from vm_core.frames import yaw_from_quat
+from vm_core.scene_asset import SceneAsset
+from vm_training.mdp.clip_tracking import NUM_SPEEDS, ClipTracking, StartNoise
+from vm_training.mdp.feet import PelvisOverFeet, leg_jacobians, without_what_feet_block
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import MOST_YAW_ERROR_RAD, ClipOperator, Operator
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.mdp.walk_observations import WalkObserver
+from vm_training.motions.route import EDGE_M
 from vm_training.tasks.motion_folder import Motion
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
 ACTION_SCALE_RAD = 0.25
 MOST_ALONG_ERROR_M = 0.12
-"""On edges the teacher sees where it is along the way up to this; the student sees it in the height grid."""
+"""Near edges the teacher sees where it is along the way up to this; the student sees it in the height grid."""
+LOST_NEAR_EDGES_M = 0.2
+"""This far from the plan the ground under a foot is another than the teacher was made for."""
+_JOINTS = slice(6, NUM_SPEEDS)  # of the error state
+_SEEN_M = np.linspace(-0.45, 0.45, 19)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class Lane:
         self.planned = PelvisOverFeet.of(self.env.reference_qpos)
         contact = self.motion.clip.contact
         self.bearing = contact / np.maximum(contact.sum(axis=1, keepdims=True), 1.0)
+        frames, start = np.arange(len(contact)), round(self.motion.gait.stand_s * self.env.clip.fps)
+        self.rests = [frames < start, frames >= len(contact) - start]  # at either end
+        self.leg_jacobians = [leg_jacobians(self.env.reference_qpos[end]) for end in (0, -1)]
+        self.sees_edge = sees_edge(self.motion.scene, self.env.reference_qpos)
 
     def wanted(self) -> np.ndarray:
         """(N, J) [rad] targets that the teacher asks for, from no more than what the student can know."""
@@ -67,18 +78,21 @@ class Lane:
     def knowable_error(self) -> np.ndarray:
         """(N, 58) error state with no place in the world: as if the feet that bear stood where the plan has them.
 
-        On edges the grid says how far along the way they are off, and while a command lasts it says where to head.
+        Near edges the grid says how far along the way they are off, and while a command lasts it says where to head.
         """
         env, error = self.env, self.env.error_state()
         at = env.clip_frame
         wanted = PelvisOverFeet(self.planned.xy[at], self.planned.yaw[at])
         over_feet, turned = PelvisOverFeet.of(np.nan_to_num(env.physics.qpos)).error(wanted, self.bearing[at])
-        along = MOST_ALONG_ERROR_M if self.motion.scene.boxes else 0.0
+        along = np.where(self.sees_edge[at], MOST_ALONG_ERROR_M, 0.0)
         error[:, 0] = over_feet[:, 0] + np.clip(error[:, 0] - over_feet[:, 0], -along, along)
         error[:, 1] = over_feet[:, 1]
         share = self.observer.operator.share() if isinstance(self.observer.operator, ClipOperator) else 0.0
         yaw = share * error[:, 5] + (1.0 - share) * turned
         error[:, 5] = np.clip(yaw, -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
+        for rests, jacobians in zip(self.rests, self.leg_jacobians, strict=True):
+            still = rests[at]
+            error[still, _JOINTS] = without_what_feet_block(error[still, _JOINTS], jacobians)
         return error
 
     def act(self, target: np.ndarray) -> None:
@@ -91,8 +105,28 @@ class Lane:
         self.observer.reset(envs)
 
     def fallen(self) -> np.ndarray:
-        """(N,) bool: beyond what the teacher can judge."""
-        return self.env.lost()
+        """(N,) bool: beyond what the teacher can judge: down, or where edges are, off the plan."""
+        env = self.env
+        if not self.motion.scene.boxes:
+            return ~is_upright(env)
+        off = np.linalg.norm(env.error_state()[:, :2], axis=1)
+        return env.lost() | (self.sees_edge[env.clip_frame] & (off > LOST_NEAR_EDGES_M))
+
+
+def is_upright(env: ClipTracking) -> np.ndarray:
+    """(N,) bool: pelvis more than 0.45 m over the ground under it, tilted less than 53 degrees."""
+    qpos = np.nan_to_num(env.physics.qpos)
+    up = 1.0 - 2.0 * (qpos[:, 4] ** 2 + qpos[:, 5] ** 2)
+    return (qpos[:, 2] - env.scene.height_at(qpos[:, :2]) > 0.45) & (up > 0.6)
+
+
+def sees_edge(scene: SceneAsset, qpos: np.ndarray) -> np.ndarray:
+    """(T,) bool: whether the height grid of a robot in configurations (T, 7 + J) reaches over an edge."""
+    yaw = yaw_from_quat(qpos[:, 3:7])
+    ahead = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
+    points = qpos[:, None, :2] + _SEEN_M[:, None] * ahead[:, None]
+    heights = scene.height_at(points.reshape(-1, 2)).reshape(len(qpos), -1)
+    return np.ptp(heights, axis=1) > EDGE_M
 
 
 def make_lane(

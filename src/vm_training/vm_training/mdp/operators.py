@@ -43,7 +43,7 @@ class Timing:
         start_s: when the first foot lifts.
         walk_s: from there to the last touch-down.
         step_s: of a step.
-        speed: mean, along the heading [m/s].
+        speed: along the heading [m/s]: of full strides if a walker without foresight could have planned it, else mean.
         yaw_rate: mean [rad/s].
     """
 
@@ -62,7 +62,8 @@ class Timing:
         going_s = max(walk_s - 2.0 * gait.step_s, gait.step_s)
         forward = clip.root_pos_world[-1, :2] - clip.root_pos_world[0, :2]
         way = float(np.linalg.norm(forward)) / max(float(np.sinc(0.5 * (yaw[-1] - yaw[0]) / np.pi)), 0.1)
-        return Timing(gait.stand_s, walk_s, gait.step_s, way / going_s, float(yaw[-1] - yaw[0]) / going_s)
+        speed = gait.stride_m / gait.step_s if gait.as_seen else way / going_s
+        return Timing(gait.stand_s, walk_s, gait.step_s, speed, float(yaw[-1] - yaw[0]) / going_s)
 
 
 @dataclass

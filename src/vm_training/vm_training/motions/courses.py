@@ -9,13 +9,13 @@ import numpy as np
 
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.motions.footsteps import Gait
-from vm_training.motions.route import Route, level_stretches
+from vm_training.motions.route import Route
 
 HALF_WIDTH_M = 1.0
 LANDING_M = 3.0
 LONGEST_STRIDE_M, MOST_TURN_RAD = 0.27, 0.15  # of a step
-STEEP_M = 0.10  # rises beyond this take more toe and some lean
-
+WALKING_GAIT = Gait(com_height_m=0.63, soft_ends=True, as_seen=True)
+"""Of every course: a walker cannot know on the flat what drops or rises come, so its height is the same on all."""
 
 Place = tuple[SceneAsset, Route, float, str]
 """A scene, the way over it, the stride on the flat [m], and what it is, in words."""
@@ -38,22 +38,10 @@ def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
     Args:
         kind: name in KINDS.
         rng: source of sizes.
-        gait: whose stride, ends, heights and angles are adapted to the course.
+        gait: whose stride is the course's.
     """
     scene, route, stride, text = KINDS[kind](rng)
-    return Course(kind, scene, route, suited_gait(scene, route, replace(gait, stride_m=stride, soft_ends=True)), text)
-
-
-def suited_gait(scene: SceneAsset, route: Route, gait: Gait) -> Gait:
-    """Lower for drops, more toe and lean for steep rises."""
-    levels = [float(scene.height_at(route.xy_at(0.5 * sum(s))[None])[0]) for s in level_stretches(scene, route)]
-    change = np.diff(levels)
-    rise, drop = float(max(change, default=0.0)), float(-min(change, default=0.0))
-    if drop > 0.02:
-        gait = replace(gait, com_height_m=0.63)
-    if rise > STEEP_M:
-        gait = replace(gait, toe_down_rad=gait.toe_down_rad + 4.5 * (rise - STEEP_M), lean_rad=6.0 * (rise - STEEP_M))
-    return gait
+    return Course(kind, scene, route, replace(gait, stride_m=stride), text)
 
 
 def _flat(rng: np.random.Generator) -> Place:
@@ -71,25 +59,25 @@ def _arc(rng: np.random.Generator) -> Place:
 
 
 def _stairs_up(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.13), rng.uniform(0.28, 0.36)
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.15), rng.uniform(0.26, 0.36)
     tops = [rise * (i + 1) for i in range(count)]
     return _treads([0.0, *tops], run, rng, f"{count} steps up, {rise:.3f} × {run:.2f} m")
 
 
 def _stairs_down(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 4)), rng.uniform(0.05, 0.10), rng.uniform(0.28, 0.36)
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.12), rng.uniform(0.26, 0.36)
     tops = [rise * (count - i) for i in range(count + 1)]
     return _treads(tops, run, rng, f"{count} steps down, {rise:.3f} × {run:.2f} m")
 
 
 def _kerb(rng: np.random.Generator) -> Place:
-    rise, width = rng.uniform(0.05, 0.10), rng.uniform(0.4, 1.0)
+    rise, width = rng.uniform(0.04, 0.12), rng.uniform(0.4, 1.3)
     return _treads([0.0, rise, 0.0], width, rng, f"{rise:.3f} m high, {width:.2f} m wide")
 
 
 def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str) -> Place:
     """Levels along x: the first reaches back, the last ahead, those between are `run` deep."""
-    approach, beyond = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)
+    approach, beyond = rng.uniform(0.25, 0.9), rng.uniform(0.3, 0.9)
     borders = [-LANDING_M, *(run * i for i in range(len(levels) - 1)), run * (len(levels) - 2) + LANDING_M]
     boxes = []
     for level, start, end in zip(levels, borders, borders[1:], strict=False):

@@ -8,12 +8,10 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
+from vm_training.motions.foot_places import foot_places, places_as_seen
 from vm_training.motions.route import Route, level_stretches
 
 SIDES = ("left", "right")
-EDGE_MARGIN_M = 0.14  # from a sole's centre to an edge: toe and heel stay clear of it
-_SHORT_M = 0.12  # less room than this between the margins takes one foot, in the middle
-_SHORT_END_M = 0.08  # the same for the first and the last stretch, where it takes the route's end
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class Gait:
         foot_spacing_m: distance between the feet's centre lines.
         stride_m: length of a step on level ground.
         soft_ends: begin and end with half a stride, as a body that gains and loses speed.
+        as_seen: places depend only on what a walker sees half a metre ahead, not on the whole route; ends are soft.
         com_height_m: centre of mass above the feet.
         height_delay_s: how late the centre of mass rises; later bends the rear ankle less and works the knees more.
         drop_lead_s: how early it sinks before the foot stands below.
@@ -44,6 +43,7 @@ class Gait:
     foot_spacing_m: float = 0.19
     stride_m: float = 0.25
     soft_ends: bool = False
+    as_seen: bool = False
     com_height_m: float = 0.656
     height_delay_s: float = 0.12
     drop_lead_s: float = 0.2
@@ -80,45 +80,17 @@ def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
         route: way over it.
         gait: timing and widths.
     """
-    along = foot_places(level_stretches(scene, route), gait.stride_m, soft_ends=gait.soft_ends)
+    stretches = level_stretches(scene, route)
+    if gait.as_seen and len(stretches) > 1:
+        along = places_as_seen(stretches, gait.stride_m)
+    else:
+        along = foot_places(stretches, gait.stride_m, soft_ends=gait.soft_ends)
     lift_off = [gait.stand_s + i * gait.step_s for i in range(len(along))]
     first = [_stance(scene, route, gait, side, along[0], 0.0) for side in SIDES]
     # the last step brings the other foot beside the first that came to the end
     places = [*along[1:], along[-1]]
     steps = [_stance(scene, route, gait, SIDES[i % 2], place, lift_off[i]) for i, place in enumerate(places)]
     return _with_lift_offs([*first, *steps], gait)
-
-
-def foot_places(stretches: list[tuple[float, float]], stride_m: float, *, soft_ends: bool) -> list[float]:
-    """Distances [m] along the route at which one foot after the other stands, both ends of the route among them.
-
-    Args:
-        stretches: level ones along the route.
-        stride_m: longest step on them.
-        soft_ends: begin and end with half a stride where there is room.
-    """
-    places: list[float] = []
-    for i, (start, end) in enumerate(stretches):
-        is_first, is_last = i == 0, i == len(stretches) - 1
-        low = start if is_first else start + EDGE_MARGIN_M
-        high = end if is_last else end - EDGE_MARGIN_M
-        if len(stretches) > 1 and high - low < (_SHORT_END_M if is_first or is_last else _SHORT_M):
-            places.append(start if is_first else end if is_last else 0.5 * (start + end))
-        else:
-            gaps = _gaps(high - low, stride_m, is_first and soft_ends, is_last and soft_ends)
-            places += [low, *(low + np.cumsum(gaps)[:-1]).tolist(), high]
-    return places
-
-
-def _gaps(length_m: float, stride_m: float, half_first: bool, half_last: bool) -> np.ndarray:
-    """Equal strides that fill a length, the first or last of them half."""
-    halves = 0.5 * (half_first + half_last)
-    count = max(int(np.ceil(length_m / stride_m + halves - 1e-9)), 1)
-    gaps = np.ones(count)
-    if count > 1:
-        gaps[0] *= 0.5 if half_first else 1.0
-        gaps[-1] *= 0.5 if half_last else 1.0
-    return length_m * gaps / gaps.sum()
 
 
 def _stance(scene: SceneAsset, route: Route, gait: Gait, side: str, distance: float, lift_off_s: float) -> Stance:

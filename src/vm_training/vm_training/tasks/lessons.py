@@ -57,6 +57,7 @@ def learn(
     batch: int,
     rng: np.random.Generator,
     change: Callable[[np.ndarray, np.ndarray], Pair] = lambda observation, action: (observation, action),
+    after_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Gradient steps on batches, a third of them the newest lessons; mean loss (Huber, raw action units) of the last.
 
@@ -69,6 +70,7 @@ def learn(
         batch: lessons in each.
         rng: source of batches.
         change: what is done to a batch first, to say the same in another way.
+        after_step: called after each gradient step.
     """
     loss_of, recent, losses = nn.SmoothL1Loss(beta=0.2), lessons.newest(newest), []
     for _ in range(steps):
@@ -78,5 +80,6 @@ def learn(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        after_step()
         losses.append(loss.item())
     return float(np.mean(losses[-(len(losses) // 3 + 1) :]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vm_core.errors import VmError
 from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.lane import ACTION_SCALE_RAD, Lane, LaneConfig, make_lane
-from vm_training.mdp.walk_observations import OBSERVATION_SIZE
+from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.progress import Progress
 from vm_training.student import Student
 from vm_training.tasks.lessons import Lessons, Pair, learn
@@ -23,6 +24,7 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
+LEARNING = "learning."  # before the names of weights that are not averaged
 REST_FRAMES = 150  # standing after a clip's end that is still taught
 
 
@@ -44,6 +46,8 @@ class WalkConfig:
         passes: gradient steps, in passes over the newest lessons.
         batch: lessons a gradient step; half of them are shown in the mirror.
         learning_rate: at the first round; falls to a twentieth by the last.
+        averaging: of weights over gradient steps; what acts, and what is shipped, is their mean that forgets at this
+            rate.
         lessons: most that are kept; the oldest go.
         least_teacher: share of starts that a teacher must take to the end.
         lane: how robots and places differ.
@@ -63,6 +67,7 @@ class WalkConfig:
     passes: float = 7.0
     batch: int = 512
     learning_rate: float = 1e-3
+    averaging: float = 0.996
     lessons: int = 600_000
     least_teacher: float = 0.8
     lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24))
@@ -185,26 +190,32 @@ def train_walk(
     loaded = {name: (load_motion(motions, name), load_teacher(teachers, name)) for name in names}
     default = next(iter(loaded.values()))[0].clip.joint_pos[0]
     school = School(loaded, default, config)
-    records = _resumed(school.student, folder)
+    records = _resumed(school, folder)
     if start is not None and not records:
-        _begin_from(school.student, WorkFolder(start))
+        _begin_from(school, WorkFolder(start))
     with Progress("walker", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
             records.append(school.round(index, fresh=index == 0 and start is None))
             newest = records[-1]
             bar.round_done(loss=f"{newest['loss']:.3f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
-            weights = {key: value.numpy() for key, value in school.student.state_dict().items()}
+            about = {"rounds": np.array(len(records)), "default_joint_pos": default}
             folder.write_json("walker.json", records)
-            folder.write_arrays("walker.npz", weights | {"rounds": np.array(len(records))})
-    return school.student, default
+            folder.write_arrays("walker.npz", school.weights() | about)
+    return school.walker, default
 
 
 class School:
-    """The student, what it was told, and robots on all motions that were drawn so far."""
+    """The student, what it was told, and robots on all motions that were drawn so far.
+
+    Attributes:
+        student: that learns.
+        walker: the mean of its weights, which acts.
+    """
 
     def __init__(self, motions: dict[str, tuple[Motion, LqrTeacher]], default: np.ndarray, config: WalkConfig) -> None:
-        self.config, self._motions, self._default = config, motions, default
+        self.config, self._motions, self.default = config, motions, default
         self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
+        self.walker = copy.deepcopy(self.student)
         self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
         self._optimizer = torch.optim.Adam(self.student.parameters(), lr=config.learning_rate)
         self._classes: dict[str, Class] = {}
@@ -221,44 +232,76 @@ class School:
         before, falls, acted = self._lessons.written, 0, 0
         for name in picked:
             share = config.teacher_share * 0.5 ** (index - 1)
-            done = self._class(name).gather(None if fresh else self.student, share, config, self._lessons)
+            done = self._class(name).gather(None if fresh else self.walker, share, config, self._lessons)
             falls, acted = falls + done[0], acted + done[1]
         if fresh:
             self.student.normalize(self._lessons.observation[: self._lessons.count].astype(np.float32))
+            self.walker.load_state_dict(self.student.state_dict())
         newest = self._lessons.written - before
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
         steps = max(round(config.passes * newest / config.batch), 1)
         loss = learn(
-            self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, change=half_mirrored
+            self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, half_mirrored, self._average
         )
         return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The walker's, and under LEARNING the student's."""
+        student = {LEARNING + key: value.numpy() for key, value in self.student.state_dict().items()}
+        return {key: value.numpy() for key, value in self.walker.state_dict().items()} | student
+
+    def _average(self) -> None:
+        with torch.no_grad():
+            for mean, value in zip(self.walker.parameters(), self.student.parameters(), strict=True):
+                mean.lerp_(value, 1.0 - self.config.averaging)
 
     def _class(self, name: str) -> Class:
         if name not in self._classes:
             motion, teacher = self._motions[name]
             seed = self.config.seed + 1000 * (1 + list(self._motions).index(name))
             self._classes[name] = Class.begin(
-                make_lane(motion, teacher, self._default, self.config.lane, seed), self.config
+                make_lane(motion, teacher, self.default, self.config.lane, seed), self.config
             )
         return self._classes[name]
 
 
-def _begin_from(student: Student, earlier: WorkFolder) -> None:
+def _take(student: Student, saved: dict[str, np.ndarray], prefix: str = "") -> None:
+    student.load_state_dict({key: torch.from_numpy(saved[prefix + key]) for key in student.state_dict()})
+
+
+def _begin_from(school: School, earlier: WorkFolder) -> None:
     if not (earlier / "walker.npz").is_file():
         raise VmError(f"{earlier.path}: no walker.npz; expected the work folder of an earlier walker")
-    saved = {key: torch.from_numpy(value) for key, value in earlier.read_arrays("walker.npz").items()}
-    saved.pop("rounds")
+    saved = earlier.read_arrays("walker.npz")
     try:
-        student.load_state_dict(saved)
-    except RuntimeError as error:
+        _take(school.student, saved)
+    except (RuntimeError, KeyError) as error:
         raise VmError(f"{earlier / 'walker.npz'}: a walker of other layers or inputs ({error})") from None
+    _stand_differently(school.student, saved["default_joint_pos"] - school.default)
+    school.walker.load_state_dict(school.student.state_dict())
 
 
-def _resumed(student: Student, folder: WorkFolder) -> list[dict[str, float]]:
+def _stand_differently(student: Student, change: np.ndarray) -> None:
+    """The same walker for a default pose that is less by (J,) [rad]: inputs are the more, and so must be outputs."""
+    start = 0
+    for term in WALK_TERMS:
+        per_rad = {"joint_pos_rel": 1.0, "last_action": 1.0 / ACTION_SCALE_RAD}.get(term.name, 0.0)
+        size = term.size * term.history_length
+        if per_rad:
+            shift = np.tile(term.scale[0] * per_rad * change, term.history_length)
+            student.mean[start : start + size] += torch.from_numpy(shift).float()
+        start += size
+    last = student.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.bias += torch.from_numpy(change / ACTION_SCALE_RAD).float()
+
+
+def _resumed(school: School, folder: WorkFolder) -> list[dict[str, float]]:
     if not (folder / "walker.npz").is_file():
         return []
     saved = folder.read_arrays("walker.npz")
-    done = int(saved.pop("rounds"))
-    student.load_state_dict({key: torch.from_numpy(value) for key, value in saved.items()})
-    return folder.read_json("walker.json")[:done]
+    _take(school.walker, saved)
+    _take(school.student, saved, LEARNING)
+    return folder.read_json("walker.json")[: int(saved["rounds"])]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vm_core.frames import yaw_from_quat
-from vm_training.mdp.clip_tracking import ClipTracking
-from vm_training.mdp.lane import Lane, LaneConfig, make_lane
+from vm_training.mdp.lane import Lane, LaneConfig, is_upright, make_lane
 from vm_training.mdp.operators import ScriptOperator
 from vm_training.motions.clip import reference_clip
 from vm_training.motions.courses import KINDS, random_course
@@ -169,10 +168,3 @@ def follow(lane: Lane, student: Student, hold_s: float = 2.0) -> float:
         upright &= is_upright(env)
     off = np.linalg.norm(np.nan_to_num(env.physics.qpos[:, :3], nan=1e3) - env.reference_qpos[-1, :3], axis=1)
     return float((upright & (off < NEAR_END_M)).mean())
-
-
-def is_upright(env: ClipTracking) -> np.ndarray:
-    """(N,) bool: pelvis more than 0.45 m over the ground under it, tilted less than 53 degrees."""
-    qpos = np.nan_to_num(env.physics.qpos)
-    up = 1.0 - 2.0 * (qpos[:, 4] ** 2 + qpos[:, 5] ** 2)
-    return (qpos[:, 2] - env.scene.height_at(qpos[:, :2]) > 0.45) & (up > 0.6)

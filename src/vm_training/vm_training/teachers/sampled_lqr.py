@@ -91,7 +91,7 @@ def train_lqr(
         if rounds[-1].success >= good_enough:
             return best, rounds
     for _ in range(config.rounds):
-        collect(env, best if initial is not None else teacher, config, samples)
+        collect(env, teacher, config, samples)
         models = fit_local_models(samples, group, 1.0 / env.clip.fps)
         teacher = LqrTeacher(smoothed(regulator_gains(models, group, config.cost), config.smoothing_frames))
         success, upright = evaluate(judge, teacher.correction, config.hold_s)
