@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from vm_core import g1, g1_kinematics
 from vm_core.frames import quat_from_rotvec, quat_multiply
@@ -12,6 +13,7 @@ from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_height
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
+from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import Operator
 
@@ -41,17 +43,20 @@ class WalkObserver:
         operator: who commands them.
         default_joint_pos: (J,) [rad] that joints and actions are relative to.
         noise: of the sensors.
-        grid_noise_m: standard deviation of a cell's height.
+        grid_errors: times the errors that the height map was measured to make; 0 leaves the grid exact.
     """
 
     env: ClipTracking
     operator: Operator
     default_joint_pos: np.ndarray
     noise: SensorNoise
-    grid_noise_m: float = 0.005
+    grid_errors: float = 1.0
 
     def __post_init__(self) -> None:
         count = self.env.num_envs
+        draws = torch.Generator().manual_seed(int(self.env.rng.integers(2**31)))
+        scales = GridErrorScales.measured(self.grid_errors)
+        self._errors = GridErrors(count, GRID, scales, draws, 1.0 / self.env.clip.fps)
         self._history = {t.name: np.zeros((count, t.history_length, t.size)) for t in WALK_TERMS}
         self._fresh = np.ones(count, dtype=bool)
         self.last_action = np.zeros((count, NUM_JOINTS))
@@ -62,6 +67,7 @@ class WalkObserver:
         """Forgets the past of robots (E,)."""
         self._fresh[envs] = True
         self.last_action[envs] = 0.0
+        self._errors.reset(torch.as_tensor(np.flatnonzero(envs) if envs.dtype == bool else envs))
         self.operator.reset(envs)
 
     def observe(self) -> np.ndarray:
@@ -80,7 +86,6 @@ class WalkObserver:
         env, noise, rng = self.env, self.noise, self.env.rng
         count = env.num_envs
         qpos, qvel = env.physics.qpos.copy(), env.physics.qvel.copy()
-        heights = self._heights(qpos) + rng.normal(0.0, self.grid_noise_m, (count, GRID.num_cells))
         tilt = quat_from_rotvec(rng.normal(0.0, noise.tilt_rad, (count, 3)))
         return ObservationInputs(
             joint_pos=qpos[:, 7:] + rng.normal(0.0, noise.joint_rad, (count, NUM_JOINTS)),
@@ -90,18 +95,27 @@ class WalkObserver:
             root_ang_vel_body=qvel[:, 3:6] + rng.normal(0.0, noise.gyro_rad_s, (count, 3)),
             last_action=self.last_action,
             command=self.operator.command(),
-            height_grid=heights,
+            height_grid=self._grid(qpos, qvel),
             gait_phase=self.operator.phase(),
         )
 
-    def _heights(self, qpos: np.ndarray) -> np.ndarray:
+    def _grid(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        """(N, cells) of the grid as the height map would have it."""
         torso_pos, torso_quat = torso_pose(qpos)
         cells = cell_points_world(GRID, torso_pos, torso_quat)[..., :2]
-        terrain = self.env.scene.ground_height_at(cells.reshape(-1, 2)).reshape(cells.shape[:2])
+        if not self.grid_errors:
+            return policy_heights(torso_pos[:, 2], self._terrain(cells), UNKNOWN_M)
+        terrain = self._terrain(self._errors.shift(torch.as_tensor(cells)).numpy())
+        speed = torch.as_tensor(np.linalg.norm(qvel[:, :2], axis=1))
+        mapped = self._errors.disturb(torch.as_tensor(terrain), speed).numpy()
+        return policy_heights(torso_pos[:, 2], mapped, UNKNOWN_M)
+
+    def _terrain(self, xy: np.ndarray) -> np.ndarray:
+        terrain = self.env.scene.ground_height_at(xy.reshape(-1, 2)).reshape(xy.shape[:2])
         for x, y, half_x, half_y, top in self._box:
-            inside = (np.abs(cells[..., 0] - x) <= half_x) & (np.abs(cells[..., 1] - y) <= half_y)
+            inside = (np.abs(xy[..., 0] - x) <= half_x) & (np.abs(xy[..., 1] - y) <= half_y)
             terrain = np.where(inside, np.maximum(terrain, top), terrain)
-        return policy_heights(torso_pos[:, 2], terrain, UNKNOWN_M)
+        return terrain
 
 
 def torso_pose(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
