@@ -14,6 +14,7 @@ from vm_core.errors import VmError
 from vm_reconstruction import pipeline
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
+from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.manifest import Manifest, content_hash
 from vm_reconstruction.stages.frames import FrameSource
 
@@ -24,13 +25,13 @@ SHARED = Path(os.environ.get("VM_SHARED_DATA", ROOT.parent / "shared" / "data"))
 class KnownPerson:
     """A pose model for tests: a standing person 4 m away, as a camera of the assumed focal length sees it."""
 
-    def __init__(self, share: float = 1.0, people: int = 1, lower_px: float = 0.0):
-        self.share, self.people, self.lower_px, self.calls = share, people, lower_px, 0
+    def __init__(self, share: float = 1.0, people: int = 1, lower_px: float = 0.0, away: range = range(0)):
+        self.share, self.people, self.lower_px, self.away, self.calls = share, people, lower_px, away, 0
 
     def landmarks(self, frames, width, height, static, on_frame):
         self.calls += 1
         count = len(list(frames))
-        found = np.arange(count) < self.share * count
+        found = (np.arange(count) < self.share * count) & ~np.isin(np.arange(count), self.away)
         if static and self.people < 2:
             found[:] = False
         focal = 0.5 * max(width, height) / np.tan(np.radians(31.0))
@@ -128,6 +129,17 @@ def test_nobody_two_people_and_bad_files(video, tmp_path):
         pipeline.run(config(tmp_path / "none.mp4", out), KnownPerson())
     with pytest.raises(VmError, match="no stage"):
         config(video, out, until="lunch")
+
+
+def test_a_person_who_leaves_and_comes_back_is_told_and_kept_in_the_record(video, tmp_path, capsys):
+    out, sentence = tmp_path / "out", "nobody is seen from 0.6 to 1.3 s; the motion there is a guess"
+    pipeline.run(config(video, out, fps=10.0), KnownPerson(away=range(6, 13)))
+    assert sentence in capsys.readouterr().err
+    assert sentence in Manifest.load(out / "manifest.json").warnings
+    pipeline.run(config(video, out, fps=10.0), KnownPerson(away=range(6, 13)))
+    assert sentence in Manifest.load(out / "manifest.json").warnings, "a second run does nothing and keeps it"
+    shown = HumanMotion.load(out / "human.npz").confidence
+    assert (shown[6:13] < 0.3).all() and (shown[:6] > 0.3).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"this is text", b"\x00\x00\x00\x18ftypmp42" + bytes(200)])

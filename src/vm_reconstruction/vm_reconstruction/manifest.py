@@ -40,13 +40,21 @@ class Manifest:
         outputs = record.get("outputs", {})
         return bool(outputs) and all(content_hash(out / path) == known for path, known in outputs.items())
 
-    def record(self, name: str, input_hash: str, out: Path, outputs: tuple[str, ...], seconds: float) -> None:
-        """Notes a finished stage and writes the file."""
+    @property
+    def warnings(self) -> list[str]:
+        """What the stages warned of, in their order."""
+        return [text for record in self.stages.values() for text in record.get("warnings", ())]
+
+    def record(
+        self, name: str, input_hash: str, out: Path, outputs: tuple[str, ...], seconds: float, warnings: list[str]
+    ) -> None:
+        """Notes a finished stage with what it warned of and writes the file."""
         missing = [path for path in outputs if not (out / path).exists()]
         if missing:
             raise VmError(f"stage {name} ended without writing {', '.join(missing)} in {out}")
         hashes = {path: content_hash(out / path) for path in outputs}
-        self.stages[name] = {"input_hash": input_hash, "outputs": hashes, "seconds": round(seconds, 2)}
+        record = {"input_hash": input_hash, "outputs": hashes, "seconds": round(seconds, 2)}
+        self.stages[name] = record | ({"warnings": warnings} if warnings else {})
         with atomic_path(self.path) as temporary:
             content = {"format": FORMAT, "version": FORMAT_VERSION, "stages": self.stages}
             temporary.write_text(json.dumps(content, indent=1))

@@ -26,7 +26,7 @@ from vm_reconstruction.frontends import mediapipe_pose
 from vm_reconstruction.frontends.observation_frontend import NAMES, ObservationFrontend, find_frontend
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend
 from vm_reconstruction.manifest import Manifest, combined_hash, content_hash
-from vm_reconstruction.progress import FrameProgress
+from vm_reconstruction.progress import FrameProgress, hearing
 from vm_reconstruction.solver import banded, body_problem
 from vm_reconstruction.stages import (
     body,
@@ -40,6 +40,7 @@ from vm_reconstruction.stages import (
     scene,
     shots,
     stillness,
+    timing,
 )
 
 FRAMES = "stages/frames.json"
@@ -133,7 +134,7 @@ def _frames_stage(config: ReconstructionConfig) -> Stage:
         (),
         (FRAMES,),
         {"video": str(config.video.resolve()), "fov_deg": config.fov_deg, "fps": config.fps, "shot": config.shot},
-        (frames, shots),
+        (frames, shots, timing),
         True,
     )
 
@@ -274,8 +275,9 @@ def _run_stage(stage: Stage, manifest: Manifest, out: Path, video_hash: str) -> 
     if manifest.is_done(stage.name, input_hash, out):
         return
     began = time.monotonic()
-    stage.run()
-    manifest.record(stage.name, input_hash, out, stage.outputs, time.monotonic() - began)
+    with hearing() as warnings:
+        stage.run()
+    manifest.record(stage.name, input_hash, out, stage.outputs, time.monotonic() - began, warnings)
 
 
 def _with_bar(name: str, out: Path, work: Callable[[FrameProgress], object]) -> None:

@@ -1,10 +1,15 @@
-"""One progress bar for all stages, with the time that is left."""
+"""What the user hears of a stage: a progress bar with the time that is left, and warnings, which the report repeats."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 from tqdm import tqdm
+
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
 
 class FrameProgress:
@@ -28,3 +33,17 @@ class FrameProgress:
 def warn(message: str) -> None:
     """One line to the user, without breaking the bar."""
     tqdm.write(f"warning: {message}", file=sys.stderr)
+    heard = _heard.get()
+    if heard is not None:
+        heard.append(message)
+
+
+@contextlib.contextmanager
+def hearing() -> Iterator[list[str]]:
+    """The warnings that are given meanwhile."""
+    messages: list[str] = []
+    token = _heard.set(messages)
+    try:
+        yield messages
+    finally:
+        _heard.reset(token)

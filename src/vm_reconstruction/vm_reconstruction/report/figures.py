@@ -12,13 +12,13 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
+from vm_reconstruction.manifest import Manifest
 from vm_reconstruction.render.projection import project
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.camera import CameraMotion
 from vm_reconstruction.stages.frames import FrameSource
 
 POOR_REPROJECTION_SHARE = 0.015  # of the picture's longer side
-POOR_CAMERA_PX = 2.0
 POOR_HEIGHT_STD_M = 0.04
 FEW_FEATURES = 40
 
@@ -163,7 +163,7 @@ def truth_rows(out: Path) -> list[Row]:
 
 def warnings(run: RunFiles) -> list[str]:
     """What the reader should not trust, in sentences; empty when nothing stands out."""
-    found = []
+    found = [f"{text[0].upper()}{text[1:]}." for text in Manifest.load(run.out / "manifest.json").warnings]
     if "assumed" in run.source.focal_source:
         found.append(
             "The focal length is assumed, not known: distances along the view direction scale with it. Give --fov."
@@ -173,18 +173,10 @@ def warnings(run: RunFiles) -> list[str]:
         found.append(
             f"The person was not seen well in {100 * unseen:.0f} % of the frames; the pose there is interpolated."
         )
-    outside = outside_share(run)
-    if outside > 0.0:
-        found.append(f"The person is partly outside the picture in {100 * outside:.0f} % of the frames.")
     limit = POOR_REPROJECTION_SHARE * max(run.source.width, run.source.height)
     error = float(np.mean(run.track.reprojection_px))
     if error > limit:
         found.append(f"The skeleton lies {error:.1f} px beside the landmarks on average (more than {limit:.0f} px).")
-    residual = float(np.median(run.camera.residual_px))
-    if residual > POOR_CAMERA_PX:
-        found.append(
-            f"Rotation alone leaves {residual:.1f} px of background motion: the camera moved; positions drift."
-        )
     few = float(np.mean(run.camera.features[1:] < FEW_FEATURES)) if len(run.camera.features) > 1 else 0.0
     if few > 0.2:
         found.append(f"Few background features in {100 * few:.0f} % of the frames; the camera's rotation is unsure.")

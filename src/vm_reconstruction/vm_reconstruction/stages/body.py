@@ -13,7 +13,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import JOINT_NAMES
-from vm_reconstruction.progress import FrameProgress
+from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.solver import body_problem
 from vm_reconstruction.solver.body_problem import POINTS, BodyProblem, Noise
 from vm_reconstruction.stages import gravity
@@ -68,6 +68,8 @@ def run(out: Path, height_m: float, progress: FrameProgress) -> BodyTrack:
     problem, points = _first_guess(source, landmarks, camera, height_m)
     points, problem = _solve(problem, points, height_m, lambda: progress.step(source.num_frames // SOLVES))
     track = _in_world(problem, points, camera)
+    for doubt in gravity.doubts(points, problem.weight, problem.planted, track.camera_tilt_deg):
+        warn(doubt)
     track.save(out / "stages" / "body.npz")
     return track
 

@@ -28,6 +28,8 @@ RANSAC_ROUNDS = 60
 STATIC_RAD = 2e-4  # less turn than this from first to last: a tripod; the estimate would be noise
 SMOOTH_FRAMES = 1.0
 
+TRAVELS_PX = 2.0  # of background motion that no rotation explains
+
 
 @dataclass(frozen=True)
 class CameraMotion:
@@ -65,7 +67,7 @@ def run(out: Path, progress: FrameProgress) -> CameraMotion:
     source = FrameSource.load(out / "stages" / "frames.json")
     landmarks = PoseLandmarks.load(out / "stages" / "landmarks.npz")
     motion = track(source, landmarks, progress.step)
-    if np.median(motion.residual_px) > 4.0:
+    if np.median(motion.residual_px) > TRAVELS_PX:
         warn(f"the camera travels: rotation leaves {np.median(motion.residual_px):.1f} px; positions will be off")
     motion.save(out / "stages" / "camera.npz")
     return motion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction.progress import warn
-from vm_reconstruction.stages import shots
+from vm_reconstruction.stages import shots, timing
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_SIDE_PX = 960  # the working image; MediaPipe looks at 256 px, background features gain nothing beyond this
@@ -38,6 +39,7 @@ class FrameSource:
         focal_px: focal length [px of the working image], the same in x and y, principal point in the middle.
         focal_source: where the focal length comes from, in words.
         first: frames of the file before the shot that is used.
+        picks: for a file of uneven frame times, which of its frames is used at each moment; empty: every `stride`-th.
     """
 
     path: str
@@ -51,11 +53,13 @@ class FrameSource:
     focal_px: float
     focal_source: str
     first: int = 0
+    picks: tuple[int, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> FrameSource:
         """Reads stages/frames.json."""
-        return cls(**json.loads(path.read_text()))
+        fields = json.loads(path.read_text())
+        return cls(**fields | {"picks": tuple(fields.get("picks", ()))})
 
     def save(self, path: Path) -> None:
         """Writes stages/frames.json."""
@@ -75,11 +79,13 @@ def run(
         fps: overrides the file's own rate.
         shot: which shot of a cut video, from 1; None: the longest.
     """
-    file_fps, found, width, height = _probe(video)
-    first, end = _choose(found, shot, file_fps)
-    count = end - first
-    rate = fps or file_fps
-    stride = max(1, round(rate / MAX_FPS + 0.2))
+    probe = _probe(video)
+    width, height = probe.width, probe.height
+    first, end = _choose(probe.shots, shot, probe.fps)
+    picks = () if fps else _even(probe.times_ms, first, end)
+    rate = fps or (_even_fps(probe.times_ms[first:end]) if picks else probe.fps)
+    stride = 1 if picks else max(1, round(rate / MAX_FPS + 0.2))
+    count = len(picks) or end - first
     scale = min(1.0, MAX_SIDE_PX / max(width, height))
     work_width, work_height = round(width * scale), round(height * scale)
     focal, focal_source = _focal(video, max(work_width, work_height), fov_deg)
@@ -95,6 +101,7 @@ def run(
         focal_px=focal,
         focal_source=focal_source,
         first=first,
+        picks=picks,
     )
     source.save(out / "stages" / "frames.json")
     return source
@@ -103,10 +110,43 @@ def run(
 def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
     """Yields the used frames, (height, width, 3) uint8 BGR at the working size."""
     raw = _folder_frames(Path(source.path)) if Path(source.path).is_dir() else _video_frames(Path(source.path))
-    end = source.first + (source.num_frames - 1) * source.stride + 1
-    for index, frame in enumerate(itertools.islice(raw, source.first, end)):
-        if index % source.stride == 0:
-            yield cv2.resize(frame, (source.width, source.height), interpolation=cv2.INTER_AREA)
+    times_used = Counter(
+        source.picks or range(source.first, source.first + source.num_frames * source.stride, source.stride)
+    )
+    for index, frame in enumerate(itertools.islice(raw, max(times_used) + 1)):
+        if times_used[index]:
+            small = cv2.resize(frame, (source.width, source.height), interpolation=cv2.INTER_AREA)
+            for _ in range(times_used[index]):
+                yield small.copy()
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What a first look at the file tells: rate, shots [first, end), size [px], times of the frames [ms]."""
+
+    fps: float
+    shots: list[tuple[int, int]]
+    width: int
+    height: int
+    times_ms: np.ndarray
+
+
+def _even(times_ms: np.ndarray, first: int, end: int) -> tuple[int, ...]:
+    """Frames of the file at even times, if its own are not; says so."""
+    times_ms = times_ms[first:end]
+    if not timing.is_uneven(times_ms):
+        return ()
+    fps = _even_fps(times_ms)
+    shortest, longest = np.diff(times_ms).min(), np.diff(times_ms).max()
+    warn(
+        f"the frames come at uneven times, every {shortest:.0f} to {longest:.0f} ms; "
+        f"they are taken at {fps:.4g} a second"
+    )
+    return tuple(int(first + index) for index in timing.even_picks(times_ms, fps))
+
+
+def _even_fps(times_ms: np.ndarray) -> float:
+    return min(1000.0 / float(np.median(np.diff(times_ms))), FOLDER_FPS)
 
 
 def _choose(found: list[tuple[int, int]], shot: int | None, fps: float) -> tuple[int, int]:
@@ -122,8 +162,7 @@ def _choose(found: list[tuple[int, int]], shot: int | None, fps: float) -> tuple
     return found[best]
 
 
-def _probe(video: Path) -> tuple[float, list[tuple[int, int]], int, int]:
-    """Frames a second, shots [first, end), width, height."""
+def _probe(video: Path) -> _Probe:
     if not video.exists():
         raise VmError(f"no video at {video}; expected a video file or a folder of images")
     if video.is_dir():
@@ -131,15 +170,15 @@ def _probe(video: Path) -> tuple[float, list[tuple[int, int]], int, int]:
         if not images:
             raise VmError(f"{video} has no images; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         height, width = _read_image(images[0]).shape[:2]
-        return FOLDER_FPS, [(0, len(images))], width, height
+        return _Probe(FOLDER_FPS, [(0, len(images))], width, height, np.zeros(len(images)))
     capture = cv2.VideoCapture(str(video))
     rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
     if not capture.isOpened():
         raise VmError(f"{video} is not a video that can be read; expected mp4, mov, mkv, avi or a folder of images")
     announced = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
-    small, shape = [], (0, 0)
-    for frame in _video_frames(video):  # the container's own count is wrong for cut or variable-rate files
+    small, shape, times_ms = [], (0, 0), []
+    for frame in _video_frames(video, times_ms):  # the container's own count is wrong for cut or variable-rate files
         shape = frame.shape[:2]
         small.append(shots.thumbnail(frame))
     count = len(small)
@@ -149,10 +188,11 @@ def _probe(video: Path) -> tuple[float, list[tuple[int, int]], int, int]:
         warn(f"{video} announces {announced:.0f} frames, {count} can be decoded; it may be cut off or damaged")
     if not 1.0 <= rate <= 1000.0:
         raise VmError(f"{video} says {rate} frames a second; expected 1 to 1000 (give --fps)")
-    return rate, shots.find_shots(small), shape[1], shape[0]
+    return _Probe(rate, shots.find_shots(small), shape[1], shape[0], np.array(times_ms))
 
 
-def _video_frames(path: Path) -> Iterator[np.ndarray]:
+def _video_frames(path: Path, times_ms: list[float] | None = None) -> Iterator[np.ndarray]:
+    """The file's frames; their times are added to the list."""
     capture = cv2.VideoCapture(str(path))  # turns frames upright by the file's rotation tag
     try:
         while True:
@@ -162,6 +202,8 @@ def _video_frames(path: Path) -> Iterator[np.ndarray]:
                 raise VmError(f"{path} cannot be decoded ({error.err}); it may be damaged") from None
             if not good:
                 return
+            if times_ms is not None:
+                times_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
             yield frame
     finally:
         capture.release()

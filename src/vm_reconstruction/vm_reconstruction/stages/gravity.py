@@ -11,6 +11,8 @@ HAND_HELD_ROLL_STD, BODY_STD = np.radians(3.0), np.radians(3.0)
 TERRAIN_STD = np.radians(2.0)  # floors are level, lawns nearly
 STANCE_STD_M = 0.03
 LEVEL_BAND_M = 0.09
+FEWEST_UPRIGHT = 5  # frames
+SIDEWAYS_DEG = 45.0
 MAX_PRIOR_ROLL = np.radians(10.0)  # beyond it somebody tilted the phone on purpose
 
 
@@ -22,11 +24,8 @@ def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """
     p = {name: points[:, i] for i, name in enumerate(POINTS)}
     hips, shoulders, ankles = (0.5 * (p[f"left_{n}"] + p[f"right_{n}"]) for n in ("hip", "shoulder", "ankle"))
-    upright = np.ones(len(points), bool)
-    for side in ("left", "right"):
-        upright &= _cosine(p[f"{side}_hip"] - p[f"{side}_knee"], p[f"{side}_ankle"] - p[f"{side}_knee"]) < STRAIGHT_COS
-    upright &= weight.mean(axis=1) > 0.5
-    if upright.sum() < 5:
+    upright = stands_straight(points, weight)
+    if upright.sum() < FEWEST_UPRIGHT:
         upright = weight.mean(axis=1) > 0.3
     axes = _unit(hips - ankles) + 0.5 * _unit(shoulders - hips)
     up = _unit(np.median(_unit(axes[upright]), axis=0))
@@ -36,6 +35,36 @@ def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
         level = np.hypot(up[0], up[1])
         up = np.array([level * np.sin(kept), -level * np.cos(kept), up[2]])
     return up
+
+
+def stands_straight(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(T,) bool: frames in which a person who is seen well has both legs straight."""
+    p = {name: points[:, i] for i, name in enumerate(POINTS)}
+    straight = weight.mean(axis=1) > 0.5
+    for side in ("left", "right"):
+        knee = p[f"{side}_knee"]
+        straight &= _cosine(p[f"{side}_hip"] - knee, p[f"{side}_ankle"] - knee) < STRAIGHT_COS
+    return straight
+
+
+def doubts(points: np.ndarray, weight: np.ndarray, planted: np.ndarray, tilt_deg: np.ndarray) -> list[str]:
+    """What makes the vertical or the ground a guess, in sentences.
+
+    Args:
+        points, weight, planted: as in `up_direction` and `levelled`.
+        tilt_deg: (2,) pitch and roll of the first camera [deg].
+    """
+    found = []
+    if stands_straight(points, weight).sum() < FEWEST_UPRIGHT:
+        found.append("the person never stands with straight legs; the vertical is the trunk's and may lean")
+    if abs(tilt_deg[1]) > SIDEWAYS_DEG:
+        found.append(
+            f"the picture is turned by {tilt_deg[1]:.0f} degrees against the person; "
+            "a phone video without its rotation tag? Turned upright it is seen better"
+        )
+    if not len(_stances(points, planted, weight)[0]):
+        found.append("no foot is ever seen at rest; where the ground lies is a guess")
+    return found
 
 
 def levelled(up: np.ndarray, points: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> np.ndarray:
