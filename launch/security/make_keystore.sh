@@ -12,7 +12,7 @@ fi
 store=$1
 here=$(cd "$(dirname "$0")" && pwd)
 hardware_topics=(rt/lowstate rt/lowcmd rt/lf/bmsstate rt/api/motion_switcher/request rt/api/motion_switcher/response
-    rt/livox/lidar rt/livox/imu)
+    rt/livox/lidar rt/livox/imu rt/camera/depth/image_rect_raw rt/camera/depth/camera_info)
 enclaves=(/videomimic/robot /videomimic/operator /videomimic/viewer)
 
 for tool in ros2 openssl; do

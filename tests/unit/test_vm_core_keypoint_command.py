@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vm_core import frames, g1
 from vm_core.errors import VmError
+from vm_core.g1_kinematics import link_frames_in_pelvis, link_poses_world
 from vm_core.keypoint_command import (
     COMMAND_NAMES,
     COMMAND_SIZE,
@@ -53,6 +54,16 @@ def test_points_are_where_mujoco_has_them(seed):
             wanted = body.xpos + body.xmat.reshape(3, 3) @ point.offset
             np.testing.assert_allclose(points[row, k], wanted, atol=2e-4)
         np.testing.assert_allclose(points[row, 1], data.site("left_palm").xpos, atol=2e-4)
+
+
+@given(seeds)
+def test_the_fast_way_to_all_links_is_the_same(seed):
+    _, _, joints = poses(seed, 1)
+    pos, turn = link_frames_in_pelvis(joints[0])
+    upright = np.array([1.0, 0.0, 0.0, 0.0])
+    wanted_pos, wanted_quat = link_poses_world(np.zeros(3), upright, joints[0], np.arange(29))
+    np.testing.assert_allclose(pos, wanted_pos, atol=1e-9)
+    np.testing.assert_allclose(turn, frames.matrix_from_quat(wanted_quat), atol=1e-9)
 
 
 @given(seeds, st.floats(-3.1, 3.1))

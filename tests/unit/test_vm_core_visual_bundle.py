@@ -129,6 +129,8 @@ def test_a_camera_s_picture_becomes_the_network_s():
     assert np.all(holes[:, :39] == 0.0) and np.all(holes[:, 41:] > 0.0)
     speckled = depth * (np.random.default_rng(0).random(depth.shape) > 0.2)
     np.testing.assert_allclose(DepthReducer(camera, spec).reduce(speckled), reduced, atol=0.02)
+    step = np.where(np.arange(848) < 421, 0.5, 2.0)[None].repeat(480, axis=0)  # an edge inside a pixel
+    assert set(np.unique(DepthReducer(camera, spec).reduce(step))) == {np.float32(0.5), np.float32(2.0)}
     with pytest.raises(VmError, match="640×480 px; its camera info says 848×480"):
         DepthReducer(camera, spec).reduce(np.zeros((480, 640)))
 

@@ -15,6 +15,7 @@ from vm_core.frames import Array, quat_from_matrix
 
 HOLE = 0.0
 """Depth of a pixel that the sensor could not measure [m], as RealSense's driver has it; networks see it as nearest."""
+_EDGE = 0.1  # halves of a pixel that differ by this share of their mean are two surfaces
 _MOST_HOLES = 0.5  # a pixel of which the camera measured less than this share is a hole
 
 
@@ -100,7 +101,8 @@ class CameraIntrinsics:
 class DepthReducer:
     """Makes a camera's depth picture one of the networks' size and angle of view.
 
-    Each pixel is the mean of what the camera measured inside it, a hole where it measured less than half.
+    Each pixel is the mean of what the camera measured inside it, a hole where it measured less than half. At an edge
+    the side that covers more of the pixel counts alone: a mean would lie in the air between the two.
     """
 
     def __init__(self, camera: CameraIntrinsics, spec: DepthSpec) -> None:
@@ -124,13 +126,26 @@ class DepthReducer:
                           f"{self.camera.width}×{self.camera.height}")  # fmt: skip
         top, left = self._rows[0], self._columns[0]
         seen = depth[top : self._rows[-1], left : self._columns[-1]].astype(np.float32)
-        valid = (seen > 0.0).astype(np.float32)
-        total, count = self._pooled(seen * valid), self._pooled(valid)
+        valid = seen > 0.0
+        total, count = self._pooled(seen), self._pooled(valid)
+        mean = total / np.maximum(count, 1.0)
+        near = valid & (seen <= self._spread(mean))
+        near_total, near_count = self._pooled(seen * near), self._pooled(near)
+        ahead, behind = (
+            sums / np.maximum(counts, 1.0)
+            for sums, counts in ((near_total, near_count), (total - near_total, count - near_count))
+        )
+        majority = np.where(near_count >= 0.5 * count, ahead, behind)
+        mean = np.where(behind - ahead > _EDGE * mean, majority, mean)
         size = np.diff(self._rows)[:, None] * np.diff(self._columns)[None]
-        return np.where(count >= _MOST_HOLES * size, total / np.maximum(count, 1.0), HOLE).astype(np.float32)
+        return np.where(count >= _MOST_HOLES * size, mean, HOLE).astype(np.float32)
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        """Each pixel's value for all of the camera's pixels in it."""
+        return np.repeat(np.repeat(values, np.diff(self._rows), axis=0), np.diff(self._columns), axis=1)
 
     def _pooled(self, values: np.ndarray) -> np.ndarray:
-        rows = np.add.reduceat(values, self._rows[:-1] - self._rows[0], axis=0)
+        rows = np.add.reduceat(values.astype(np.float32, copy=False), self._rows[:-1] - self._rows[0], axis=0)
         return np.add.reduceat(rows, self._columns[:-1] - self._columns[0], axis=1)
 
 

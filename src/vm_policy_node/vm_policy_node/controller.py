@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from vm_core.remote import decode_remote
 from vm_policy_node.controller_config import OPERATOR, ControllerConfig
 from vm_policy_node.inputs import Grid, Latest, RobotState
 from vm_policy_node.motor_command import MotorCommand
-from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
 from vm_policy_node.policy_switch import PolicySwitch
 from vm_policy_node.remote_buttons import RemoteButtons
@@ -29,6 +29,10 @@ from vm_policy_node.safety import (
 )
 from vm_policy_node.sensing import Sensing
 from vm_policy_node.start_pose import Standing
+from vm_policy_node.visual.depth_input import DepthInput
+from vm_policy_node.visual.task_switch import TaskSwitch
+from vm_policy_node.visual.visual_policy import AnyPolicy, VisualPolicy
+from vm_policy_node.visual.visual_runner import VisualRunner
 
 
 @dataclass
@@ -42,14 +46,15 @@ class Controller:
         estop: reason of an emergency stop that is engaged; empty: none.
         transport: why commands do not reach the robot; empty: they do.
         charge_percent: of the battery, if something tells it.
+        task: the run bit of a visual policy.
         motion_mode: why the robot's own controller forbids a start; empty: it does not.
     """
 
-    policy: OnnxPolicy
+    policy: AnyPolicy
     config: ControllerConfig = field(default_factory=ControllerConfig)
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     command_config: CommandConfig = field(default_factory=CommandConfig)
-    second: OnnxPolicy | None = None
+    second: AnyPolicy | None = None
     command_publishers: int | None = None
     estop: str = ""
     transport: str = ""
@@ -60,14 +65,17 @@ class Controller:
         policies = [self.policy] if self.second is None else [self.policy, self.second]
         if len({p.contract.control_period_s for p in policies}) > 1:
             raise VmError("the two policies have different control periods; expected one")
-        self._runners = [PolicyRunner(policy) for policy in policies]
+        self._runners = [_runner(policy) for policy in policies]
+        if sum(runner.needs.depth is not None for runner in self._runners) > 1:
+            raise VmError("two visual policies; expected at most one, for there is one camera")
         self.runner = self._runners[0]
         self.period_s = self.policy.contract.control_period_s
         self.machine = StateMachine()
         self.monitor = SafetyMonitor(self.limits)
         self.command = RootCommandMixer(*self._command_bounds(), self.command_config)
         self.switch: PolicySwitch | None = None
-        self._sensing = Sensing()
+        self._sensing = Sensing(self.needs.depth)
+        self.task = TaskSwitch(self.config.object_lost_s)
         self._buttons = RemoteButtons()
         self._standing = Standing(self.config.stand_duration_s, self.config.blend_s)
         self._stepped_s: float | None = None
@@ -94,6 +102,11 @@ class Controller:
         """The newest height grid."""
         self._sensing.grid = Latest(grid, now_s)
 
+    @property
+    def depth_input(self) -> DepthInput | None:
+        """Takes the depth camera's messages, where a policy sees."""
+        return self._sensing.depth
+
     def request(self, name: str, now_s: float) -> Answer:
         """One of REQUESTS, from the operator."""
         actions = {
@@ -103,6 +116,8 @@ class Controller:
             "estop": lambda now: self.machine.damp(now, "e-stop: by service"),
             "release": lambda now: self.machine.release(now, self.estop),
             "switch": self._request_switch,
+            "task": self._request_task,
+            "pause": self._request_pause,
         }
         return actions[name](now_s)
 
@@ -112,6 +127,7 @@ class Controller:
         """The LowCmd record to send now, or None while idle; valid until the next call."""
         if self._sensing.take():
             self._read_remote(now_s)
+        self._look(now_s)
         command = self.command.update(now_s, self.period_s)
         if self.command.source != "none":
             self._commanded_s = now_s
@@ -169,7 +185,8 @@ class Controller:
     def needs(self) -> Needs:
         """What any of the loaded policies reads."""
         grid = next((r.needs.grid for r in self._runners if r.needs.grid is not None), None)
-        return Needs(grid, any(r.needs.odometry for r in self._runners))
+        depth = next((r.needs.depth for r in self._runners if r.needs.depth is not None), None)
+        return Needs(grid, any(r.needs.odometry for r in self._runners), depth)
 
     @property
     def run_step(self) -> int:
@@ -213,6 +230,28 @@ class Controller:
             self._begin(self.runner)
         return answer
 
+    def _request_task(self, now_s: float) -> Answer:
+        if self.runner.needs.depth is None:
+            return Answer(False, f"{self.policy.name} has no task; a visual policy has one")
+        if self.machine.state != State.RUNNING:
+            return Answer(False, f"cannot begin the task from {self.machine.state.name}; run first")
+        self.task.set(True, now_s)
+        return Answer(True, "doing the task")
+
+    def _request_pause(self, now_s: float) -> Answer:
+        self.task.set(False, now_s)
+        return Answer(True, "standing still" if self.machine.state == State.RUNNING else "the task is off")
+
+    def _look(self, now_s: float) -> None:
+        """What the newest picture shows, and what follows for the run bit; it is 0 whenever the policy does not run."""
+        if self.runner.needs.depth is None:
+            return
+        self._sensing.look()
+        if self.machine.state != State.RUNNING:
+            self.task.on = False
+        floor = self._sensing.floor
+        self.task.update(floor.standing if floor is not None and self._sensing.looked else None, now_s)
+
     def _request_switch(self, now_s: float) -> Answer:
         if len(self._runners) < 2:
             return Answer(False, "there is no second policy; give one by the parameter second_policy")
@@ -243,6 +282,10 @@ class Controller:
         low, high, _ = SafetyLimits.describe()["grid_timeout_s"]
         age_s = min(max(runner.contract.height_grid_max_age_s, low), high)
         self.limits = self.monitor.limits = replace(self.limits, grid_timeout_s=age_s)
+        if runner.needs.depth is not None:
+            low, high, _ = SafetyLimits.describe()["depth_timeout_s"]
+            age_s = min(max(runner.needs.depth.max_age_s, low), high)
+            self.limits = self.monitor.limits = replace(self.limits, depth_timeout_s=age_s)
 
     def _command_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         bounds = np.array(self.runner.contract.command_limits, dtype=float)
@@ -261,8 +304,8 @@ class Controller:
     def _all_needs(self) -> Needs:
         if self.switch is None:
             return self.runner.needs
-        both = (self.switch.old.needs, self.switch.new.needs)
-        return Needs(both[0].grid or both[1].grid, both[0].odometry or both[1].odometry)
+        old, new = self.switch.old.needs, self.switch.new.needs
+        return Needs(old.grid or new.grid, old.odometry or new.odometry, old.depth or new.depth)
 
     def _measure(self, now_s: float) -> Measurement:
         inbox, grid, odometry = self._sensing.inbox, self._sensing.grid, self._sensing.odometry
@@ -282,16 +325,31 @@ class Controller:
             estop=self.estop,
             transport=self.transport,
             charge_percent=self.charge_percent,
+            **self._measure_depth(now_s),
         )
+
+    def _measure_depth(self, now_s: float) -> dict[str, Any]:
+        depth, floor = self._sensing.depth, self._sensing.floor
+        if depth is None:
+            return {}
+        return {
+            "depth_age_s": depth.age_s(now_s),
+            "depth_digest": None if depth.picture is None else depth.picture.digest,
+            "depth_problem": depth.problem,
+            "depth_below": 0.0 if floor is None else floor.below,
+        }
 
     def _sound_state(self) -> RobotState:
         assert self.state is not None  # without one, nothing leaves IDLE but damping
         return self.state
 
     def _running(self, command: np.ndarray, now_s: float) -> MotorTargets | None:
+        sensing = self._sensing
+        seen = None if sensing.depth is None or sensing.depth.picture is None else sensing.depth.picture.depth
         inputs = PolicyInputs(
-            self._sound_state(), self._root_quat(), command, self._sensing.grid.value, self._sensing.odometry.value
-        )
+            self._sound_state(), self._root_quat(), command, sensing.grid.value, sensing.odometry.value, seen,
+            self.task.on,
+        )  # fmt: skip
         try:
             if self.switch is None:
                 targets = self.runner.step(inputs)
@@ -308,3 +366,7 @@ class Controller:
 
     def _root_quat(self) -> np.ndarray:
         return self._sensing.root_quat()
+
+
+def _runner(policy: AnyPolicy) -> PolicyRunner:
+    return VisualRunner(policy) if isinstance(policy, VisualPolicy) else PolicyRunner(policy)

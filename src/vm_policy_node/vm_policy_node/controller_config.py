@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 OPERATOR = "operator"
 """The cause of a stop that a person asked for."""
-REQUESTS = ("stand", "run", "damp", "release", "switch", "estop")
+REQUESTS = ("stand", "run", "damp", "release", "switch", "estop", "task", "pause")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class ControllerConfig:
         damping_kd: velocity gain of every joint while damping [Nm s/rad].
         torque_margin: a target may ask at most this multiple of a motor's torque limit.
         align_reference: move the reference clip to where the robot stands when the policy starts.
+        object_lost_s: a visual policy stands still after so long with nothing in view.
         echo_tick: write the state's tick into LowCmd.reserve[0], for latency measurements.
     """
 
@@ -28,10 +29,11 @@ class ControllerConfig:
     switch_s: float = 0.5
     damping_kd: float = 5.0
     torque_margin: float = 2.0
+    object_lost_s: float = 5.0
     align_reference: bool = False
     echo_tick: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("stand_duration_s", "blend_s", "switch_s", "damping_kd", "torque_margin"):
+        for name in ("stand_duration_s", "blend_s", "switch_s", "damping_kd", "torque_margin", "object_lost_s"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

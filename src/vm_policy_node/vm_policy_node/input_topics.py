@@ -15,6 +15,7 @@ from nav_msgs.msg import Odometry, Path
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 from unitree_hg.msg import BmsState, LowState
 
@@ -26,7 +27,7 @@ from vm_policy_node.emergency_stop import EmergencyStop
 
 Record = Callable[[str, str, int, bytes], None]
 """Topic, type, system time of arrival [ns], CDR bytes."""
-STATES, OTHERS = 50, 10
+STATES, OTHERS, PICTURES = 50, 10, 2
 """Depths of the queues: a tenth of a second of states, and of everything else what two late periods bring."""
 
 
@@ -46,7 +47,8 @@ class InputTopics:
         self._odometry_frame = ""
         self.newest_state_s = 0.0
         quality = {
-            depth: QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT) for depth in (STATES, OTHERS)
+            depth: QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+            for depth in (STATES, OTHERS, PICTURES)
         }
         # states first: odometry is paired with the newest of them
         self._states = self._poll(LowState, values["lowstate_topic"], self._on_low_state, quality[STATES])
@@ -60,6 +62,13 @@ class InputTopics:
         if controller.needs.grid is not None:
             grids = self._poll(HeightGrid, values["grid_topic"], self._on_grid, quality[OTHERS], newest=True)
             self._others.append(grids)
+        if controller.depth_input is not None:
+            topics = (values["depth_info_topic"], values["depth_topic"])
+            self._others.append(self._poll(CameraInfo, topics[0], self._on_camera, quality[OTHERS], newest=True))
+            # 200 kB a picture: the flight recorder would hold gigabytes
+            self._others.append(
+                self._poll(Image, topics[1], self._on_picture, quality[PICTURES], newest=True, kept=False)
+            )
 
     def drain(self) -> None:
         """Hands over all that has come since the last call."""
@@ -72,15 +81,23 @@ class InputTopics:
         self._states()
 
     def _poll(
-        self, kind: Any, topic: str, callback: Callable[[bytes, float], None], qos: Any, *, newest: bool = False
+        self,
+        kind: Any,
+        topic: str,
+        callback: Callable[[bytes, float], None],
+        qos: Any,
+        *,
+        newest: bool = False,
+        kept: bool = True,
     ) -> Callable[[], None]:
-        """What empties a topic's queue; the callback gets every message, or the newest only."""
+        """What empties a topic's queue; the callback gets every message or the newest, the recorder what is kept."""
         name, type_name = self._node.resolve_topic_name(topic), ros_conversions.type_name(kind)
         guarded = ros_conversions.guarded(callback, lambda text: self._complain(f"{name}: {text}"))
         waiting: list[tuple[bytes, float]] = []
 
         def take(data: bytes, came_s: float) -> None:
-            self._record(name, type_name, time.time_ns() - round(1e9 * (time.monotonic() - came_s)), data)
+            if kept:
+                self._record(name, type_name, time.time_ns() - round(1e9 * (time.monotonic() - came_s)), data)
             waiting.append((data, came_s))
 
         subscribe: Any = self._node.create_subscription  # its types do not know that raw=True hands over bytes
@@ -108,6 +125,17 @@ class InputTopics:
 
     def _on_grid(self, data: bytes, came_s: float) -> None:
         self._controller.on_grid(ros_conversions.grid_from_msg(deserialize_message(data, HeightGrid)), came_s)
+
+    def _on_camera(self, data: bytes, _: float) -> None:
+        assert self._controller.depth_input is not None
+        self._controller.depth_input.on_info(ros_conversions.camera_from_msg(deserialize_message(data, CameraInfo)))
+
+    def _on_picture(self, data: bytes, came_s: float) -> None:
+        assert self._controller.depth_input is not None
+        picture = ros_conversions.picture_from_msg(deserialize_message(data, Image))
+        self._controller.depth_input.on_picture(picture, came_s)
+        if self._controller.depth_input.problem:
+            self._complain(f"depth picture refused: {self._controller.depth_input.problem}")
 
     def _on_cmd_vel(self, data: bytes, came_s: float) -> None:
         twist = deserialize_message(data, Twist)

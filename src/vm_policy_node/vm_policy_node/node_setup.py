@@ -10,10 +10,10 @@ from vm_core.errors import VmError
 from vm_core.file_access import allowed_path
 from vm_core.motion_clip import MotionClip
 from vm_policy_node.controller import Controller, ControllerConfig
-from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.parameters import LIMITS
 from vm_policy_node.root_command import CommandConfig
 from vm_policy_node.safety import SafetyLimits
+from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 
 _FILES = ("policy", "second_policy", "reference", "report", "flight_folder")
 """Parameters that name files and folders; all are read-only while the node runs."""
@@ -29,7 +29,7 @@ def make_controller(values: Mapping[str, Any]) -> Controller:
         raise VmError("no policy: give `--ros-args -p policy:=FILE.onnx`")
     try:
         config = ControllerConfig(
-            **{name: values[name] for name in ("stand_duration_s", "switch_s", "damping_kd")},
+            **{name: values[name] for name in ("stand_duration_s", "switch_s", "damping_kd", "object_lost_s")},
             **{name: values[name] for name in ("align_reference", "echo_tick")},
         )
         modes = tuple(int(mode) for mode in values["mode_machines"])
@@ -48,10 +48,12 @@ def make_controller(values: Mapping[str, Any]) -> Controller:
     for name in _FILES:
         if values[name]:
             allowed_path(values[name], f"parameter {name}:")
-    policy = OnnxPolicy.load(values["policy"])
+    policy = load_policy(values["policy"])
     if values["reference"]:
+        if isinstance(policy, VisualPolicy):
+            raise VmError(f"{policy.name} follows no clip; leave the reference away")
         policy = policy.following(MotionClip.load(values["reference"]))
-    second = OnnxPolicy.load(values["second_policy"]) if values["second_policy"] else None
+    second = load_policy(values["second_policy"]) if values["second_policy"] else None
     return Controller(policy, config, limits, command, second)
 
 

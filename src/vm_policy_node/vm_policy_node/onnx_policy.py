@@ -13,7 +13,7 @@ import onnxruntime
 
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.observation import TERMS
+from vm_core.observation import COMMAND_TERMS, TERMS
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, PolicyContract
 from vm_policy_node.reference import Reference
 
@@ -48,8 +48,12 @@ class OnnxPolicy:
         self.name = contract.name
 
     @staticmethod
-    def load(path: Path | str) -> OnnxPolicy:
+    def load(path: Path | str, *, commanded: bool = False) -> OnnxPolicy:
         """Reads, checks and replays a policy file.
+
+        Args:
+            path: of the file.
+            commanded: a generator gives it keypoint commands; without one, a policy that reads them cannot run.
 
         Raises:
             VmError: missing or damaged file, a pickle, no contract, another robot, shapes that differ from the
@@ -57,7 +61,7 @@ class OnnxPolicy:
         """
         path = Path(path)
         session = open_session(read_policy_bytes(path), path.name)
-        metadata = _read_metadata(session, path.name)
+        metadata = read_metadata(session, path.name)
         if METADATA_KEY not in metadata:
             raise VmError(
                 f"{path.name}: no policy contract in the metadata (key {METADATA_KEY!r}); for a policy of "
@@ -67,7 +71,7 @@ class OnnxPolicy:
             contract = PolicyContract.from_json(metadata[METADATA_KEY])
         except VmError as error:
             raise VmError(f"{path.name}: {error}") from None
-        _check_terms(contract, path.name)
+        _check_terms(contract, path.name, commanded)
         _check_shapes(session, contract, path.name)
         clip = _read_clip(metadata, path.name)
         if clip is None and contract.uses_reference:
@@ -131,8 +135,8 @@ def read_policy_bytes(path: Path) -> bytes:
     return data
 
 
-def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
-    """One-threaded session over a network with a single input; VmError for anything else."""
+def open_session(data: bytes, name: str, inputs: tuple[str, ...] = ()) -> onnxruntime.InferenceSession:
+    """One-threaded session over a network with these inputs, or a single one of any name; VmError for anything else."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a network of this size is slower on two threads, and the jitter is worse
     options.inter_op_num_threads = 1
@@ -145,22 +149,31 @@ def open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
     except Exception as error:  # onnxruntime raises many kinds for damaged files
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise VmError(f"{name}: damaged or not an ONNX network ({len(data)} bytes; {reason})") from None
-    if len(session.get_inputs()) != 1 or not session.get_outputs():
+    found = tuple(node.name for node in session.get_inputs())
+    if inputs and set(found) != set(inputs):
+        raise VmError(f"{name}: network has the inputs {', '.join(found)}; expected {', '.join(inputs)}")
+    if (len(found) != 1 and not inputs) or not session.get_outputs():
         raise VmError(f"{name}: network has {len(session.get_inputs())} inputs; expected one, the observation")
     return session
 
 
-def _read_metadata(session: onnxruntime.InferenceSession, name: str) -> dict[str, str]:
+def read_metadata(session: onnxruntime.InferenceSession, name: str) -> dict[str, str]:
+    """What the file says of itself; VmError for what is no text."""
     try:
         return session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
         raise VmError(f"{name}: damaged metadata (not UTF-8); expected a policy contract in it") from None
 
 
-def _check_terms(contract: PolicyContract, name: str) -> None:
+def _check_terms(contract: PolicyContract, name: str, commanded: bool) -> None:
     unknown = [term.name for term in contract.observation if term.name not in TERMS]
     if unknown:
         raise VmError(f"{name}: unknown observation terms {', '.join(unknown)}; there are {', '.join(sorted(TERMS))}")
+    lost = [term.name for term in contract.observation if term.name in COMMAND_TERMS]
+    if lost and not commanded:
+        raise VmError(
+            f"{name}: reads {', '.join(lost)}, which a generator gives; load the folder that holds both networks"
+        )
 
 
 def _check_shapes(session: onnxruntime.InferenceSession, contract: PolicyContract, name: str) -> None:

@@ -32,11 +32,13 @@ def _number(default: float, low: float, high: float, text: str) -> Parameter:
 
 
 _NODE: dict[str, Parameter] = {
-    "policy": Parameter("", "path of the policy's ONNX file"),
+    "policy": Parameter("", "path of the policy's ONNX file, or folder of a visual policy's generator and tracker"),
     "second_policy": Parameter("", "path of a policy to switch to while running, by /policy/switch or the remote's Y"),
     "reference": Parameter("", "path of a clip (.npz) that the policy follows in place of the one in its file"),
     "lowstate_topic": Parameter("/lowstate", "unitree_hg/LowState in"),
     "lowcmd_topic": Parameter("/lowcmd", "unitree_hg/LowCmd out"),
+    "depth_topic": Parameter("/camera/depth/image_rect_raw", "sensor_msgs/Image of the depth camera in"),
+    "depth_info_topic": Parameter("/camera/depth/camera_info", "sensor_msgs/CameraInfo of the depth camera in"),
     "grid_topic": Parameter("/height_grid", "vm_msgs/HeightGrid in"),
     "odometry_topic": Parameter("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
     "cmd_vel_topic": Parameter("/cmd_vel", "geometry_msgs/Twist in"),
@@ -47,6 +49,7 @@ _NODE: dict[str, Parameter] = {
     "report": Parameter("", "JSON file to write when the node ends"),
     "auto_stand": Parameter(False, "stand as soon as nothing trips; for simulation"),
     "auto_run": Parameter(False, "run as soon as the start pose is reached; for simulation"),
+    "auto_task": Parameter(False, "begin a visual policy's task two seconds after it runs; for simulation"),
     "dry_run": Parameter(False, "compute everything, send commands to <lowcmd_topic>_dry_run"),
     "echo_tick": Parameter(False, "write the state's tick into LowCmd.reserve[0]"),
     "align_reference": Parameter(False, "start the reference clip where the robot stands"),
@@ -55,6 +58,7 @@ _NODE: dict[str, Parameter] = {
     "command_rate_hz": _number(500.0, 20.0, 1000.0, "rate at which the newest command is repeated to the robot [Hz]"),
     "stand_duration_s": _number(2.0, 0.2, 20.0, "time to the start pose [s]"),
     "switch_s": _number(0.5, 0.02, 10.0, "least time from one policy to the other [s]"),
+    "object_lost_s": _number(5.0, 0.5, 600.0, "a visual policy stands still with nothing in view for so long [s]"),
     "damping_kd": _number(5.0, 0.5, 20.0, "velocity gain while damping [Nm s/rad]"),
     "estop_heartbeat_s": _number(
         0.0, 0.0, 10.0, "the e-stop engages if its topic is silent for so long [s]; 0: silence means nothing"
@@ -68,7 +72,7 @@ _NODE: dict[str, Parameter] = {
     ),
     "ignored_motor_faults": Parameter(SafetyLimits.ignored_motor_faults, "bits of a motor's state that trip nothing"),
 }
-_FROM_CONTRACT = ("grid_timeout_s",)
+_FROM_CONTRACT = ("grid_timeout_s", "depth_timeout_s")
 """Limits that the policy's file sets."""
 LIMITS: dict[str, Parameter] = {
     name: Parameter(getattr(SafetyLimits, name), text, low, high, changeable=True)

@@ -74,6 +74,7 @@ class PolicyNode(Node):
         self.recorder = FlightRecorder(Path(folder) if folder else default_folder())
         self._to_save: deque[tuple[float, str]] = deque()
         self._told: tuple[State, str] = (State.IDLE, "")
+        self._task_told = (False, "")
         self._stream.wait_ready()
         self._make_topics()
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -181,10 +182,17 @@ class PolicyNode(Node):
         self._root_command.publish(ros_conversions.root_command_msg(self.controller, stamp))
         self._status.publish(data)
         self._record("/policy_status", "vm_msgs/msg/PolicyStatus", time.time_ns(), data)
+        self._log_task()
         machine = self.controller.machine
         if (machine.state, machine.cause) != self._told:
             self._told = (machine.state, machine.cause)
             self._log_state(machine.state, machine.cause, now)
+
+    def _log_task(self) -> None:
+        task = self.controller.task
+        if (task.on, task.reason) != self._task_told:
+            self._task_told = (task.on, task.reason)
+            self.get_logger().info(f"task {'on' if task.on else 'off'}{': ' if task.reason else ''}{task.reason}")
 
     def _log_state(self, state: State, cause: str, now: float) -> None:
         text = f"{state.name}{': ' if cause else ''}{cause}"

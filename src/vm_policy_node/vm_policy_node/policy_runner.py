@@ -11,7 +11,7 @@ from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_act
 from vm_core.g1_kinematics import torso_pose
 from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import policy_heights
-from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.observation import ObservationHistory, ObservationInputs, ReferenceFrame, build_terms
 from vm_core.phase_clocks import CLOCKS, PhaseClock
 from vm_core.policy_contract import PolicyContract
 from vm_policy_node.inputs import Grid, Odometry, RobotState
@@ -34,6 +34,8 @@ class PolicyInputs:
         root_quat_wxyz: (4,) pelvis in the odometry's world.
         command: (3,) vx, vy [m/s], yaw rate [rad/s].
         grid, odometry: newest, or None.
+        depth: (height, width) newest depth picture [m], or None.
+        run: whether a task is to be done; a visual policy stands still without.
     """
 
     state: RobotState
@@ -41,6 +43,8 @@ class PolicyInputs:
     command: np.ndarray
     grid: Grid | None
     odometry: Odometry | None
+    depth: np.ndarray | None = None
+    run: bool = False
 
 
 class PolicyRunner:
@@ -103,7 +107,10 @@ class PolicyRunner:
             NotFiniteError: an observation or the network's output is not a number.
         """
         reference = None if self._reference is None else self._reference.at(self.run_step)
-        built = build_terms(self.contract.observation, self._observed(inputs, reference))
+        return self._act(self._observed(inputs, reference), reference)
+
+    def _act(self, observed: ObservationInputs, reference: ReferenceFrame | None) -> MotorTargets:
+        built = build_terms(self.contract.observation, observed)
         observation = self._history.push(built)
         if not np.isfinite(observation).all():
             bad = next(name for name, term in built.items() if not np.isfinite(term).all())

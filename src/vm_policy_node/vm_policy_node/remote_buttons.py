@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BUTTONS = {"start": "stand", "A": "run", "X": "release", "Y": "switch"}
+BUTTONS = {"start": "stand", "A": "run", "X": "release", "Y": "switch", "R1": "task", "L1": "pause"}
 STOP_BUTTONS = frozenset({"B", "select"})
 """Unitree's own combination L2+B has B in it."""
 

@@ -11,6 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import FloatingPointRange, Log, ParameterDescriptor
+from sensor_msgs.msg import CameraInfo, Image
 
 from vm_core import frames
 from vm_core.height_grid import HeightGridSpec
@@ -20,6 +21,7 @@ from vm_policy_node.inputs import Grid
 from vm_policy_node.parameters import Parameter
 from vm_policy_node.root_command import RootCommandMixer
 from vm_policy_node.safety import State
+from vm_policy_node.visual.depth_input import RawPicture
 
 
 def grid_from_msg(msg: HeightGrid) -> Grid:
@@ -104,6 +106,16 @@ def log_msg(text: str, stamp: Time, *, error: bool) -> Log:
     return Log(stamp=stamp, level=level, name="vm_policy_node", msg=text)
 
 
+def picture_from_msg(msg: Image) -> RawPicture:
+    """The plain parts of a depth picture."""
+    return RawPicture(msg.width, msg.height, msg.encoding, msg.step, bool(msg.is_bigendian), memoryview(msg.data))
+
+
+def camera_from_msg(msg: CameraInfo) -> tuple[int, int, float, float, float, float]:
+    """Size, focal lengths and principal point [px]."""
+    return msg.width, msg.height, float(msg.k[0]), float(msg.k[4]), float(msg.k[2]), float(msg.k[5])
+
+
 def status_msg(
     controller: Controller, stamp: Time, now_s: float, period_ms: float, inference_ms: float
 ) -> PolicyStatus:
@@ -135,8 +147,10 @@ def diagnostics_msg(controller: Controller, stamp: Time, now_s: float, figures: 
     elif controller.monitor.complaint:
         level, message = DiagnosticStatus.WARN, f"{controller.machine.state.name}: {controller.monitor.complaint}"
     status.level, status.message = level, message
-    ages = {f"{what}_age_ms": controller.age_ms(what, now_s) for what in ("state", "grid", "odometry")}
+    ages = {f"{what}_age_ms": controller.age_ms(what, now_s) for what in ("state", "grid", "odometry", "depth")}
     values = {"policy": controller.policy.name, "command_source": controller.command.source}
+    if controller.needs.depth is not None:
+        values["task"] = "on" if controller.task.on else f"off {controller.task.reason}".strip()
     numbers = {key: f"{value:.2f}" for key, value in (figures | ages).items() if not math.isnan(value)}
     status.values = [KeyValue(key=key, value=value) for key, value in (values | numbers).items()]
     msg = DiagnosticArray(status=[status])

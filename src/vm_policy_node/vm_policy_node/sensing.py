@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from vm_core import frames
+from vm_core.depth_image import DepthSpec
 from vm_policy_node.inputs import Grid, Latest, Odometry, RobotState, StateInbox
+from vm_policy_node.visual.depth_input import DepthInput
+from vm_policy_node.visual.floor_view import FloorCheck, FloorView
 
 
 class Sensing:
@@ -15,12 +18,20 @@ class Sensing:
         state: newest good robot state that `take` has seen, or None.
         inbox: the messages that wait.
         grid, odometry: the newest with their times.
+        depth: the depth camera, where a policy sees.
+        floor: what its newest picture shows, or None.
+        looked: the last `look` has seen a new picture.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: DepthSpec | None = None) -> None:
         self.inbox = StateInbox()
         self.grid: Latest[Grid] = Latest()
         self.odometry: Latest[Odometry] = Latest()
+        self.depth = None if depth is None else DepthInput(depth)
+        self.floor: FloorView | None = None
+        self.looked = False
+        self._floor_check = None if depth is None else FloorCheck(depth)
+        self._looked_s: float | None = None
         self._yaw_correction = np.array([1.0, 0.0, 0.0, 0.0])
 
     @property
@@ -30,6 +41,16 @@ class Sensing:
     def take(self) -> bool:
         """Decodes the messages that wait; whether there is a new state."""
         return self.inbox.take() is not None
+
+    def look(self) -> None:
+        """Compares a new picture with the floor, once there is a state."""
+        self.looked = False
+        if self.depth is None or self.depth.picture is None or self._floor_check is None or self.state is None:
+            return
+        if self.depth.time_s == self._looked_s or not np.isfinite(self.state.joint_pos).all():
+            return
+        self._looked_s, self.looked = self.depth.time_s, True
+        self.floor = self._floor_check.look(self.depth.picture.depth, self.state.joint_pos, self.state.quat_wxyz)
 
     def on_odometry(self, pos: np.ndarray, quat_wxyz: np.ndarray, lin_vel_world: np.ndarray, now_s: float) -> None:
         """Pelvis pose and velocity in the world. Its heading corrects the IMU's, whose zero is arbitrary."""
@@ -49,7 +70,7 @@ class Sensing:
         return frames.quat_multiply(self._yaw_correction, self.state.quat_wxyz)
 
     def age_ms(self, what: str, now_s: float) -> float:
-        """Age of the newest state, grid or odometry [ms]; NaN if there was none."""
-        latest = {"state": self.inbox, "grid": self.grid, "odometry": self.odometry}[what]
-        age = latest.age_s(now_s)
+        """Age of the newest state, grid, odometry or depth [ms]; NaN if there was none."""
+        latest = {"state": self.inbox, "grid": self.grid, "odometry": self.odometry, "depth": self.depth}[what]
+        age = None if latest is None else latest.age_s(now_s)
         return float("nan") if age is None else 1000.0 * age

@@ -13,6 +13,7 @@ from vm_policy_node.bringup.topics import SERVICES, TOPICS
 
 ROBOT, OPERATOR, VIEWER = "/videomimic/robot", "/videomimic/operator", "/videomimic/viewer"
 _ODOMETRY = ("/odometry", "/ground_truth/odometry")
+_CAMERA = ("/camera/depth/image_rect_raw", "/camera/depth/camera_info")
 _MODE_QUESTION, _MODE_ANSWER = "/api/motion_switcher/request", "/api/motion_switcher/response"
 _PARAMETERS = tuple(f"~/{verb}_parameters" for verb in ("describe", "get", "list", "set", "set_atomically")) + (
     "~/get_parameter_types",
@@ -57,7 +58,17 @@ PROFILES = (
     Profile(
         ROBOT,
         "vm_policy_node",
-        ("/lowstate", "/lf/bmsstate", *_ODOMETRY, "/height_grid", "/cmd_vel", "/path", "/estop", _MODE_ANSWER),
+        (
+            "/lowstate",
+            "/lf/bmsstate",
+            *_ODOMETRY,
+            "/height_grid",
+            "/cmd_vel",
+            "/path",
+            "/estop",
+            _MODE_ANSWER,
+            *_CAMERA,
+        ),
         says=(_MODE_QUESTION,),
         answers=_POLICY_SERVICES,
     ),

@@ -68,6 +68,7 @@ class System:
         duration_s: simulated time after which all ends [s]; 0: never.
         seed: of the simulator's sensor noise and start.
         auto: stand and run without an operator; only in simulation.
+        task: of a visual policy, such as push_box; its object is simulated, its installed policy the default.
         odometry_topic: nav_msgs/Odometry of the pelvis; empty: the simulator's truth, on a robot the height map's own.
         echo_tick: the policy echoes the state's tick, for latency measurements.
         network_interface: interface of the robot's network, such as eth0; empty: all.
@@ -91,6 +92,7 @@ class System:
     duration_s: float = 0.0
     seed: int = 0
     auto: bool = True
+    task: str = ""
     odometry_topic: str = ""
     echo_tick: bool = False
     network_interface: str = ""
@@ -187,6 +189,7 @@ def _simulator(system: System) -> NodeSpec:
         report=system.sim_report,
         duration_s=float(system.duration_s),
         seed=system.seed,
+        object=system.task,
     )
     ready = ("/lowstate", SIM_ODOMETRY, "/livox/lidar")
     return NodeSpec("vm_sim", "vm_sim", "vm-sim", parameters, ends_all=True, ready_topics=ready)
@@ -210,6 +213,7 @@ def _policy(system: System) -> NodeSpec:
         "odometry_topic": system.odometry,
         "auto_stand": auto,
         "auto_run": auto,
+        "auto_task": auto and bool(system.task),
         "echo_tick": system.echo_tick,
         "dry_run": system.dry_run,
     }

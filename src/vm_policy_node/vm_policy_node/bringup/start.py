@@ -15,10 +15,11 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.ros_environment import find_package
 from vm_core.scene_asset import SceneAsset
+from vm_core.visual_bundle import GENERATOR_FILE
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
 from vm_policy_node.bringup.processes import pick_domain_id, run_nodes
-from vm_policy_node.onnx_policy import OnnxPolicy
+from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 
 ROBOT_DOMAIN = "0"
 """The DDS domain of a G1 as it is delivered."""
@@ -30,7 +31,8 @@ class _Shared:
     """What a simulated and a real robot have in common.
 
     Attributes:
-        policy: policy file (.onnx with its contract).
+        policy: policy file (.onnx with its contract), or folder of a visual policy; with a task, the installed one.
+        task: what a visual policy does, such as push_box; in simulation its object stands before the robot.
         record: true or a folder: a recording (mcap) of all topics; NAME.mp4 or NAME.npz: the simulator's own.
         report: JSON that the policy node writes when the run ends.
         namespace: put all nodes and topics under it; a real robot's own topics keep their names.
@@ -43,7 +45,8 @@ class _Shared:
         dry_run: compute everything, send no LowCmd.
     """
 
-    policy: Path
+    policy: Path | None = None
+    task: str = ""
     record: str = ""
     report: Path | None = None
     namespace: str = ""
@@ -59,7 +62,7 @@ class _Shared:
         """The fields of `System` that these are."""
         if self.params_file is not None and not self.params_file.is_file():
             raise VmError(f"{self.params_file}: no such parameter file")
-        names = ("namespace", "network_interface", "teleop", "rviz", "view", "foxglove", "dry_run")
+        names = ("task", "namespace", "network_interface", "teleop", "rviz", "view", "foxglove", "dry_run")
         video = self.record.endswith(VIDEO_SUFFIXES)
         return {name: getattr(self, name) for name in names} | {
             "policy": _text(self.policy),
@@ -143,7 +146,11 @@ def completed(system: System, folder: Path) -> System:
     Raises:
         VmError: a policy, scene, clip or recording that cannot be used.
     """
-    policy = OnnxPolicy.load(system.policy)
+    system = replace(system, policy=system.policy or installed_policy(system.task))
+    policy = load_policy(system.policy)
+    if system.task and (not isinstance(policy, VisualPolicy) or policy.generator.contract.task != system.task):
+        does = policy.generator.contract.task if isinstance(policy, VisualPolicy) else "no task"
+        raise VmError(f"{system.policy} does {does}; expected a visual policy for {system.task}")
     if not system.sim:
         if system.record.endswith(VIDEO_SUFFIXES):
             raise VmError(f"record {system.record!r}: only the simulator makes videos; give true or a folder")
@@ -160,6 +167,22 @@ def completed(system: System, folder: Path) -> System:
         start = str(folder / "start.npz")
         policy.clip.save(start)
     return replace(system, scene=scene, start=start)
+
+
+def installed_policy(task: str) -> str:
+    """The folder of a task's visual policy that came with this package.
+
+    Raises:
+        VmError: no task, or none came for it.
+    """
+    if not task:
+        raise VmError("no policy: give --policy FILE (policy:=FILE), or a task that has one, such as push_box")
+    folder = Path(__file__).parents[1] / "policies" / task
+    if not folder.is_dir():
+        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{GENERATOR_FILE}"))
+        raise VmError(f"no policy for the task {task!r} is installed; there are {', '.join(there) or 'none'}; "
+                      "give --policy FOLDER (policy:=FOLDER)")  # fmt: skip
+    return str(folder)
 
 
 def run_system(system: System, folder: Path) -> int:

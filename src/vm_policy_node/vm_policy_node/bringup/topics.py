@@ -35,6 +35,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic("/lf/bmsstate", "unitree_hg/msg/BmsState", "", hardware=True),
     Topic("/livox/lidar", "livox_ros_driver2/msg/CustomMsg", "vm_sim", 5, hardware=True),
     Topic("/livox/imu", "sensor_msgs/msg/Imu", "vm_sim", 50, hardware=True),
+    Topic("/camera/depth/image_rect_raw", "sensor_msgs/msg/Image", "vm_sim", 5, hardware=True, record=False),
+    Topic("/camera/depth/camera_info", "sensor_msgs/msg/CameraInfo", "vm_sim", 5, hardware=True),
+    Topic("/ground_truth/object", "nav_msgs/msg/Odometry", "vm_sim"),
     Topic("/ground_truth/odometry", "nav_msgs/msg/Odometry", "vm_sim"),
     Topic("/odometry", "nav_msgs/msg/Odometry", "vm_heightmap"),
     Topic("/height_grid", "vm_msgs/msg/HeightGrid", "vm_heightmap", 5),
@@ -61,7 +64,7 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 SERVICES: tuple[str, ...] = (
-    *(f"/policy/{name}" for name in ("stand", "run", "damp", "release", "switch", "estop", "record")),
+    *(f"/policy/{name}" for name in ("stand", "run", "damp", "release", "switch", "estop", "record", "task", "pause")),
     "/gantry/release",
     "/fault/clear",
 )

@@ -46,7 +46,11 @@ def stale_input(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | Non
         wanted.append(("grid", m.grid_age_s if m.grid is not None else None, limits.grid_timeout_s))
     if needs.odometry:
         wanted.append(("odometry", m.odometry_age_s if m.odometry is not None else None, limits.odometry_timeout_s))
+    if needs.depth is not None:
+        wanted.append(("depth", m.depth_age_s, limits.depth_timeout_s))
     for name, age_s, limit_s in wanted:
+        if name == "depth" and m.depth_problem and (age_s is None or not age_s <= limit_s):
+            return f"depth: {m.depth_problem}"
         if age_s is None:
             return f"stale {name}: none received"
         if not age_s <= limit_s:  # also true for NaN
@@ -183,6 +187,15 @@ def grid_unknown(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | No
     if needs.grid is None or m.grid is None or not np.isnan(m.grid.terrain_height).all():
         return None
     return "grid: no cell is known"
+
+
+def depth_below_floor(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
+    if needs.depth is None or m.depth_below <= limits.depth_below_share:
+        return None
+    return (
+        f"depth: {m.depth_below:.0%} of the picture lies below the floor; the camera is upside down or has turned in "
+        f"its mount"
+    )
 
 
 def lost_command(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:

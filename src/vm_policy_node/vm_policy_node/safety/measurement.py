@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core import frames
+from vm_core.depth_image import DepthSpec
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.inputs import Grid, Odometry, RobotState
 
@@ -18,10 +19,12 @@ class Needs:
     Attributes:
         grid: geometry of the height grid that it reads, or None.
         odometry: whether it reads a position or a velocity in the world.
+        depth: the depth picture that it sees, or None.
     """
 
     grid: HeightGridSpec | None = None
     odometry: bool = False
+    depth: DepthSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Measurement:
         estop: reason of an emergency stop that is engaged, or "".
         transport: why commands do not reach the robot, or "".
         charge_percent: of the battery, or None where nothing tells it.
+        depth_age_s: since the newest good depth picture came; None if none came.
+        depth_digest: tells pictures apart; None before the first.
+        depth_problem: why the newest depth picture was refused, or "".
+        depth_below: share of the newest one that lies far below the floor.
     """
 
     state: RobotState | None
@@ -55,6 +62,10 @@ class Measurement:
     estop: str = ""
     transport: str = ""
     charge_percent: float | None = None
+    depth_age_s: float | None = None
+    depth_digest: int | None = None
+    depth_problem: str = ""
+    depth_below: float = 0.0
 
 
 def tilt_rad(quat_wxyz: np.ndarray) -> float:

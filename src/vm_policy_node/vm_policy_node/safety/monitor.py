@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vm_policy_node.safety import checks
-from vm_policy_node.safety.detectors import BadChecksums, ClockLag, Frozen, Jumps, LateCycles, MotorOff, Restart, Still
+from vm_policy_node.safety.detectors import (
+    BadChecksums,
+    ClockLag,
+    Frozen,
+    FrozenDepth,
+    Jumps,
+    LateCycles,
+    MotorOff,
+    Restart,
+    Still,
+)
 from vm_policy_node.safety.limits import SafetyLimits
 from vm_policy_node.safety.measurement import Measurement, Needs
 
@@ -29,6 +39,7 @@ CHECKS: tuple[tuple[Finder, str], ...] = (
     (checks.battery, "battery_hold_s"),
     (checks.grid_form, ""),
     (checks.grid_unknown, "grid_unknown_s"),
+    (checks.depth_below_floor, "depth_below_s"),
     (checks.lost_command, ""),
 )
 """Each with the name of the limit that says for how long it must last; those on a state's values after its age."""
@@ -52,7 +63,7 @@ class SafetyMonitor:
         self._still = Still()
         self._since: dict[Finder, float] = {}
         self._motor_off = MotorOff()
-        self._detectors = (BadChecksums(), Restart(), ClockLag(), LateCycles(), Frozen(), Jumps())
+        self._detectors = (BadChecksums(), Restart(), ClockLag(), LateCycles(), Frozen(), FrozenDepth(), Jumps())
 
     def forget_motors(self) -> None:
         """Call while idle: motors may be switched off then."""

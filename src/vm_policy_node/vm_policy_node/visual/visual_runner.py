@@ -1,0 +1,73 @@
+"""A visual policy at work: the generator looks and commands, the tracker moves the joints, each once a period."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vm_core.action import MotorTargets
+from vm_core.frames import wrap_angle, yaw_from_quat
+from vm_core.gait_clock import GaitClock
+from vm_core.keypoint_command import COMMAND_SIZE
+from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_policy_node.inputs import Odometry
+from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
+from vm_policy_node.safety import Needs
+from vm_policy_node.visual.visual_policy import VisualPolicy
+
+
+class VisualRunner(PolicyRunner):
+    """Runs generator and tracker; `begin` it, then `step` once a control period.
+
+    Attributes:
+        command: (18,) [m] the newest keypoint command, clamped.
+    """
+
+    def __init__(self, policy: VisualPolicy) -> None:
+        super().__init__(policy.tracker)
+        self.policy = policy
+        contract = self._generator_contract = policy.generator.contract
+        self.needs = Needs(depth=contract.depth)
+        self._looks = ObservationHistory(contract.observation, contract.history_layout)
+        self._gait = None if contract.gait_step_s is None else GaitClock(contract.gait_step_s)
+        self._statistics = policy.contract.command_statistics
+        self._start_yaw: float | None = None
+        self.command = np.zeros(COMMAND_SIZE)
+
+    def begin(self, root_quat_wxyz: np.ndarray, odometry: Odometry | None, *, align: bool) -> None:
+        super().begin(root_quat_wxyz, odometry, align=align)
+        self._looks.reset()
+        if self._gait is not None:
+            self._gait.reset()
+        self.command = np.zeros(COMMAND_SIZE)
+        self._start_yaw = None
+
+    def step(self, inputs: PolicyInputs) -> MotorTargets:
+        # the inertial unit's own heading: the odometry's correction may jump, and nothing here needs a north
+        yaw = float(yaw_from_quat(inputs.state.quat_wxyz))
+        self._start_yaw = yaw if self._start_yaw is None else self._start_yaw
+        observed = self._observed(inputs, None)
+        observed.task_yaw = np.asarray(wrap_angle(yaw - self._start_yaw))
+        observed.run = np.asarray(float(inputs.run))
+        observed.last_keypoint_command = self.command
+        self.command = self._commanded(observed, inputs)
+        observed.keypoint_command = self.command
+        return self._act(observed, None)
+
+    def _commanded(self, observed: ObservationInputs, inputs: PolicyInputs) -> np.ndarray:
+        """The generator's command, clamped to what the tracker knows of human motions."""
+        contract = self._generator_contract
+        if self._gait is not None:
+            wanted = np.array([float(inputs.run), 0.0, 0.0])
+            observed = replace(observed, gait_phase=self._gait.update(wanted, contract.control_period_s))
+        built = build_terms(contract.observation, observed)
+        observation = self._looks.push(built)
+        if not np.isfinite(observation).all():
+            bad = next(name for name, term in built.items() if not np.isfinite(term).all())
+            raise NotFiniteError(f"nan: the generator's input {bad} is not a number")
+        assert inputs.depth is not None and self._statistics is not None  # the safety checks wait for a picture
+        command = self.policy.generator.command(contract.depth.scaled(inputs.depth), observation)
+        if not np.isfinite(command).all():
+            raise NotFiniteError("nan: the generator's output is not a number")
+        return self._statistics.clamped(command)
