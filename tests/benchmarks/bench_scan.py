@@ -9,8 +9,8 @@ import numpy as np
 
 from vm_core import g1, livox_cdr, unitree_cdr
 from vm_core.height_grid import CellSource, HeightGridSpec
+from vm_heightmap.cell_sampling import sample_cells
 from vm_heightmap.elevation_map import ElevationMap
-from vm_heightmap.grid_sampler import sample_cells
 from vm_heightmap.mapper import HeightMapper
 from vm_heightmap.mapper_config import MapperConfig
 from vm_heightmap.warm_up import compile_now

@@ -84,3 +84,14 @@ def test_the_timer_keeps_its_rate_and_slews_to_its_aim() -> None:
     # half of the calls at the end come within 1 ms after the moment aimed at, whole periods later
     phase = (np.array(called[-80:]) - aim + 0.001) % 0.005 - 0.001
     assert np.median(phase) < 0.001
+
+
+def test_a_call_that_raises_ends_the_timer_and_is_kept_for_its_owner() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    timer = SteadyTimer(0.001, fail)
+    timer.start()
+    time.sleep(0.1)
+    timer.stop()
+    assert str(timer.failure) == "no"

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vm_core import frames, g1
 from vm_core.errors import VmError
+from vm_heightmap.body_poses import pelvis_motion, torso_pose
 from vm_heightmap.drift import DriftEstimator
 from vm_heightmap.elevation_map import ElevationMap
 from vm_heightmap.footing import Footing
 from vm_heightmap.grid_sampler import GridSample, GridSampler
+from vm_heightmap.health import Health
 from vm_heightmap.joint_track import JointTrack
-from vm_heightmap.kinematics import soles_in_torso, torso_in_pelvis
+from vm_heightmap.kinematics import soles_in_torso
 from vm_heightmap.map_view import MapCopies, MapView
 from vm_heightmap.mapper_config import MapperConfig
 from vm_heightmap.odometry import LidarInertialOdometry
@@ -54,7 +55,7 @@ class HeightMapper:
         elevation: the map.  poses: the torso's over time.  drift: what was taken out.
         fusion: of scans, with the mount's check.
         own: the odometry, if poses are not given.
-        problems: by part.  rates: of what comes in.  shown: what `grid` reads, None before the first pose.
+        health: what is wrong.  rates: of what comes in.  shown: what `grid` reads, None before the first pose.
     """
 
     def __init__(self, config: MapperConfig | None = None) -> None:
@@ -65,13 +66,11 @@ class HeightMapper:
         mount = {name: getattr(self.config, name) for name in ("lidar_pos_torso", "lidar_quat_torso_wxyz")}
         inertial = replace(self.config.lidar_inertial, **mount)
         self.own = LidarInertialOdometry(inertial) if self.config.own_odometry else None
-        self.problems: dict[str, str] = {}
-        self.rates = Rates()
+        self.health, self.rates = Health(self.config), Rates()
         self.bad_scans, self.dropped_scans, self.epoch = 0, 0, 0
         self.shown: Shown | None = None
         self._joints, self._footing = JointTrack(), Footing()
         self._pending: deque[Scan] = deque(maxlen=PENDING_SCANS)
-        self._odometry_at_s = self._lidar_at_s = -np.inf
         self._sampler = GridSampler(self.config.grid)
         self._copies, self._copied = MapCopies(self.elevation.view), -1
 
@@ -85,9 +84,9 @@ class HeightMapper:
         try:
             joint_pos = self._joints.add(data, time_s)
         except VmError as error:
-            self.problems["joints"] = str(error)
+            self.health.note("joints", str(error))
             return
-        self.problems.pop("joints", None)
+        self.health.note("joints", "")
         if time_s is not None and self.own is not None:
             self.own.on_soles(soles_in_torso(joint_pos)[0])
 
@@ -97,11 +96,11 @@ class HeightMapper:
             return
         self.rates.note("imu", now_s)
         taken = self.own.on_imu(time_s, gyro, accel)
-        self._note("imu", "" if taken else "inertial sample late or not finite, dropped")
+        self.health.note("imu", "" if taken else "inertial sample late or not finite, dropped")
         self._follow_own_epoch()
         newest = self.own.newest_pose
         if taken and newest is not None:
-            self._odometry_at_s = now_s
+            self.health.odometry_at_s = now_s
             self._on_pose(newest.time_s, newest.pos, newest.quat_wxyz)
         self._fuse_pending()
         self._show()
@@ -112,12 +111,12 @@ class HeightMapper:
         A jump clears the map and seeds it again from the feet.
         """
         self.rates.note("odometry", now_s)
-        torso_pos, torso_quat = self._torso_of(pos, quat_wxyz)
+        torso_pos, torso_quat = torso_pose(self.config, self._joints.newest, pos, quat_wxyz)
         verdict = self.poses.add(time_s, torso_pos, torso_quat)
-        self._note("odometry", "" if verdict is PoseVerdict.ACCEPTED else f"pose {verdict.value}")
+        self.health.note("odometry", "" if verdict is PoseVerdict.ACCEPTED else f"pose {verdict.value}")
         if verdict in (PoseVerdict.NOT_FINITE, PoseVerdict.LATE):
             return verdict
-        self._odometry_at_s = now_s
+        self.health.odometry_at_s = now_s
         if verdict is not PoseVerdict.ACCEPTED:
             self._start_afresh()
         self._on_pose(time_s, torso_pos, torso_quat)
@@ -137,11 +136,11 @@ class HeightMapper:
     def refuse_scan(self, problem: str) -> None:
         """Counts a message that is no scan."""
         self.bad_scans += 1
-        self._note("lidar", problem)
+        self.health.note("lidar", problem)
 
     def on_points(self, scan: Scan, now_s: float) -> None:
         """Takes a scan that was decoded."""
-        self._lidar_at_s = now_s
+        self.health.lidar_at_s = now_s
         self.rates.note("lidar", now_s)
         if len(self._pending) == PENDING_SCANS:
             self.dropped_scans += 1
@@ -171,52 +170,17 @@ class HeightMapper:
 
     def is_lost(self, part: str, now_s: float) -> bool:
         """Whether what `errors` says of a part makes the grid unfit to walk on, beyond a warning."""
-        if part == "lidar" and "lidar" not in self.problems:
-            return now_s - self._lidar_at_s > self.config.lidar_lost_s
-        return part != "joints"
+        return self.health.is_lost(part, now_s)
 
     def errors(self, now_s: float) -> dict[str, str]:
         """What is wrong now, by part: `odometry`, `lidar`, `joints`, `imu`, `mount`; empty if nothing is."""
-        found = dict(self.problems)
-        if self.fusion.mount.problem:
-            found["mount"] = self.fusion.mount.problem
-        if self._joints.newest is None:
-            found.setdefault("joints", "no LowState yet: waist taken as straight, no seed from the feet")
-        for part, at_s, limit_s in (
-            ("odometry", self._odometry_at_s, self.config.odometry_stale_s),
-            ("lidar", self._lidar_at_s, self.config.lidar_stale_s),
-        ):
-            if now_s - at_s > limit_s:
-                age = f"none for {now_s - at_s:.2f} s (limit {limit_s} s)" if np.isfinite(at_s) else "none yet"
-                found[part] = f"{age}; {found[part]}" if part in found else age
-        return found
+        return self.health.errors(now_s, self.fusion.mount.problem, joints_known=self._joints.newest is not None)
 
     def pelvis_motion(self) -> tuple[Pose, np.ndarray] | None:
         """The own odometry's pose of the pelvis and its velocity (3,) in that frame [m/s], once it has started."""
-        pose = None if self.own is None else self.own.newest_pose
-        if self.own is None or pose is None:
-            return None
-        offset, turn = self._torso_in_pelvis()
-        quat = frames.quat_multiply(pose.quat_wxyz, frames.quat_conjugate(turn))
-        arm = frames.quat_rotate(quat, offset)
-        velocity = self.own.newest_velocity - np.cross(self.own.newest_rate, arm)
-        return Pose(pose.time_s, pose.pos - arm, quat), frames.quat_rotate_inverse(quat, velocity)
+        return None if self.own is None else pelvis_motion(self.own, self._joints.newest)
 
     # -- poses ---------------------------------------------------------------------------------------------------------
-
-    def _torso_in_pelvis(self) -> tuple[np.ndarray, np.ndarray]:
-        return torso_in_pelvis(np.zeros(g1.NUM_MOTORS) if self._joints.newest is None else self._joints.newest)
-
-    def _torso_of(self, pos: np.ndarray, quat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The torso's pose from that of the body whose odometry is given."""
-        if self.config.odometry_body == "torso":
-            return pos, quat
-        if self.config.odometry_body == "pelvis":
-            offset, turn = self._torso_in_pelvis()
-        else:
-            turn = frames.quat_conjugate(np.array(self.config.lidar_quat_torso_wxyz))
-            offset = -frames.quat_rotate(turn, np.array(self.config.lidar_pos_torso))
-        return pos + frames.quat_rotate(quat, offset), frames.quat_multiply(quat, turn)
 
     def _data_time_s(self) -> float | None:
         if self.own is not None:
@@ -238,7 +202,7 @@ class HeightMapper:
             self.epoch = self.own.epoch
             self.poses = PoseBuffer(self.config.odometry)
             self.shown = None
-            self._note("odometry", "started afresh")
+            self.health.note("odometry", "started afresh")
 
     def _on_pose(self, time_s: float, torso_pos: np.ndarray, torso_quat: np.ndarray) -> None:
         self.elevation.move_to(torso_pos[:2])
@@ -254,7 +218,7 @@ class HeightMapper:
         if self.elevation.changes != self._copied:
             self._copies.copy(self.elevation.view)
             self._copied = self.elevation.changes
-        self.shown = Shown(pose, self._odometry_at_s, self._copies.newest, self.fusion.end_s, self.epoch)
+        self.shown = Shown(pose, self.health.odometry_at_s, self._copies.newest, self.fusion.end_s, self.epoch)
 
     # -- scans ---------------------------------------------------------------------------------------------------------
 
@@ -280,7 +244,7 @@ class HeightMapper:
             return True
         self.dropped_scans += 1
         span = f"{oldest.time_s:.3f}–{newest.time_s:.3f} s"
-        self._note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
+        self.health.note("lidar", f"scan of {start_s:.3f}–{end_s:.3f} s has no poses: odometry covers {span}")
         return True
 
     def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> ScanVerdict:
@@ -292,14 +256,14 @@ class HeightMapper:
             self.elevation.tilt(own.world.releveled, own.world.pivot)
             for pose in poses:
                 self.poses.add(pose.time_s, pose.pos, pose.quat_wxyz)
-            self._note("odometry", "")
+            self.health.note("odometry", "")
         elif verdict not in (ScanVerdict.WAITS, ScanVerdict.NOT_STARTED):
-            self._note("odometry", f"scan {verdict.value}")
+            self.health.note("odometry", f"scan {verdict.value}")
         return verdict
 
     def _fuse(self, scan: Scan) -> None:
         points, origins, torso = self.fusion.place(scan, self.poses, self._joints)
-        self._note("lidar", self.fusion.problem())
+        self.health.note("lidar", self.fusion.problem())
         joints = self._joints.newest
         stands = self._footing.stance.both_stand
         if joints is not None and stands and self.fusion.check_mount(points, torso, joints):
@@ -307,9 +271,3 @@ class HeightMapper:
             self._footing.forget_seed()
         if not self.fusion.mount.problem:
             self.fusion.fuse(points, origins, scan.end_s, self.elevation, self.drift)
-
-    def _note(self, part: str, problem: str) -> None:
-        if problem:
-            self.problems[part] = problem
-        else:
-            self.problems.pop(part, None)

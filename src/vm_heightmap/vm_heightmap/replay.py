@@ -74,7 +74,7 @@ def replay(options: Replay) -> dict:
         if pose is None or (next_grid_s > pose.time_s > next_grid_s - 1.0):
             continue
         next_grid_s = pose.time_s + GRID_PERIOD_S
-        problems.update(mapper.problems.values())
+        problems.update(mapper.health.problems.values())
         found = mapper.grid(0.0)
         assert found is not None
         sample = found[0]

@@ -14,12 +14,14 @@ class SteadyTimer:
 
     Attributes:
         missed: calls that were left out, because the one before took too long or the process did not run.
+        failure: what a call raised, which ended the thread.
     """
 
     def __init__(self, period_s: float, call: Callable[[], None]) -> None:
         """Prepares to call every period_s seconds."""
         self._period_s, self._call = period_s, call
         self.missed = 0
+        self.failure: Exception | None = None
         self._aim_s: float | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -42,6 +44,12 @@ class SteadyTimer:
         self._aim_s = at_s
 
     def _run(self) -> None:
+        try:
+            self._keep_calling()
+        except Exception as error:
+            self.failure = error  # for the owner to raise: a thread's own end would go unnoticed
+
+    def _keep_calling(self) -> None:
         due_s = time.monotonic() + self._period_s
         while not self._stopping:
             time.sleep(max(0.0, due_s - time.monotonic()))

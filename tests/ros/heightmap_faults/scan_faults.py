@@ -1,0 +1,106 @@
+"""What is wrong with a scan: points that are none, too few, or of what is not there."""
+
+from __future__ import annotations
+
+import numpy as np
+from judging import WALK, error_m, known, set_points, spikes
+from world import World
+
+from vm_core.scene_asset import SceneAsset
+
+
+def not_finite(world: World) -> dict:
+    world.reset(SceneAsset())
+
+    def two_percent(points, _):
+        for value in (np.nan, np.inf, -np.inf, 1e30):
+            points = set_points(points, world.rng.random(len(points)) < 0.005, value)
+        return points
+
+    world.alter = two_percent
+    world.play(3.0, WALK)
+    found = {"error_m": error_m(world), "counted": int(world.values.get("not_finite", 0))}
+    world.alter = lambda points, _: set_points(points, np.ones(len(points), dtype=bool), np.nan)
+    world.play(1.2)
+    world.listen()
+    world.wait(0.7)
+    return found | {"named": world.heard("lidar", "not finite", 2), "after_m": error_m(world)}
+
+
+def no_returns(world: World) -> dict:
+    world.reset(SceneAsset())
+    world.alter = lambda points, _: set_points(points, world.rng.random(len(points)) < 0.07, 0.0)
+    world.play(3.0, WALK)
+    world.listen()
+    world.wait(0.2)
+    world.play(1.0)
+    found = {"error_m": error_m(world), "quiet": not world.heard("lidar", "no-return")}
+    world.alter = lambda points, _: set_points(points, world.rng.random(len(points)) < 0.99, 0.0)
+    world.play(1.2)
+    world.listen()
+    world.wait(0.7)
+    return found | {"named": world.heard("lidar", "no-returns", 2), "after_m": error_m(world)}
+
+
+def tiny_scans(world: World) -> dict:
+    world.reset(SceneAsset())
+    world.play(2.0, WALK)
+    found = {}
+    for count in (0, 3):
+        world.alter = lambda points, _, count=count: points[:count]
+        before = world.grids
+        world.play(1.2)
+        world.listen()
+        world.wait(0.7)
+        found |= {f"named_{count}": world.heard("lidar", "", 2), f"grids_{count}": world.grids - before}
+    world.reset(SceneAsset())
+    world.alter = lambda points, _: points[::13]
+    world.play(5.0, WALK)
+    return found | {"error_m": error_m(world), "known": known(world)}
+
+
+def dropped_scans(world: World) -> dict:
+    world.reset(SceneAsset())
+    world.play(3.0, WALK)
+    variance = float(np.nanmin(np.array(world.grid.variance)))
+    world.alter = lambda points, _: None
+    world.listen()
+    world.wait(0.85)
+    world.play(0.5, WALK)
+    found = {"warned": world.heard("lidar", "none for", 1)}
+    world.wait(1.0)
+    world.play(1.0, WALK)
+    found |= {"error_at_1s": world.heard("lidar", "none for", 2), "error_m": error_m(world)}
+    found["variance_grows"] = float(np.nanmin(np.array(world.grid.variance))) > variance
+    world.alter = None
+    world.play(1.5, WALK)
+    return found | {"after_m": error_m(world)}
+
+
+def mirrors(world: World) -> dict:
+    world.reset(SceneAsset())
+
+    def wet_floor(points, _):
+        down = (points["z"] > 0.6) & (world.rng.random(len(points)) < 0.05)
+        for axis in "xyz":  # an image as far below the floor as something stands above it
+            points[axis][down] *= 1.4
+        return points
+
+    world.alter = wet_floor
+    world.play(6.0, WALK)
+    return {"spikes": spikes(world), "error_m": error_m(world), "known": known(world)}
+
+
+def rain(world: World) -> dict:
+    world.reset(SceneAsset())
+
+    def drops(points, _):
+        pick = world.rng.random(len(points)) < 0.01
+        for axis, (low, high) in zip("xyz", ((-3, 3), (-3, 3), (-0.5, 1.2)), strict=True):
+            points[axis][pick] = world.rng.uniform(low, high, int(pick.sum()))
+        return points
+
+    world.alter = drops
+    world.play(6.0, WALK)
+    off = np.abs(world.heights() - world.truth())
+    return {"p99_m": float(np.nanpercentile(off, 99)), "known": known(world)}
