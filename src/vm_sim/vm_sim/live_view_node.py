@@ -20,6 +20,7 @@ from unitree_hg.msg import LowState
 from vm_core import command_line, g1
 from vm_core.errors import VmError
 from vm_core.livox_cdr import decode_custom_msg
+from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_core.unitree_cdr import get_motors, parse_low_state
 from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_sim import ros_conversions
@@ -55,19 +56,21 @@ class LiveViewNode(Node):
         self._callers = {name: self.create_client(Trigger, service) for name, service in _SERVICES.items()}
         self.view = LiveView(self._get("host"), self._get("port"), self._press)
         topics = {"lowstate": LowState, "odometry": Odometry, "lidar": CustomMsg, "grid": HeightGrid}
-        for name, kind in (topics | {"status": PolicyStatus}).items():
-            self._subscribe(name, kind)
+        group = NoExecutor()
+        self._polled = [self._poll(name, kind, group) for name, kind in (topics | {"status": PolicyStatus}).items()]
         self.create_timer(_FAST_S, self._show_robot)
         self.create_timer(_SLOW_S, self._show_rest)
 
     def _get(self, name: str):
         return self.get_parameter(name).value
 
-    def _subscribe(self, name: str, kind: Any) -> None:
+    def _poll(self, name: str, kind: Any, group: NoExecutor) -> PolledTopic:
+        """Its newest message is taken when the robot is drawn: 500 states a second would keep an executor busy."""
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         subscribe: Any = self.create_subscription
-        keep = lambda message: self._newest.__setitem__(name, message)  # noqa: E731
-        subscribe(kind, self._get(f"{name}_topic"), keep, qos, raw=kind in (LowState, CustomMsg))
+        raw = kind in (LowState, CustomMsg)
+        made = subscribe(kind, self._get(f"{name}_topic"), lambda _: None, qos, callback_group=group, raw=raw)
+        return PolledTopic(made, lambda message, _: self._newest.__setitem__(name, message))
 
     def _press(self, name: str) -> str:
         """Runs in a thread of the server; the executor's thread brings the answer."""
@@ -81,6 +84,8 @@ class LiveViewNode(Node):
         return answer.message or ("done" if answer.success else "refused")
 
     def _show_robot(self) -> None:
+        for topic in self._polled:
+            topic.drain()
         odometry, state = self._newest.pop("odometry", None), self._newest.pop("lowstate", None)
         if odometry is not None:
             base = ros_conversions.base_transform(odometry, "odom").transform

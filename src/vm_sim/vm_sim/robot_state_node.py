@@ -27,6 +27,7 @@ from vm_core import command_line, g1
 from vm_core.errors import VmError
 from vm_core.g1_files import MESH_URI
 from vm_core.livox_cdr import decode_custom_msg
+from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_core.unitree_cdr import parse_low_state
 from vm_msgs.msg import PolicyStatus
 from vm_sim import ros_conversions
@@ -62,6 +63,7 @@ class RobotStateNode(Node):
         self._odometry: Odometry | None = None
         self._status: PolicyStatus | None = None
         self._scans: Any = None
+        self._group = NoExecutor()
         self._links = ros_conversions.link_transforms()
         description = String(data=robot_description(self._get("mesh_uri")))
         self._make_topics()
@@ -75,11 +77,12 @@ class RobotStateNode(Node):
     def _make_topics(self) -> None:
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
-        subscribe(LowState, self._get("lowstate_topic"), self._on_low_state, newest, raw=True)
-        subscribe(PolicyStatus, self._get("status_topic"), self._on_status, newest)
+        self._polled = [
+            self._poll(LowState, "lowstate_topic", self._on_low_state, newest, raw=True),
+            self._poll(PolicyStatus, "status_topic", self._on_status, newest),
+        ]
         if self._get("publish_base"):
-            subscribe(Odometry, self._get("odometry_topic"), self._on_odometry, newest)
+            self._polled.append(self._poll(Odometry, "odometry_topic", self._on_odometry, newest))
         self._joints = self.create_publisher(JointState, "/joint_states", 10)
         self._transforms = self.create_publisher(TFMessage, "/tf", 20)
         self._fixed = self.create_publisher(TFMessage, "/tf_static", kept)
@@ -98,17 +101,25 @@ class RobotStateNode(Node):
             fixed.append(ros_conversions.transform_msg(*ends, np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])))
         return fixed
 
-    # `Any` below: with raw=True rclpy hands over bytes, which its types do not say
-    def _on_low_state(self, data: Any) -> None:
-        self._state = data  # at 500 Hz: read when its turn comes
+    def _poll(self, kind: Any, topic: str, take: Any, qos: QoSProfile, *, raw: bool = False) -> PolledTopic:
+        """A topic whose newest message is taken when it is shown: 500 states a second would keep an executor busy."""
+        subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
+        name = self._get(topic)
+        return PolledTopic(subscribe(kind, name, take, qos, callback_group=self._group, raw=raw), take)
 
-    def _on_odometry(self, msg: Odometry) -> None:
+    # `Any` below: with raw=True rclpy hands over bytes, which its types do not say
+    def _on_low_state(self, data: Any, _: float) -> None:
+        self._state = data
+
+    def _on_odometry(self, msg: Odometry, _: float) -> None:
         self._odometry = msg
 
-    def _on_status(self, msg: PolicyStatus) -> None:
+    def _on_status(self, msg: PolicyStatus, _: float) -> None:
         self._status = msg
 
     def _on_timer(self) -> None:
+        for topic in self._polled:
+            topic.drain()
         transforms = []
         if self._odometry is not None:
             transforms.append(ros_conversions.base_transform(self._odometry, self._get("odom_frame")))
