@@ -31,6 +31,7 @@ from vm_training.benchmark.physics import physics_named
 from vm_training.benchmark.robots import GridSource, Robots
 from vm_training.benchmark.runner import refusal, run_course, simple_grid
 from vm_training.policy_file import PolicyFile
+from vm_training.visual.evaluate_task import EvaluateTask
 
 GridName = Literal["true", "noisy", "estimated"]
 
@@ -258,6 +259,8 @@ class _Head:
 
 
 def _main() -> int:
+    if "--task" in sys.argv:
+        return tyro.cli(EvaluateTask, prog="vm-evaluate", args=sys.argv[1:]).run()
     evaluate(tyro.cli(Evaluate, prog="vm-evaluate", args=sys.argv[1:]))
     return 0
 

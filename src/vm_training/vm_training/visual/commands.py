@@ -17,7 +17,7 @@ from vm_training.tasks.work_folder import WorkFolder, git_commit
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.bundle import export_bundle
 from vm_training.visual.curves import write_curve
-from vm_training.visual.gait_table import gait_table
+from vm_training.visual.gait_table import TABLE_FILE, gait_table, write_gait_table
 from vm_training.visual.generator import Generator, Sight
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import (
@@ -45,32 +45,38 @@ class KeypointTracker:
 
     Attributes:
         out: folder to write: motions, gains, tracker; a second start goes on.
-        motions: how many to plan.
-        sampled: how many of them give samples for the gains.
-        unseen: how many others judge the tracker.
+        motions: how many of any kind to plan.
+        working: how many of the kind that work with objects asks for.
+        sampled: how many of all give samples for the gains.
+        unseen: how many others, of any kind, judge the tracker.
         start: folder of an earlier tracker of the same layers, to begin from.
         teacher: how the gains are found.
         tracker: everything that decides the student.
     """
 
     out: Path
-    motions: int = 80
-    sampled: int = 40
+    motions: int = 50
+    working: int = 30
+    sampled: int = 48
     unseen: int = 24
     start: Path | None = None
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.sampled <= self.motions or self.unseen < 1:
-            raise VmError(f"{self.sampled} of {self.motions} motions sampled, {self.unseen} unseen; expected from 1")
+        if not 1 <= self.sampled <= self.motions + self.working or min(self.motions, self.unseen) < 1:
+            counts = f"{self.sampled} of {self.motions} + {self.working} motions sampled, {self.unseen} unseen"
+            raise VmError(f"{counts}; expected from 1")
 
     def run(self) -> int:
-        motions = make_library(self.out / "motions", self.motions, self.tracker.seed)
+        folder, seed = self.out / "motions", self.tracker.seed
+        motions = make_library(folder, self.motions, seed)
+        motions += make_library(folder, self.working, seed, "working") if self.working else []
         gains = WorkFolder(self.out / "gains")
         gains.begin({"config": asdict(self.teacher), "motions": self.sampled, "seed": self.tracker.seed})
         if not (gains / "common.npz").is_file():
-            found, records = train_shared(motions[: self.sampled], None, self.teacher)
+            some = np.linspace(0, len(motions) - 1, self.sampled).astype(int)
+            found, records = train_shared([motions[i] for i in some], None, self.teacher)
             gains.write_json("common.json", records)
             gains.write_arrays("common.npz", {"gains": found.gains})
         common = LqrTeacher(gains.read_arrays("common.npz")["gains"])
@@ -147,7 +153,7 @@ class ImitateGenerator:
     def run(self) -> int:
         tracker = frozen_tracker(self.tracker, self.clip)
         teacher = None if self.teacher is None else load_generator(self.teacher, "state")
-        task, table = find_object_task(self.task), gait_table(self.tracker / TABLE_FILE)
+        task, table = find_object_task(self.task), gait_table()
         _, records = train_generator(task, tracker, table, self.config, WorkFolder(self.out), teacher)
         write_curve(self.out / "curve.png", records, f"{self.task}, {self.config.sight}")
         print(f"{self.out / 'generator.npz'}: {records[-1]['seconds_a_fall']:.1f} s a fall in the last round")
@@ -176,7 +182,7 @@ class GeneratorTeacher:
 
     def run(self) -> int:
         start = None if self.start is None else load_generator(self.start, "state")
-        task, table = find_object_task(self.task), gait_table(self.tracker / TABLE_FILE)
+        task, table = find_object_task(self.task), gait_table()
         tracker = frozen_tracker(self.tracker)
         generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
         with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:
@@ -209,7 +215,7 @@ class ExportVisual:
         student, moments = load_tracker(self.tracker)
         generator = load_generator(self.generator, self.sight)
         frozen = Tracker(student, moments.statistics())
-        seen = golden_inputs(find_object_task(self.task), frozen, gait_table(self.tracker / TABLE_FILE), generator)
+        seen = golden_inputs(find_object_task(self.task), frozen, gait_table(), generator)
         commit, command = git_commit(), " ".join(["vm-train", *sys.argv[1:]])
         about = [{"commit": commit, "command": command, "folder": str(part)} for part in (self.tracker, self.generator)]
         export_bundle(self.out, self.task, student, moments.statistics(), generator, seen, (about[0], about[1]))
@@ -217,7 +223,20 @@ class ExportVisual:
         return 0
 
 
-TABLE_FILE = "gait_table.npz"
+@dataclass(frozen=True)
+class PlanGaitTable:
+    """Plans the walks that scripts of object tasks look up.
+
+    Attributes:
+        out: file to write; by default the one that comes with the package.
+    """
+
+    out: Path = TABLE_FILE
+
+    def run(self) -> int:
+        write_gait_table(self.out)
+        print(f"gait table: {self.out}")
+        return 0
 
 
 def frozen_tracker(folder: Path, clip: bool = True) -> Tracker:
@@ -241,6 +260,7 @@ def load_generator(folder: Path, sight: Sight) -> Generator:
 
 TASKS = {
     "keypoint_tracker": KeypointTracker,
+    "gait_table": PlanGaitTable,
     "keypoint_teacher": KeypointTeacher,
     "imitate_generator": ImitateGenerator,
     "generator_teacher": GeneratorTeacher,

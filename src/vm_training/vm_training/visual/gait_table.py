@@ -8,6 +8,7 @@ how to go on without knowing where in the world it is; see `PelvisOverFeet` for 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -167,13 +168,21 @@ def seen_from_feet(motion: PlannedMotion) -> np.ndarray:
     return np.concatenate([seen.reshape(len(qpos), 2, COMMAND_SIZE), yaw[..., None]], axis=-1)
 
 
-def gait_table(file: Path) -> GaitTable:
-    """The table, planned anew if the file is not there (a minute)."""
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        table = _planned_table()
-        with atomic_path(file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **{f.name: getattr(table, f.name).astype(np.float32) for f in fields(table)})
+TABLE_FILE = Path(__file__).with_name("gait_table.npz")
+"""The table that comes with this package; `vm-train gait_table` plans it anew."""
+
+
+def write_gait_table(file: Path) -> None:
+    """Plans the table (a minute) and writes it."""
+    table = _planned_table()
+    arrays = {f.name: getattr(table, f.name).astype(np.float32) for f in fields(table)}
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **(arrays | {"ahead": table.ahead.astype(np.float16)}))
+
+
+@cache
+def gait_table(file: Path = TABLE_FILE) -> GaitTable:
+    """A table that was written."""
     with np.load(file, allow_pickle=False) as archive:
         return GaitTable(**{name: archive[name].astype(np.float64) for name in archive.files})
 

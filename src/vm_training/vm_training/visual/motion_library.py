@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from vm_training.motions.clip import reference_clip
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
-from vm_training.visual.motions import ARMS_AT_EASE, FLAT, MotionPlan, random_plan
+from vm_training.visual.motions import ARMS_AT_EASE, FLAT, MotionPlan, random_plan, working_plan
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,12 @@ def common_motion() -> PlannedMotion:
     return planned(steady_plan(np.array([0.15, 0.0, 0.0])), "common walk")[0]
 
 
-def make_library(folder: Path, count: int, seed: int) -> list[PlannedMotion]:
-    """Random motions 0 to count - 1 of a seed; what is there already is read, infeasible plans are drawn anew.
+PLANS: dict[str, Callable[[np.random.Generator], MotionPlan]] = {"motion": random_plan, "working": working_plan}
+"""Kinds of motions."""
+
+
+def make_library(folder: Path, count: int, seed: int, kind: str = "motion") -> list[PlannedMotion]:
+    """Motions 0 to count - 1 of a kind and seed; what is there already is read, infeasible plans are drawn anew.
 
     Raises:
         VmError: a damaged file.
@@ -85,15 +90,16 @@ def make_library(folder: Path, count: int, seed: int) -> list[PlannedMotion]:
     motions = []
     with Progress("motions", count, unit="motion") as bar:
         for index in range(count):
-            path = folder / f"motion_{seed}_{index:04d}.npz"
-            motions.append(load_motion(path) if path.is_file() else _make(path, seed, index))
+            path = folder / f"{kind}_{seed}_{index:04d}.npz"
+            motions.append(load_motion(path) if path.is_file() else _make(path, kind, seed, index))
             bar.round_done()
     return motions
 
 
-def _make(path: Path, seed: int, index: int) -> PlannedMotion:
+def _make(path: Path, kind: str, seed: int, index: int) -> PlannedMotion:
     for attempt in range(100):
-        motion, problems = planned(random_plan(np.random.default_rng([seed, index, attempt])), f"random {seed}/{index}")
+        plan = PLANS[kind](np.random.default_rng([seed, index, attempt]))
+        motion, problems = planned(plan, f"{kind} {seed}/{index}")
         if not problems:
             save_motion(motion, path)
             return motion

@@ -130,6 +130,25 @@ def random_plan(rng: np.random.Generator) -> MotionPlan:
     return MotionPlan(steps, times, poses, load, gait)
 
 
+def working_plan(rng: np.random.Generator) -> MotionPlan:
+    """A walk as work with objects asks for: ahead and turning, arms at ease or reaching, half of those pushing."""
+    count = int(rng.integers(6, 13))
+    stride, turn = rng.uniform(0.02, 0.26), rng.uniform(*TURN_RAD) if rng.random() < 0.6 else 0.0
+    steps = np.tile([stride, 0.0, turn], (count, 1))
+    if rng.random() < 0.5:  # another speed and turn on the way
+        steps[count // 2 :] = [rng.uniform(0.02, 0.26), 0.0, rng.uniform(*TURN_RAD)]
+    steps[[0, -1], :2] *= 0.5
+    if rng.random() < 0.35:
+        poses, load = np.tile(ARMS_AT_EASE + rng.normal(0.0, 0.05, 8), (3, 1)), 0.0
+    else:
+        angles = np.array([-0.65, 0.15, 0.0, 1.0]) + rng.uniform(-0.2, 0.2, 4)
+        poses = np.tile(reaching_arms(*angles.tolist()), (3, 1))
+        load = float(rng.uniform(0.0, MOST_LOAD_N)) if rng.random() < 0.5 else 0.0
+        if rng.random() < 0.6:
+            poses[0] = ARMS_AT_EASE
+    return MotionPlan(steps, np.array([0.0, rng.uniform(1.0, 2.0), 60.0]), poses, load)
+
+
 def random_steps(rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, 3) steps whose speed, direction and turn change every few steps; the first and the last are half."""
     steps, wanted = np.zeros((count, 3)), _random_step(rng)

@@ -118,6 +118,13 @@ class PauseFigures:
     still_in_3_s: float
     standing_10_s: float
 
+    def line(self) -> str:
+        """In words."""
+        return (
+            f"pauses: {self.pauses}; still within 1 s {self.still_in_1_s:.0%}, within 3 s {self.still_in_3_s:.0%}, "
+            f"mean {self.still_within_s:.1f} s; upright after 10 s {self.standing_10_s:.0%}"
+        )
+
 
 def evaluate_pauses(
     task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Saying | None, robots: int, seed: int

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from vm_core.frames import yaw_from_quat
 from vm_training.visual.gait_table import command_of, plan_time
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 
 SMOOTHING_S = 0.35
+LEAST_REACH_M = 0.15
 
 
 class ScriptedGenerator:
@@ -30,4 +32,16 @@ class ScriptedGenerator:
         self._stick += PERIOD_S / SMOOTHING_S * (np.nan_to_num(wanted) - self._stick)
         time_s, mirrored = plan_time(*world.clock)
         rows, weights = world.table.look_up(time_s, mirrored, *self._stick.T)
-        return command_of(rows, weights, world.qpos, world.keypoints())
+        points = world.keypoints()
+        command = command_of(rows, weights, world.qpos, points)
+        if stick.reach is not None:
+            self._hold_back(command, points, np.where(world.run, stick.reach, np.inf))
+        return command
+
+    def _hold_back(self, command: np.ndarray, points: np.ndarray, reach: np.ndarray) -> None:
+        """Keeps the palms from going farther ahead than `reach` (N,)."""
+        yaw = yaw_from_quat(self._world.qpos[:, 3:7])
+        for palm, column in ((1, 6), (2, 9)):
+            offset = points[:, palm] - self._world.qpos[:, :3]
+            ahead = np.cos(yaw) * offset[:, 0] + np.sin(yaw) * offset[:, 1]
+            command[:, column] = np.minimum(command[:, column], np.maximum(reach, LEAST_REACH_M) - ahead)

@@ -62,11 +62,13 @@ class Stick:
 
     Attributes:
         stride: (N,) of a step [m].  turn: (N,) of a step, to the left [rad].  style: (N,) of the arms.
+        reach: (N,) the palms are led no farther ahead of the pelvis [m]; None: as the style has them.
     """
 
     stride: np.ndarray
     turn: np.ndarray
     style: np.ndarray
+    reach: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
