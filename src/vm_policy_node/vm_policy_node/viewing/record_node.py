@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_policy_node.bringup.message_types import message_definition, message_type
 from vm_policy_node.bringup.topics import TOPICS, Topic
 from vm_policy_node.viewing.recording import Recording
@@ -25,11 +27,12 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "out": ("", "folder for the recording"),
     "topics": ("", "topics to record, with commas between them; empty: all of the system"),
 }
-_LOOK_S = 0.5
+_LOOK_S, _WRITE_S, _QUEUE = 0.5, 0.05, 200
+"""Queues hold four times what the robot's fastest topic brings between two writes."""
 
 
 class RecordNode(Node):
-    """Subscribes to what appears and appends every message as the bytes that came."""
+    """Subscribes to what appears and appends every message as the bytes that came, with the moment of its arrival."""
 
     def __init__(self) -> None:
         super().__init__("vm_record")
@@ -39,8 +42,11 @@ class RecordNode(Node):
             raise VmError("no folder: give `--ros-args -p out:=FOLDER`")
         self._wanted = self._wanted_topics()
         self.recording = Recording(Path(self._get("out")))
+        self._group, self._polled = NoExecutor(), list[PolledTopic]()
+        self._waiting: list[tuple[int, str, bytes]] = []
         self._look()
         self.create_timer(_LOOK_S, self._look)
+        self.create_timer(_WRITE_S, self.write)
 
     def _get(self, name: str):
         return self.get_parameter(name).value
@@ -67,20 +73,30 @@ class RecordNode(Node):
             return
         self.recording.add_topic(name, type_name, definition, latched=latched)
         subscribe: Any = self.create_subscription  # its types do not know that raw=True hands over bytes
-        subscribe(kind, name, partial(self._on_message, name), self._qos(name, latched), raw=True)
+        take = partial(self._on_message, name)
+        made = subscribe(kind, name, take, self._qos(name, latched), callback_group=self._group, raw=True)
+        self._polled.append(PolledTopic(made, take))
 
     def _qos(self, name: str, latched: bool) -> QoSProfile:
         """Reliable where every publisher is: a best-effort one would otherwise send nothing here."""
         offered = {end.qos_profile.reliability for end in self.get_publishers_info_by_topic(name)}
         reliable = latched or offered == {ReliabilityPolicy.RELIABLE}
         return QoSProfile(
-            depth=100,
+            depth=_QUEUE,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
 
-    def _on_message(self, name: str, data: bytes) -> None:
-        self.recording.write(name, self.get_clock().now().nanoseconds, data)
+    def _on_message(self, name: str, data: bytes, came_s: float) -> None:
+        self._waiting.append((time.time_ns() - round(1e9 * (time.monotonic() - came_s)), name, data))
+
+    def write(self) -> None:
+        """Appends what has come since the last time, in the order in which it came."""
+        for topic in self._polled:
+            topic.drain()
+        for stamp_ns, name, data in sorted(self._waiting, key=lambda entry: entry[0]):
+            self.recording.write(name, stamp_ns, data)
+        self._waiting.clear()
 
 
 def _as_interrupt(*_: object) -> None:
@@ -108,6 +124,7 @@ def _main() -> int:
 
 
 def _close(node: RecordNode) -> None:
+    node.write()
     folder = node.recording.close()
     if folder is None:
         print("nothing was recorded")
