@@ -1,0 +1,239 @@
+"""Generators: clock and table of steps, worlds of objects, rewards, imitation, files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vm_core import visual_bundle as vb
+from vm_core.errors import VmError
+from vm_core.gait_clock import GaitClock
+from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics, keypoints_of_joints
+from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.mdp.randomization import DomainRanges
+from vm_training.rl.task import PpoConfig
+from vm_training.student import Student
+from vm_training.tasks.work_folder import WorkFolder
+from vm_training.visual.bundle import export_bundle, load_bundle
+from vm_training.visual.evaluate_task import EvaluateTask
+from vm_training.visual.gait_table import STAND_S, STEP_S, STEPS, BatchGaitClock, command_of, gait_table, plan_time
+from vm_training.visual.generator import Generator, GeneratorEyes
+from vm_training.visual.generator_env import GeneratorEnv
+from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
+from vm_training.visual.generator_training import GeneratorConfig, golden_inputs, train_generator
+from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.scripted import ScriptedGenerator
+from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
+from vm_training.visual.tracker import OBSERVATION_SIZE
+
+TASK = OBJECT_TASKS["push_box"]
+STATISTICS = CommandStatistics((0.0,) * COMMAND_SIZE, (0.05,) * COMMAND_SIZE)
+STILL = WorldConfig(worlds=3, ranges=DomainRanges.none(), run_share=1.0, run_after_s=(0.0, 0.0))
+
+
+def stand_still() -> Tracker:
+    """A tracker that holds the default pose: good for a second."""
+    return Tracker(Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), STATISTICS)
+
+
+def world(config: WorldConfig = STILL, seed: int = 0) -> ObjectWorld:
+    return ObjectWorld(TASK, stand_still(), gait_table(), config, seed)
+
+
+def test_clock_of_many_is_the_clock_of_one():
+    rng, many = np.random.default_rng(0), BatchGaitClock(4)
+    one = [GaitClock(STEP_S) for _ in range(4)]
+    run = np.zeros(4, dtype=bool)
+    for _ in range(1500):
+        run ^= rng.random(4) < 0.01
+        before = [(c.since_s, c.walk_s) for c in one]
+        since, walk = many.update(run, 0.02)
+        for k, clock in enumerate(one):
+            clock.update(np.array([float(run[k]), 0.0, 0.0]), 0.02)
+            known = clock.since_s is not None and before[k][0] is not None
+            if known:
+                assert since[k] == pytest.approx(clock.since_s - 0.02, abs=1e-9) and walk[k] == clock.walk_s
+
+
+def test_walks_of_any_length_end_with_the_half_and_the_closing_step():
+    for steps in (4, 5, 9):
+        walk = steps * STEP_S
+        since = np.array([-0.4, 0.1, walk - 1.5 * STEP_S, walk - 0.5 * STEP_S, walk + 0.1])
+        time_s, mirrored = plan_time(since, np.full(5, walk))
+        within = np.array([0.6, 1.1, (STEPS - 0.5) * STEP_S + STAND_S, (STEPS + 0.5) * STEP_S + STAND_S])
+        assert np.allclose(time_s[:4], within) and time_s[4] == pytest.approx(STAND_S + (STEPS + 1) * STEP_S + 0.1)
+        # the plan's half step is the right foot's, its closing one the left's
+        assert list(mirrored[2:]) == [steps % 2 == 0] * 3
+    assert plan_time(np.array([np.nan]), np.array([np.inf]))[0][0] == 0.0
+
+
+def test_standing_robots_are_told_to_stand():
+    table, rest = gait_table(), np.zeros(1)
+    qpos = table.stand_qpos[None] + np.concatenate([[3.0, -2.0, 0.0], np.zeros(27)])
+    points = keypoints_of_joints(qpos[:, :3], qpos[:, 3:7], qpos[:, 7:])
+    rows = table.look_up(rest, np.zeros(1, dtype=bool), rest, rest, rest)
+    assert np.abs(command_of(*rows, qpos, points)).max() < 4e-3
+
+
+def test_the_table_walks_ahead_and_its_mirror_turns_the_other_way():
+    table, time_s = gait_table(), np.array([STAND_S + 2.3 * STEP_S])
+    straight, wide = (table.look_up(time_s, np.zeros(1, dtype=bool), np.full(1, s), np.zeros(1), np.zeros(1))[0]
+                      for s in (0.0, 0.26))  # fmt: skip
+    assert wide[0, 1, 0] > straight[0, 1, 0] + 0.02
+    left = table.look_up(time_s, np.array([False]), np.full(1, 0.1), np.full(1, 0.1), np.zeros(1))
+    right = table.look_up(time_s, np.array([True]), np.full(1, 0.1), np.full(1, -0.1), np.zeros(1))
+    assert left[0][0, 1, 18] == pytest.approx(-right[0][0, 0, 18]) and np.allclose(left[1], right[1][:, ::-1])
+
+
+def test_every_robot_starts_paused_and_half_of_the_episodes_stay_so():
+    many = world(replace(STILL, worlds=60, run_share=0.5, run_after_s=(0.1, 0.1)))
+    many.tick()
+    assert not many.run.any()
+    many.age[:] = 50
+    many.tick()
+    assert 18 <= many.run.sum() <= 42
+    many.close()
+
+
+def test_commands_are_clamped_unless_an_ablation_says_so():
+    wild = np.full((3, COMMAND_SIZE), 1.0)
+    found = world()
+    found.tick()
+    found.step(wild)
+    assert np.allclose(found.command, 1.64 * 0.05)
+    assert np.array_equal(Tracker(found.tracker.student, STATISTICS, clip=False).clamped(wild), wild)
+    found.close()
+
+
+def test_objects_differ_and_a_seed_decides_them():
+    first, second, other = world(), world(), world(seed=1)
+    assert np.array_equal(first.physics.qpos, second.physics.qpos)
+    assert not np.array_equal(first.half_size, other.half_size) and np.ptp(first.half_size[:, 0]) > 0.0
+    for found in (first, second, other):
+        found.close()
+
+
+def test_gap_and_bearing_say_where_the_box_is():
+    found = world(replace(STILL, vary=False))
+    view = found.view()
+    assert np.allclose(view.gap, 1.0 - 0.381, atol=1e-6) and np.allclose(view.bearing, 0.0, atol=0.02)
+    found.close()
+
+
+def env(config: WorldConfig = STILL) -> GeneratorEnv:
+    made = GeneratorEnv(TASK, stand_still(), gait_table(), config, 5.0, 0)
+    made.reset_all()
+    return made
+
+
+def test_only_new_ground_pays():
+    made = env(replace(STILL, vary=False))
+    made.world.run[:] = True
+    none = np.zeros(3, dtype=bool)
+
+    def reward_at(x: float, y: float = 0.0) -> float:
+        made.world.physics.qpos[:, 30:32] = made.world._start[:, :2] + [x, y]
+        return float(made._rewards(made.world.command, none)[0])
+
+    reward_at(0.0)
+    base = reward_at(0.0)
+    assert reward_at(0.05) > base + 0.3
+    assert abs(reward_at(0.05) - base) < 0.02 and reward_at(0.02) < base + 0.02
+    assert reward_at(0.05, 0.05) < base - 0.1 and abs(reward_at(0.05, 0.05) - base) < 0.02
+    made.close()
+
+
+def test_while_paused_only_stillness_pays():
+    made = env()
+    made.world.run[:] = False
+    none = np.zeros(3, dtype=bool)
+    made.world.physics.qvel[:] = 0.0
+    still = made._rewards(made.world.command, none)
+    made.world.physics.qpos[:, 30] += 0.5
+    assert np.allclose(made._rewards(made.world.command, none), still)
+    made.world.physics.qvel[:, 6:29] = 1.0
+    assert np.all(made._rewards(made.world.command, none) < still - 0.01)
+    assert np.all(made._rewards(made.world.command, ~none) < still - 4.0)
+    made.close()
+
+
+def test_blind_generators_know_nothing_of_the_object():
+    seen = []
+    for shift in (0.0, 0.3):
+        found = world(replace(STILL, vary=False))
+        found.physics.qpos[:, 30] += shift
+        found.tick()
+        seen.append({sight: GeneratorEyes(found, sight).look() for sight in ("blind", "state", "depth")})
+        found.close()
+    assert np.array_equal(seen[0]["blind"][0], seen[1]["blind"][0]) and seen[0]["blind"][1] is None
+    assert not np.array_equal(seen[0]["state"][0], seen[1]["state"][0])
+    assert np.array_equal(seen[0]["depth"][0], seen[1]["depth"][0])
+    assert not np.allclose(seen[0]["depth"][1], seen[1]["depth"][1])
+
+
+def test_imitation_learns_the_script_and_goes_on(tmp_path: Path):
+    config = GeneratorConfig(rounds=2, steps=12, batch=16, lessons=256, hidden=(16,), world=STILL, passes=20.0)
+    folder = WorkFolder(tmp_path / "run")
+    generator, records = train_generator(TASK, stand_still(), gait_table(), config, folder)
+    assert len(records) == 2 and records[1]["loss"] < records[0]["loss"] + 0.05
+    again, kept = train_generator(TASK, stand_still(), gait_table(), config, folder)
+    seen = torch.randn(2, generator.mean.numel())
+    assert len(kept) == 2 and torch.equal(again(None, seen), generator(None, seen))
+
+
+def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
+    start = Generator("state", (16, 8))
+    torch.nn.init.normal_(start.mlp[-1].weight)
+    ppo = PpoConfig(iterations=1, steps=4, epochs=1, mini_batches=1, hidden=(16, 8), learning_rate=1e-9, desired_kl=0.0)
+    config = GeneratorPpoConfig(2.0, STILL, ppo)
+    out = tmp_path / "rl"
+    found, trainer = train_generator_teacher(TASK, stand_still(), gait_table(), start, config, out, False)
+    seen = torch.randn(3, start.mean.numel()).clamp(-2, 2)
+    assert torch.allclose(found(None, seen), start(None, seen), atol=1e-4)
+    assert len(trainer.records) == 1 and (out / "checkpoint_000001.pt").is_file()
+
+
+def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    generator, frozen = Generator("depth", (8,)), stand_still()
+    torch.nn.init.normal_(generator.mlp[-1].weight, std=0.1)
+    seen = golden_inputs(TASK, frozen, gait_table(), generator)
+    assert isinstance(frozen.student, Student)
+    folder = tmp_path / "bundle"
+    export_bundle(folder, TASK.name, frozen.student, STATISTICS, generator, seen, ({}, {}))
+    task, tracker, again = load_bundle(folder)
+    assert task == TASK.name and tracker.statistics == STATISTICS
+    mine, theirs = (g.command(seen[2][None], seen[1][None]) for g in (generator, again))
+    assert np.allclose(mine, theirs, atol=1e-5)
+    given = torch.from_numpy(seen[0][None])
+    assert torch.allclose(tracker.student(given), frozen.student(given).detach(), atol=1e-5)
+    EvaluateTask(folder, TASK.name, rollouts=1, rollout_s=1.0, json=tmp_path / "rows.json").run()
+    assert "vision" in capsys.readouterr().out and (tmp_path / "rows.json").is_file()
+    with pytest.raises(VmError, match="cannot run on a robot"):
+        export_bundle(folder, TASK.name, frozen.student, STATISTICS, Generator("state", (8,)), seen, ({}, {}))
+    (folder / vb.TRACKER_FILE).write_bytes((folder / vb.GENERATOR_FILE).read_bytes())
+    with pytest.raises(VmError):
+        load_bundle(folder)
+
+
+def test_unknown_tasks_are_named():
+    with pytest.raises(VmError, match="push_box"):
+        find_object_task("paint_fence")
+
+
+@pytest.mark.parametrize("name", sorted(OBJECT_TASKS))
+def test_scripts_say_something_finite_for_every_task(name: str):
+    found = ObjectWorld(OBJECT_TASKS[name], stand_still(), gait_table(), STILL, 0)
+    script = ScriptedGenerator(found)
+    for _ in range(3):
+        found.tick()
+        command = script.command()
+        assert command.shape == (3, COMMAND_SIZE) and np.isfinite(command).all() and np.abs(command).max() < 0.6
+        found.step(command)
+    success = OBJECT_TASKS[name].success({k: np.array([v]) for k, v in _GOOD.items()})
+    assert success.shape == (1,) and bool(success[0]) == (name != "reach_box")
+    found.close()
+
+
+_GOOD = {"forward": 9.0, "drift": 0.5, "distance": 9.0, "alive": 60.0, "gap": 0.5}
