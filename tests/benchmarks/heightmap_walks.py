@@ -37,7 +37,7 @@ from vm_training.motions.zmp_reference import support_height, zmp_reference
 RATE_HZ = 500
 STAND_S = 2.5  # of which the first second moves into the stance
 WALK_S = 9.0
-DOWN_ADVANCE, DOWN_LOW = 0.3, 0.10  # [s], [m]
+DOWN_LOW_M = 0.07  # of the centre of mass going down: less stretches the legs, more asks too much of the ankles
 APPROACH_M = 1.6
 LANDING_M = 3.0
 LEAVING_M = 1.2  # of which is walked
@@ -215,8 +215,6 @@ def _climbed(name: str, rise: float, tread: float, sign: float, seed: int, walls
         double_support_s=0.16,
         stride_m=0.3,
         clearance_m=0.05,
-        drop_lead_s=DOWN_ADVANCE,
-        drop_roll_s=0.0,
     )
     route = Route((-APPROACH_M, 0.0), 0.0, APPROACH_M + (count - 0.5) * tread + LEAVING_M)
     stances = plan_steps(scene, route, gait)
@@ -230,7 +228,7 @@ def _climbed(name: str, rise: float, tread: float, sign: float, seed: int, walls
     acceleration = np.gradient(np.gradient(support, dt), dt)
     com_xy = [com_from_zmp(zmp_reference(feet)[:, axis], height, acceleration, dt) for axis in (0, 1)]
     moving = np.clip((times - gait.stand_s) / 0.5, 0.0, 1.0)
-    com = np.column_stack([*com_xy, support + gait.com_height_m - (0.01 if sign > 0 else DOWN_LOW) + moving * bob])
+    com = np.column_stack([*com_xy, support + gait.com_height_m - (0.01 if sign > 0 else DOWN_LOW_M) + moving * bob])
     model = reference_model()
     qpos, foot_error = solve_kinematics(model, feet, com, np.zeros(len(times)))
     assert foot_error.max() < 0.03, f"{name}: feet off by {foot_error.max():.3f} m"
