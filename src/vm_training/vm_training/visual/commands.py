@@ -135,7 +135,7 @@ class ImitateGenerator:
     """A generator of an object task that imitates its script, or a teacher that knows the object's state.
 
     Attributes:
-        task: one of push_box, dribble_ball, kick_box, reach_box.
+        task: one of push_box, kick_ball, kick_box, reach_box.
         tracker: folder of the tracker that moves the robots.
         out: folder to write.
         teacher: folder of a generator that sees state, to imitate; None: the task's script.
@@ -165,7 +165,7 @@ class GeneratorTeacher:
     """A generator of an object task by reinforcement learning over the frozen tracker (a run folder).
 
     Attributes:
-        task: one of push_box, dribble_ball, kick_box, reach_box.
+        task: one of push_box, kick_ball, kick_box, reach_box.
         tracker: folder of the tracker that moves the robots.
         out: run folder.
         start: folder of an imitation that sees state, of layers 256 and 128; None: from nothing.

@@ -26,7 +26,7 @@ class EvaluateTask:
 
     Attributes:
         bundle: folder with generator.onnx and tracker.onnx.
-        task: one of push_box, dribble_ball, kick_box, reach_box.
+        task: one of push_box, kick_ball, kick_box, reach_box.
         teacher: folder of a generator that knows the object's state, for a row of its own.
         blind: folder of a generator that sees nothing, for another.
         rollouts: worlds.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from vm_core.errors import VmError
 from vm_training.visual.tasks.base import ObjectTask
-from vm_training.visual.tasks.dribble_ball import DRIBBLE_BALL
+from vm_training.visual.tasks.kick_ball import KICK_BALL
 from vm_training.visual.tasks.kick_box import KICK_BOX
 from vm_training.visual.tasks.push_box import PUSH_BOX
 from vm_training.visual.tasks.reach_box import REACH_BOX
 
-OBJECT_TASKS: dict[str, ObjectTask] = {task.name: task for task in (PUSH_BOX, DRIBBLE_BALL, KICK_BOX, REACH_BOX)}
+OBJECT_TASKS: dict[str, ObjectTask] = {task.name: task for task in (PUSH_BOX, KICK_BALL, KICK_BOX, REACH_BOX)}
 """By name."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vm_sim.objects import OBJECT_SCENES
-from vm_training.visual.tasks.dribble_ball import DRIBBLE_BALL
+from vm_training.visual.tasks.kick_ball import KICK_BALL
 
 KICK_BOX = replace(
-    DRIBBLE_BALL,
+    KICK_BALL,
     name="kick_box",
     text="kick a box of 0.38 x 0.51 x 0.51 m and 0.5 kg along x, step by step",
     scene=OBJECT_SCENES["kick_box"],

@@ -26,8 +26,8 @@ def dribble(view: ObjectView) -> Stick:
     return Stick(stride, towards(angle, 0.6), np.zeros(len(near)))
 
 
-DRIBBLE_BALL = ObjectTask(
-    "dribble_ball",
+KICK_BALL = ObjectTask(
+    "kick_ball",
     "dribble a football along x",
     OBJECT_SCENES["kick_ball"],
     dribble,
