@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -44,8 +45,6 @@ EARLY_S, FRESH_S = 0.001, 0.001
 """A state that came this little before a period began is fresh; for one that has not come, a period waits this long."""
 PREPARE_S, POLL_S = 0.003, 0.0001
 """Everything else is read this long before a period begins; states are then looked for this often."""
-MOST_SERVED = 2
-"""Requests and timers served after a step: four times as many as the timers need."""
 LEAD_S, FOLLOW = 0.0002, 0.1
 """Periods move by this share towards beginning so long after a state has come: neither to wait nor to be late."""
 _AFTERMATH_S = 1.0
@@ -137,6 +136,8 @@ class PolicyNode(Node):
         """Steps once a period until the context ends."""
         self._due_s = time.monotonic()
         while rclpy.ok():
+            if _INTERRUPTED.is_set():
+                raise KeyboardInterrupt
             self._serve(executor)
             time.sleep(max(self._due_s - PREPARE_S - time.monotonic(), 0.0))
             self._inputs.drain()
@@ -145,10 +146,9 @@ class PolicyNode(Node):
             self._step(time.monotonic())
 
     def _serve(self, executor: SingleThreadedExecutor) -> None:
-        """Requests and timers that wait, as long as the next step is far."""
-        for _ in range(MOST_SERVED):
-            if time.monotonic() < self._due_s - 0.5 * self._period_s:
-                executor.spin_once(timeout_sec=0.0)
+        """One request or timer that waits, as long as the next step is far; the timers need a quarter of these."""
+        if time.monotonic() < self._due_s - 0.5 * self._period_s:
+            executor.spin_once(timeout_sec=0.0)
 
     def _await_state(self) -> None:
         """Until a state has come with the period, but never for longer than the robot takes for one."""
@@ -247,14 +247,20 @@ class PolicyNode(Node):
             self.recorder.wait(10.0)
 
 
+_INTERRUPTED = threading.Event()
+"""An exception that a signal raises inside the middleware's own code gets lost there; the loop looks here, too."""
+
+
 def _as_interrupt(*_: object) -> None:
+    _INTERRUPTED.set()
     raise KeyboardInterrupt
 
 
 def _main() -> int:
     # our own signal handling: rclpy's would close the context before the last damping command is out
     rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _as_interrupt)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     node = None
     try:
