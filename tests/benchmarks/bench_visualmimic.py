@@ -1,4 +1,4 @@
-"""See and move: time of the depth pictures (256 worlds of 80×45) on the CPU."""
+"""See and move: time of the depth pictures (256 worlds of 80×45) on the CPU; what the shipped policies achieve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import visualmimic_tasks
 
 from vm_core.scene_asset import SceneAsset
 from vm_sim.depth_shapes import DepthCamera
@@ -19,6 +20,7 @@ _WORLDS, _ROUNDS = 256, 25
 
 def figures(seed: int) -> Iterator[dict]:
     yield from _depth(seed)
+    yield from visualmimic_tasks.figures(seed)
 
 
 def _depth(seed: int) -> Iterator[dict]:
