@@ -4,12 +4,12 @@ Form of VisualMimic (arXiv 2509.20322): the root's error, then for head, left ha
 (desired keypoint relative to the desired root) minus (current keypoint relative to the current root), all in metres.
 The root's orientation is not commanded. numpy and torch, batched over leading axes.
 
-**Axes.** All six vectors have the axes of the *task frame*: z up, x to where the pelvis was heading when the policy
-began, fixed from then on. In training that is the heading at the episode's start, on the robot the inertial unit's
-heading when the policy began to run; the zero of that sensor's yaw cancels. A network that must know how it stands in
-this frame reads the term `task_heading`. Turning the robot, the goal and the task frame together changes nothing;
-turning robot and goal alone turns each of the six vectors. `axes_quat` of the heading of this very moment gives the
-ablation "local frame" instead.
+**Axes.** `axes_quat` says in which axes the six vectors are; tracker and generator must agree, nobody else cares. The
+networks of `vm_training.visual` take the pelvis' heading of this very moment (z up). VisualMimic's choice is the *task
+frame*, x to where the pelvis was heading when the policy began, fixed from then on: turning the robot, the goal and the
+task frame together changes nothing; turning robot and goal alone turns each of the six vectors. Either way the
+differences are taken in the world, so turning shows in them. A network that must know how it stands in the task frame
+reads the term `task_heading`.
 
 **Nothing here is measured on the robot**: the generator writes the command and the tracker reads it.
 """
