@@ -138,17 +138,13 @@ class PolicyNode(Node):
         while rclpy.ok():
             if _INTERRUPTED.is_set():
                 raise KeyboardInterrupt
-            self._serve(executor)
+            # one request or timer a period, however late: a stop by service must work on an overloaded computer, too
+            executor.spin_once(timeout_sec=0.0)
             time.sleep(max(self._due_s - PREPARE_S - time.monotonic(), 0.0))
             self._inputs.drain()
             time.sleep(max(self._due_s - time.monotonic(), 0.0))
             self._await_state()
             self._step(time.monotonic())
-
-    def _serve(self, executor: SingleThreadedExecutor) -> None:
-        """One request or timer that waits, as long as the next step is far; the timers need a quarter of these."""
-        if time.monotonic() < self._due_s - 0.5 * self._period_s:
-            executor.spin_once(timeout_sec=0.0)
 
     def _await_state(self) -> None:
         """Until a state has come with the period, but never for longer than the robot takes for one."""
