@@ -34,7 +34,7 @@ PERIOD_S = 0.02
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory) -> Motion:
     out = tmp_path_factory.mktemp("motions")
-    make_motions(MakeMotions(out, count=1, kinds=("kerb",), gait=replace(WALKING_GAIT, stand_s=0.6)))
+    make_motions(MakeMotions(out, count=1, kinds=("kerb",), gait=replace(WALKING_GAIT, stand_s=0.6, drop_roll_s=0.3)))
     return load_motion(out, "kerb_0000")
 
 

@@ -21,7 +21,7 @@ from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig
 
-QUICK = replace(WALKING_GAIT, stand_s=0.4)
+QUICK = replace(WALKING_GAIT, stand_s=0.4, drop_roll_s=0.3)
 
 
 @settings(max_examples=40, deadline=None)

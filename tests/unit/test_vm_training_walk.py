@@ -38,7 +38,11 @@ CONFIG = walk.WalkConfig(
 def folder(tmp_path_factory) -> Path:
     """Two motions with teachers that have hardly been trained."""
     out = tmp_path_factory.mktemp("walk")
-    make_motions(MakeMotions(out / "motions", count=1, kinds=("flat", "kerb"), gait=replace(WALKING_GAIT, stand_s=0.6)))
+    make_motions(
+        MakeMotions(
+            out / "motions", count=1, kinds=("flat", "kerb"), gait=replace(WALKING_GAIT, stand_s=0.6, drop_roll_s=0.3)
+        )
+    )
     config = LqrTeachersConfig(LqrConfig(rounds=1, steps_a_round=600, hold_s=0.1), num_envs=12, threads=1)
     train_lqr_teachers(out / "motions", config, WorkFolder(out / "teachers"))
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,6 +112,28 @@ class Lane:
             return ~is_upright(env)
         off = np.linalg.norm(env.error_state()[:, :2], axis=1)
         return env.lost() | (self.sees_edge[env.clip_frame] & (off > LOST_NEAR_EDGES_M))
+
+
+def upright_to_the_end(
+    lane: Lane, target: Callable[[], np.ndarray], hold_s: float = 2.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) bool: robots that walk the whole motion and stand after it without a fall; (N,) how long they did [s].
+
+    Args:
+        lane: whose robots all start at the motion's first frame.
+        target: PD targets (N, J) [rad] of each control period.
+        hold_s: standing after the end.
+    """
+    env = lane.env
+    lane.reset(np.arange(env.num_envs), np.zeros(env.num_envs, dtype=int))
+    upright, lasted = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)
+    for _ in range(env.clip.num_frames + int(hold_s * env.clip.fps)):
+        lane.act(target())
+        upright &= is_upright(env)
+        lasted += upright
+        if not upright.any():
+            break
+    return upright, lasted / env.clip.fps
 
 
 def is_upright(env: ClipTracking) -> np.ndarray:

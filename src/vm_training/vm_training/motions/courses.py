@@ -14,8 +14,10 @@ from vm_training.motions.route import Route
 HALF_WIDTH_M = 1.0
 LANDING_M = 3.0
 LONGEST_STRIDE_M, MOST_TURN_RAD = 0.27, 0.15  # of a step
-WALKING_GAIT = Gait(com_height_m=0.63, soft_ends=True, as_seen=True)
-"""Of every course: a walker cannot know on the flat what drops or rises come, so its height is the same on all."""
+WALKING_GAIT = Gait(com_height_m=0.63, soft_ends=True, as_seen=True, drop_roll_s=0.1)
+"""Of every course: a walker cannot know on the flat what drops or rises come, so its height is the same on all.
+
+Standing on the toes of one foot for longer than 0.1 s before a drop is what no teacher holds."""
 
 Place = tuple[SceneAsset, Route, float, str]
 """A scene, the way over it, the stride on the flat [m], and what it is, in words."""

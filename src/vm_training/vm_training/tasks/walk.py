@@ -228,7 +228,8 @@ class School:
             fresh: the student knows nothing yet: the teachers act.
         """
         config, rng = self.config, np.random.default_rng([self.config.seed, index])
-        picked = rng.choice(list(self._motions), min(config.motions_a_round, len(self._motions)), replace=False)
+        count = min(config.motions_a_round, len(self._motions))
+        picked = rng.choice(list(self._motions), count, replace=False, p=self._shares())
         before, falls, acted = self._lessons.written, 0, 0
         for name in picked:
             share = config.teacher_share * 0.5 ** (index - 1)
@@ -245,6 +246,12 @@ class School:
             self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, half_mirrored, self._average
         )
         return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+
+    def _shares(self) -> np.ndarray:
+        """Of motions in a draw: every kind alike."""
+        kinds = [motion.kind for motion, _ in self._motions.values()]
+        shares = np.array([1.0 / kinds.count(kind) for kind in kinds])
+        return shares / shares.sum()
 
     def weights(self) -> dict[str, np.ndarray]:
         """The walker's, and under LEARNING the student's."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vm_core.frames import yaw_from_quat
-from vm_training.mdp.lane import Lane, LaneConfig, is_upright, make_lane
+from vm_training.mdp.lane import Lane, LaneConfig, is_upright, make_lane, upright_to_the_end
 from vm_training.mdp.operators import ScriptOperator
 from vm_training.motions.clip import reference_clip
 from vm_training.motions.courses import KINDS, random_course
@@ -160,11 +160,6 @@ def fresh_motions(kind: str, count: int, gait: Gait, seed: int) -> list[Motion]:
 def follow(lane: Lane, student: Student, hold_s: float = 2.0) -> float:
     """Share of robots that walk the whole motion, stay upright and stand near its end."""
     env, default = lane.env, lane.observer.default_joint_pos
-    everyone = np.arange(env.num_envs)
-    lane.reset(everyone, np.zeros(env.num_envs, dtype=int))
-    upright = np.ones(env.num_envs, dtype=bool)
-    for _ in range(env.clip.num_frames + int(hold_s * env.clip.fps)):
-        lane.act(act(student, lane.observer.observe(), default))
-        upright &= is_upright(env)
+    upright, _ = upright_to_the_end(lane, lambda: act(student, lane.observer.observe(), default), hold_s)
     off = np.linalg.norm(np.nan_to_num(env.physics.qpos[:, :3], nan=1e3) - env.reference_qpos[-1, :3], axis=1)
     return float((upright & (off < NEAR_END_M)).mean())
