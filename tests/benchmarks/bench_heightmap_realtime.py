@@ -31,6 +31,8 @@ def rows(heard: Heard, words: str) -> Iterator[dict]:
     late = np.abs(intervals_ms(heard) - PERIOD_MS)[settled[1:]]
     ages = ages_ms(heard)[-int(settled.sum()) :]
     span_s = heard.published_s[-1] - heard.published_s[0]
+    (wall_0, used_0), (wall_1, used_1) = heard.processor[round(SETTLED_S)], heard.processor[-1]
+    yield _figure(f"processor time a second, {words}", (used_1 - used_0) / (wall_1 - wall_0), "1", 0.5)
     yield _figure(f"grids a second, {words}", (len(heard.published_s) - 1) / span_s, "Hz", 50.0, "higher")
     yield _figure(f"50 Hz jitter p50, {words}", np.percentile(late, 50), "ms", 1.0)
     yield _figure(f"50 Hz jitter p99, {words}", np.percentile(late, 99), "ms", 3.0)

@@ -31,12 +31,13 @@ class Heard:
 
     Attributes:
         published_s: when each grid was published, by the DDS writer.  scan_end_s: of the newest scan in it; 0: none.
-        memory: rows of seconds and MB of the node.
+        memory: rows of seconds and MB of the node.  processor: rows of wall and processor time of the node [s].
     """
 
     published_s: list[float] = field(default_factory=list)
     scan_end_s: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    processor: list[tuple[float, float]] = field(default_factory=list)
 
 
 def play(recording: Recording, *parameters: str) -> Heard:
@@ -113,6 +114,8 @@ class _Player:
             if k % RATE_HZ == 0:
                 pages = int(Path(f"/proc/{node.pid}/statm").read_text().split()[1])
                 self.heard.memory.append((k / RATE_HZ, pages * resource.getpagesize() / 1e6))
+                ticks = Path(f"/proc/{node.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+                self.heard.processor.append((time.monotonic(), sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")))
         if not self.heard.published_s:
             raise VmError("the height map node published nothing")
         return self.heard
