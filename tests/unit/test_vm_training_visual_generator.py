@@ -38,6 +38,13 @@ def stand_still() -> Tracker:
     return Tracker(Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), STATISTICS)
 
 
+def stirred(generator: Generator) -> None:
+    """Makes its last layer say something."""
+    last = generator.mlp[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.normal_(last.weight, std=0.1)
+
+
 def world(config: WorldConfig = STILL, seed: int = 0) -> ObjectWorld:
     return ObjectWorld(TASK, stand_still(), gait_table(), config, seed)
 
@@ -52,9 +59,9 @@ def test_clock_of_many_is_the_clock_of_one():
         since, walk = many.update(run, 0.02)
         for k, clock in enumerate(one):
             clock.update(np.array([float(run[k]), 0.0, 0.0]), 0.02)
-            known = clock.since_s is not None and before[k][0] is not None
-            if known:
-                assert since[k] == pytest.approx(clock.since_s - 0.02, abs=1e-9) and walk[k] == clock.walk_s
+            after = clock.since_s
+            if after is not None and before[k][0] is not None:
+                assert since[k] == pytest.approx(after - 0.02, abs=1e-9) and walk[k] == clock.walk_s
 
 
 def test_walks_of_any_length_end_with_the_half_and_the_closing_step():
@@ -185,7 +192,7 @@ def test_imitation_learns_the_script_and_goes_on(tmp_path: Path):
 
 def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     start = Generator("state", (16, 8))
-    torch.nn.init.normal_(start.mlp[-1].weight)
+    stirred(start)
     ppo = PpoConfig(iterations=1, steps=4, epochs=1, mini_batches=1, hidden=(16, 8), learning_rate=1e-9, desired_kl=0.0)
     config = GeneratorPpoConfig(2.0, STILL, ppo)
     out = tmp_path / "rl"
@@ -197,7 +204,7 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     generator, frozen = Generator("depth", (8,)), stand_still()
-    torch.nn.init.normal_(generator.mlp[-1].weight, std=0.1)
+    stirred(generator)
     seen = golden_inputs(TASK, frozen, gait_table(), generator)
     assert isinstance(frozen.student, Student)
     folder = tmp_path / "bundle"

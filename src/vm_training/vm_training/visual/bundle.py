@@ -127,7 +127,7 @@ class OnnxTracker:
         self._input = session.get_inputs()[0].name
 
     def __call__(self, seen: torch.Tensor) -> torch.Tensor:
-        rows = [self._session.run(None, {self._input: row[None]})[0] for row in seen.numpy()]
+        rows = [np.asarray(self._session.run(None, {self._input: row[None]})[0]) for row in seen.numpy()]
         return torch.from_numpy(np.concatenate(rows))
 
 
@@ -144,7 +144,7 @@ class OnnxGenerator:
         assert depth is not None
         run = self._session.run
         rows = [
-            run(None, {vb.DEPTH_INPUT: picture[None], vb.OBSERVATION_INPUT: row[None]})[0]
+            np.asarray(run(None, {vb.DEPTH_INPUT: picture[None], vb.OBSERVATION_INPUT: row[None]})[0])
             for picture, row in zip(depth, seen.astype(np.float32), strict=True)
         ]
         return np.concatenate(rows).astype(np.float64)

@@ -186,7 +186,7 @@ class GeneratorTeacher:
         tracker = frozen_tracker(self.tracker)
         generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
         with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, **generator_arrays(generator, len(trainer.records)))
+            np.savez(file, **generator_arrays(generator, len(trainer.records)))  # type: ignore[arg-type]
         print(
             f"{self.out}: {len(trainer.records)} iterations, {trainer.records[-1]['steps'] / 1e6:.2f} M control steps"
         )

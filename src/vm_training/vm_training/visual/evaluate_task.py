@@ -15,6 +15,7 @@ from vm_core.errors import VmError
 from vm_training.visual.bundle import load_bundle
 from vm_training.visual.film import film
 from vm_training.visual.gait_table import gait_table
+from vm_training.visual.generator import Sight
 from vm_training.visual.generator_training import Saying, generator_of
 from vm_training.visual.object_evaluation import HEADER, Figures, evaluate_pauses, evaluate_task
 from vm_training.visual.tasks import find_object_task
@@ -59,7 +60,9 @@ class EvaluateTask:
         if trained_for != self.task:
             print(f"note: {self.bundle.name} was trained for {trained_for}")
         who: list[tuple[str, Saying | None]] = [("script (knows)", None)]
-        for name, folder, sight in (("teacher", self.teacher, "state"), ("blind", self.blind, "blind")):
+        others: tuple[tuple[str, Path | None, Sight], ...]
+        others = ("teacher", self.teacher, "state"), ("blind", self.blind, "blind")
+        for name, folder, sight in others:
             if folder is not None:
                 with np.load(folder / "generator.npz", allow_pickle=False) as archive:
                     who.append((name, generator_of({key: archive[key] for key in archive.files}, sight)))

@@ -177,7 +177,7 @@ def write_gait_table(file: Path) -> None:
     table = _planned_table()
     arrays = {f.name: getattr(table, f.name).astype(np.float32) for f in fields(table)}
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **(arrays | {"ahead": table.ahead.astype(np.float16)}))
+        np.savez_compressed(stream, **(arrays | {"ahead": table.ahead.astype(np.float16)}))  # type: ignore[arg-type]
 
 
 @cache

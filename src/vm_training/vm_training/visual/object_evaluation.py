@@ -97,8 +97,16 @@ def evaluate_task(
     world.close()
     alive[up] = ROLLOUT_S  # rounding, and shorter looks count as whole ones
     success = task.success(seen | {"alive": alive})
-    means = (float(seen[name].mean()) for name in ("distance", "forward", "drift"))
-    return Figures(who, rollouts, *means, float(1.0 - up.mean()), float(alive.mean()), float(success.mean()))
+    return Figures(
+        who,
+        rollouts,
+        distance=float(seen["distance"].mean()),
+        forward=float(seen["forward"].mean()),
+        drift=float(seen["drift"].mean()),
+        falls=float(1.0 - up.mean()),
+        alive=float(alive.mean()),
+        success=float(success.mean()),
+    )
 
 
 @dataclass(frozen=True)
