@@ -83,7 +83,7 @@ def send_path(frame):
         path.poses.append(step)
     paths.publish(path)
 
-report = {"vendor": call_until("stand", lambda answer: "motion mode" in answer[1])}
+report = {"vendor": call_until("stand", lambda answer: "'ai'" in answer[1])}
 switcher.answer(RELEASE_MODE, "{}")
 report["stand"] = call_until("stand", lambda answer: answer[0])
 report["run"] = call_until("run", lambda answer: answer[0])

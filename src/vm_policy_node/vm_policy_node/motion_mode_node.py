@@ -119,7 +119,7 @@ class MotionModeAsker:
             request = Request(parameter="{}")
             request.header.identity.id, request.header.identity.api_id = request_id, CHECK_MODE
             self._requests.publish(request)
-        return self._watch.obstacle(now_s)
+        return self._watch.obstacle(now_s, there=self._requests.get_subscription_count() > 0)
 
     def _on_response(self, response: Response) -> None:
         identity, code = response.header.identity, response.header.status.code

@@ -14,12 +14,16 @@ FORGOTTEN_S = 5.0
 
 @dataclass
 class MotionModeWatch:
-    """Knows the newest answer of the motion switcher; where none answers, it knows nothing and forbids nothing."""
+    """Knows the newest answer of the motion switcher; where there is none, it knows nothing and forbids nothing.
+
+    Where there is one, it must have answered before a start: on a busy computer the operator may be faster.
+    """
 
     _asked_s: float = -math.inf
     _asked_id: int = 0
     _mode: str = ""
     _told_s: float = -math.inf
+    _heard: bool = False
 
     def question(self, now_s: float) -> int | None:
         """The id of a CHECK_MODE request to send now, or None while the last one is young."""
@@ -30,14 +34,19 @@ class MotionModeWatch:
 
     def on_response(self, request_id: int, api_id: int, code: int, data: str, now_s: float) -> None:
         """Takes a response; those to others' requests and other kinds are none of ours."""
-        if request_id != self._asked_id or api_id != CHECK_MODE or code != OK:
+        if request_id != self._asked_id or api_id != CHECK_MODE:
+            return
+        self._heard = True
+        if code != OK:
             return
         mode = mode_of(data)
         if mode is not None:
             self._mode, self._told_s = mode, now_s
 
-    def obstacle(self, now_s: float) -> str:
-        """Why the robot must not be commanded, or nothing."""
+    def obstacle(self, now_s: float, *, there: bool) -> str:
+        """Why the robot must not be commanded, or nothing; `there`: whether a motion switcher listens to questions."""
+        if there and not self._heard:
+            return "motion mode: the robot's motion switcher has not answered yet whether its own controller is active"
         if not self._mode or now_s - self._told_s > FORGOTTEN_S:
             return ""
         return f"motion mode: the robot's own controller {self._mode[:20]!r} is active; vm-motion-mode release ends it"
