@@ -213,6 +213,8 @@ def test_a_leaning_robot_s_floor_fits_and_an_upside_down_camera_s_does_not(view)
     assert shown.below < 0.02 and shown.standing < IN_VIEW
     upside_down = looked(view, view.picture(empty=True)[::-1, ::-1])
     assert upside_down.below > 0.25
+    tilted = cases.View(tilt_rad=SPEC.tilt_rad + np.radians(5.0))
+    assert looked(view, tilted.picture(empty=True)).below < 0.01  # the mount's five degrees are no fault
 
 
 # -- the controller --------------------------------------------------------------------------------------------------

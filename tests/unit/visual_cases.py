@@ -22,6 +22,7 @@ from vm_core.visual_bundle import (
     GoldenCommand,
     fingerprint,
 )
+from vm_policy_node.start_pose import LEAN_GAIN, LEAN_RATE_GAIN_S, STAND_KD, STAND_KP
 from vm_policy_node.visual.depth_input import RawPicture
 from vm_sim.depth_shapes import DepthCamera
 from vm_sim.depth_thread import D435I
@@ -32,7 +33,8 @@ JOINTS = g1.POLICY_JOINT_NAMES
 POSE = g1.DEFAULT_STAND_POSE[[g1.motor_index(name) for name in JOINTS]]
 SPEC = DepthSpec()
 TRACKER_TERMS = (
-    ObservationTerm("base_ang_vel", 3, (0.25,), history_length=2),
+    ObservationTerm("projected_gravity", 3),
+    ObservationTerm("base_ang_vel", 3),
     ObservationTerm("joint_pos_rel", 23, history_length=2),
     ObservationTerm("keypoint_command", 18, history_length=2),
 )
@@ -42,6 +44,7 @@ GENERATOR_TERMS = (
     ObservationTerm("last_action", 23),
     ObservationTerm("run", 1),
 )
+_SCALE_RAD = 0.1
 TASK = "push_box"
 INFO = (D435I.width, D435I.height, D435I.focal_px, D435I.focal_px, 0.5 * D435I.width, 0.5 * D435I.height)
 
@@ -50,18 +53,26 @@ def _size(terms: tuple[ObservationTerm, ...]) -> int:
     return sum(term.size * term.history_length for term in terms)
 
 
+def _gains(usual: np.ndarray, least: dict[str, float]) -> tuple[float, ...]:
+    """At least those with which the node itself stands."""
+    keys = [name.removesuffix("_joint").removeprefix("left_").removeprefix("right_") for name in JOINTS]
+    return tuple(max(float(usual[g1.motor_index(n)]), least.get(key, 0.0)) for n, key in zip(JOINTS, keys, strict=True))
+
+
 def tracker_bytes(scale: float = 0.02, **changes) -> bytes:
-    """A tracker that follows the command a little: its default pose if `scale` is 0."""
+    """A tracker that follows the command a little and stands by its ankles; it only stands if `scale` is 0."""
     rng = np.random.default_rng(0)
     weights = (scale * rng.normal(0.0, 1.0, (_size(TRACKER_TERMS), 23))).astype(np.float32)
+    ankles = [JOINTS.index(f"{side}_ankle_pitch_joint") for side in ("left", "right")]
+    weights[0, ankles], weights[4, ankles] = LEAN_GAIN / _SCALE_RAD, LEAN_RATE_GAIN_S / _SCALE_RAD
     seen = np.linspace(-1.0, 1.0, len(weights)).astype(np.float32)
     values = {
         "name": "tracker",
         "joint_names": JOINTS,
         "default_joint_pos": tuple(POSE.tolist()),
-        "action_scale": (0.1,) * 23,
-        "kp": tuple(g1.MJLAB_KP[[g1.motor_index(name) for name in JOINTS]].tolist()),
-        "kd": tuple(g1.MJLAB_KD[[g1.motor_index(name) for name in JOINTS]].tolist()),
+        "action_scale": (_SCALE_RAD,) * 23,
+        "kp": _gains(g1.MJLAB_KP, STAND_KP),
+        "kd": _gains(g1.MJLAB_KD, STAND_KD),
         "observation": TRACKER_TERMS,
         "held_joints": dict.fromkeys(g1.WRIST_JOINT_NAMES, (0.0, 20.0, 1.0)),
         "golden": GoldenPair(tuple(seen.tolist()), tuple((seen @ weights).tolist())),

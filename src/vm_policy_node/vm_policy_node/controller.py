@@ -30,6 +30,7 @@ from vm_policy_node.safety import (
 from vm_policy_node.sensing import Sensing
 from vm_policy_node.start_pose import Standing
 from vm_policy_node.visual.depth_input import DepthInput
+from vm_policy_node.visual.floor_view import FloorView
 from vm_policy_node.visual.task_switch import TaskSwitch
 from vm_policy_node.visual.visual_policy import AnyPolicy, VisualPolicy
 from vm_policy_node.visual.visual_runner import VisualRunner
@@ -106,6 +107,11 @@ class Controller:
     def depth_input(self) -> DepthInput | None:
         """Takes the depth camera's messages, where a policy sees."""
         return self._sensing.depth
+
+    @property
+    def floor_view(self) -> FloorView | None:
+        """What the newest depth picture shows, or None."""
+        return self._sensing.floor
 
     def request(self, name: str, now_s: float) -> Answer:
         """One of REQUESTS, from the operator."""
@@ -334,7 +340,7 @@ class Controller:
             return {}
         return {
             "depth_age_s": depth.age_s(now_s),
-            "depth_digest": None if depth.picture is None else depth.picture.digest,
+            "depth_same_s": depth.same_s,
             "depth_problem": depth.problem,
             "depth_below": 0.0 if floor is None else floor.below,
         }
@@ -345,7 +351,9 @@ class Controller:
 
     def _running(self, command: np.ndarray, now_s: float) -> MotorTargets | None:
         sensing = self._sensing
-        seen = None if sensing.depth is None or sensing.depth.picture is None else sensing.depth.picture.depth
+        picture = None if sensing.depth is None else sensing.depth.picture
+        seen = None if picture is None else picture.depth
+        self._message.picture_ms = 0 if picture is None else picture.stamp_ms
         inputs = PolicyInputs(
             self._sound_state(), self._root_quat(), command, sensing.grid.value, sensing.odometry.value, seen,
             self.task.on,

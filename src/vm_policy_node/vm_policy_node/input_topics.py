@@ -29,6 +29,7 @@ Record = Callable[[str, str, int, bytes], None]
 """Topic, type, system time of arrival [ns], CDR bytes."""
 STATES, OTHERS, PICTURES = 50, 10, 2
 """Depths of the queues: a tenth of a second of states, and of everything else what two late periods bring."""
+_STAMP_END = 12  # of a message that begins with a header: 4 bytes of encapsulation, 8 of time
 
 
 class InputTopics:
@@ -45,6 +46,7 @@ class InputTopics:
         self._node, self._controller, self._estop, self._record = node, controller, estop, record
         self._group = NoExecutor()
         self._odometry_frame = ""
+        self._camera = b""
         self.newest_state_s = 0.0
         quality = {
             depth: QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -128,6 +130,9 @@ class InputTopics:
 
     def _on_camera(self, data: bytes, _: float) -> None:
         assert self._controller.depth_input is not None
+        if data[_STAMP_END:] == self._camera:
+            return
+        self._camera = data[_STAMP_END:]
         self._controller.depth_input.on_info(ros_conversions.camera_from_msg(deserialize_message(data, CameraInfo)))
 
     def _on_picture(self, data: bytes, came_s: float) -> None:

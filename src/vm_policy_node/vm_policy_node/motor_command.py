@@ -16,6 +16,7 @@ class MotorCommand:
 
     Attributes:
         record: the message, shape (); valid until the next call.
+        picture_ms: stamp of the depth picture that the targets come from; echoed, too.
     """
 
     def __init__(self, *, damping_kd: float, torque_margin: float, echo_tick: bool) -> None:
@@ -24,11 +25,13 @@ class MotorCommand:
         Args:
             damping_kd: velocity gain of every joint while damping [Nm s/rad].
             torque_margin: a target may ask at most this multiple of a motor's torque limit.
-            echo_tick: write the state's tick into LowCmd.reserve[0], for latency measurements.
+            echo_tick: write the state's tick into LowCmd.reserve[0] and the depth picture's stamp [ms] into
+                reserve[1], for latency measurements.
         """
         self._damping_kd = np.full(g1.NUM_MOTORS, damping_kd)
         self._reach = torque_margin * g1.TORQUE_LIMIT
         self._echo_tick = echo_tick
+        self.picture_ms = 0
         self.record = unitree_cdr.new_low_cmd()
         unitree_cdr.set_motors(self.record, "mode", np.full(g1.NUM_MOTORS, MOTOR_ENABLED, dtype=np.uint8))
 
@@ -50,5 +53,6 @@ class MotorCommand:
             unitree_cdr.set_motors(record, name, values)
         if self._echo_tick and state is not None:
             record["reserve"][0] = state.tick
+            record["reserve"][1] = self.picture_ms & 0xFFFFFFFF
         record["crc"] = unitree_cdr.low_cmd_crc(record)
         return record

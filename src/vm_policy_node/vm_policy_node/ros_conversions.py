@@ -108,7 +108,9 @@ def log_msg(text: str, stamp: Time, *, error: bool) -> Log:
 
 def picture_from_msg(msg: Image) -> RawPicture:
     """The plain parts of a depth picture."""
-    return RawPicture(msg.width, msg.height, msg.encoding, msg.step, bool(msg.is_bigendian), memoryview(msg.data))
+    stamp_ms = 1000 * msg.header.stamp.sec + msg.header.stamp.nanosec // 1_000_000
+    data = memoryview(msg.data)
+    return RawPicture(msg.width, msg.height, msg.encoding, msg.step, bool(msg.is_bigendian), data, stamp_ms)
 
 
 def camera_from_msg(msg: CameraInfo) -> tuple[int, int, float, float, float, float]:
@@ -151,6 +153,9 @@ def diagnostics_msg(controller: Controller, stamp: Time, now_s: float, figures: 
     values = {"policy": controller.policy.name, "command_source": controller.command.source}
     if controller.needs.depth is not None:
         values["task"] = "on" if controller.task.on else f"off {controller.task.reason}".strip()
+        floor = controller.floor_view
+        if floor is not None:
+            values |= {"picture_standing": f"{floor.standing:.4f}", "picture_below_floor": f"{floor.below:.4f}"}
     numbers = {key: f"{value:.2f}" for key, value in (figures | ages).items() if not math.isnan(value)}
     status.values = [KeyValue(key=key, value=value) for key, value in (values | numbers).items()]
     msg = DiagnosticArray(status=[status])

@@ -21,6 +21,7 @@ from vm_core.errors import VmError
 from vm_core.ros_environment import ros_environment
 from vm_policy_node.bringup.nodes import NodeSpec, Parameter
 
+ONLOOKER_NICE = 10
 _POLL_S = 0.1
 _GRACE_S = 8.0
 _DISCOVERY_PORT, _PORTS_A_DOMAIN, _DOMAINS = 7400, 250, 100
@@ -122,8 +123,18 @@ def _start(node: NodeSpec, command: list[str], environment: dict[str, str]) -> s
         errors="replace",
         start_new_session=True,  # so that Ctrl-C reaches them once, through us
     )
+    if node.optional:
+        step_back(process.pid)
     threading.Thread(target=_relay, args=(node.name, process), daemon=True).start()
     return process
+
+
+def step_back(pid: int) -> None:
+    """Lets a process of a session of its own wait for others: who looks on must not take time from who walks."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, ONLOOKER_NICE)
+        # where the kernel schedules sessions as groups, niceness counts inside one; this is the group's own
+        Path(f"/proc/{pid}/autogroup").write_text(str(ONLOOKER_NICE))
 
 
 def _relay(name: str, process: subprocess.Popen) -> None:

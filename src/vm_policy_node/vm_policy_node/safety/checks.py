@@ -189,6 +189,13 @@ def grid_unknown(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | No
     return "grid: no cell is known"
 
 
+def frozen_depth(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
+    """The noise of a depth camera alone makes each picture different."""
+    if needs.depth is None or m.depth_same_s < limits.depth_frozen_s:
+        return None
+    return f"frozen depth: the same picture for {m.depth_same_s:.2f} s"
+
+
 def depth_below_floor(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
     if needs.depth is None or m.depth_below <= limits.depth_below_share:
         return None

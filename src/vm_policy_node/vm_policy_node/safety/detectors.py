@@ -111,21 +111,6 @@ class Frozen:
         return None
 
 
-class FrozenDepth:
-    """A depth camera that sends the same picture again: its noise alone makes each one different."""
-
-    def __init__(self) -> None:
-        self._since: tuple[float, int] | None = None
-
-    def find(self, m: Measurement, limits: SafetyLimits, needs: Needs, now_s: float) -> str | None:
-        if needs.depth is None or m.depth_digest is None:
-            return None
-        if self._since is None or self._since[1] != m.depth_digest:
-            self._since = (now_s, m.depth_digest)
-        held_s = now_s - self._since[0]
-        return f"frozen depth: the same picture for {held_s:.2f} s" if held_s >= limits.depth_frozen_s else None
-
-
 def _moved(frozen: str, then: RobotState, now: RobotState) -> bool:
     """Whether the sensors other than the frozen one have seen motion."""
     joints = float(np.abs(now.joint_pos - then.joint_pos).max()) > MOVED_RAD

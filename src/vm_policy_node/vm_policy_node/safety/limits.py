@@ -34,7 +34,7 @@ class SafetyLimits:
     grid_height_m: float = _limit(3.0, 0.5, 10.0, "largest distance between torso and a cell of the height grid [m]")
     depth_timeout_s: float = _limit(0.2, 0.05, 5.0, "oldest depth picture, where the policy sees [s]")
     depth_frozen_s: float = _limit(0.5, 0.1, 5.0, "time for which a depth picture may repeat itself [s]")
-    depth_below_share: float = _limit(0.25, 0.02, 1.0, "share of a depth picture that may lie below the floor")
+    depth_below_share: float = _limit(0.1, 0.02, 1.0, "share of a depth picture that may lie below the floor")
     depth_below_s: float = _limit(1.0, 0.1, 10.0, "time for which more of it may lie there [s]")
     odometry_timeout_s: float = _limit(0.2, 0.02, 5.0, "oldest odometry, where the policy needs it [s]")
     odometry_jump_m: float = _limit(0.3, 0.05, 5.0, "step of the odometry beyond what 5 m/s explain [m]")

@@ -42,7 +42,7 @@ class Measurement:
         transport: why commands do not reach the robot, or "".
         charge_percent: of the battery, or None where nothing tells it.
         depth_age_s: since the newest good depth picture came; None if none came.
-        depth_digest: tells pictures apart; None before the first.
+        depth_same_s: for how long the very same depth picture has come again and again.
         depth_problem: why the newest depth picture was refused, or "".
         depth_below: share of the newest one that lies far below the floor.
     """
@@ -63,7 +63,7 @@ class Measurement:
     transport: str = ""
     charge_percent: float | None = None
     depth_age_s: float | None = None
-    depth_digest: int | None = None
+    depth_same_s: float = 0.0
     depth_problem: str = ""
     depth_below: float = 0.0
 

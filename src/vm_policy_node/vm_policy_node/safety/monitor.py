@@ -9,7 +9,6 @@ from vm_policy_node.safety.detectors import (
     BadChecksums,
     ClockLag,
     Frozen,
-    FrozenDepth,
     Jumps,
     LateCycles,
     MotorOff,
@@ -39,6 +38,7 @@ CHECKS: tuple[tuple[Finder, str], ...] = (
     (checks.battery, "battery_hold_s"),
     (checks.grid_form, ""),
     (checks.grid_unknown, "grid_unknown_s"),
+    (checks.frozen_depth, ""),
     (checks.depth_below_floor, "depth_below_s"),
     (checks.lost_command, ""),
 )
@@ -63,7 +63,7 @@ class SafetyMonitor:
         self._still = Still()
         self._since: dict[Finder, float] = {}
         self._motor_off = MotorOff()
-        self._detectors = (BadChecksums(), Restart(), ClockLag(), LateCycles(), Frozen(), FrozenDepth(), Jumps())
+        self._detectors = (BadChecksums(), Restart(), ClockLag(), LateCycles(), Frozen(), Jumps())
 
     def forget_motors(self) -> None:
         """Call while idle: motors may be switched off then."""

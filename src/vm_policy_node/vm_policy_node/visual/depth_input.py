@@ -19,7 +19,7 @@ _HELD_PICTURES = 2  # a hole shows for so long what was there before
 
 @dataclass(frozen=True)
 class RawPicture:
-    """An Image message: size [px], ROS encoding, bytes a row, byte order and data."""
+    """An Image message: size [px], ROS encoding, bytes a row, byte order, data and the time in its header [ms]."""
 
     width: int
     height: int
@@ -27,6 +27,7 @@ class RawPicture:
     step: int
     big_endian: bool
     data: bytes | memoryview
+    stamp_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class DepthPicture:
 
     Attributes:
         depth: (height, width) float32 [m] of the network's size and angle of view, 0 where nothing is known.
-        digest: of the camera's own bytes; a real sensor never sends the same picture twice.
+        stamp_ms: time in its header.
     """
 
     depth: np.ndarray
-    digest: int
+    stamp_ms: int = 0
 
 
 class DepthInput:
@@ -59,6 +60,7 @@ class DepthInput:
         self._reducer: DepthReducer | None = None
         self._bad_info = ""
         self._filter = PictureFilter()
+        self._digest, self._first_s = 0, 0.0
 
     def on_info(self, camera: tuple[int, int, float, float, float, float]) -> None:
         """Size, focal lengths and principal point of CameraInfo [px]."""
@@ -76,8 +78,16 @@ class DepthInput:
         except VmError as error:
             self.problem = str(error)
             return
+        digest = hash(bytes(raw.data))
+        if digest != self._digest:
+            self._digest, self._first_s = digest, now_s
         self.problem, self.time_s = "", now_s
-        self.picture = DepthPicture(self._filter.update(seen), hash(bytes(raw.data)))
+        self.picture = DepthPicture(self._filter.update(seen), raw.stamp_ms)
+
+    @property
+    def same_s(self) -> float:
+        """For how long the newest good picture has come again and again, to the last bit [s]."""
+        return 0.0 if self.time_s is None else self.time_s - self._first_s
 
     def age_s(self, now_s: float) -> float | None:
         """Seconds since the newest good picture came."""

@@ -16,8 +16,8 @@ from vm_core.frames import matrix_from_quat
 from vm_core.g1_kinematics import link_frames_in_pelvis
 from vm_core.keypoint_command import KEYPOINT_OFFSETS
 
-BELOW_M = 0.3
-"""Points so far below the soles are no floor."""
+BELOW_M, BELOW_SHARE = 0.3, 0.15
+"""Points so far below the soles, or by this share of their depth, are no floor: 5 degrees of tilt make 0.09 of it."""
 _EVERY = 2  # every second pixel of every second row is enough for shares
 _ABOVE_M, _OWN_M = (
     0.08,
@@ -59,7 +59,8 @@ class FloorCheck:
             joint_pos: (29,) [rad] in motor order.
             quat_wxyz: (4,) of the pelvis; its heading does not matter.
         """
-        depth = depth[::_EVERY, ::_EVERY].reshape(-1)
+        depth = depth[::_EVERY, ::_EVERY]
+        shape, depth = depth.shape, depth.reshape(-1)
         known = depth > 0.0
         if not known.any():
             return FloorView(0.0, 0.0)
@@ -75,7 +76,12 @@ class FloorCheck:
         standing = near & (height > _ABOVE_M)
         if standing.any():
             standing[standing] = _distance(points[standing], ends).min(axis=1) > _OWN_M
-        return FloorView(float(np.mean(height < -BELOW_M)), float(np.mean(standing)))
+        whole = np.zeros(shape, dtype=bool)
+        whole[known.reshape(shape)] = standing
+        return FloorView(
+            float(np.mean(height < -np.maximum(BELOW_M, BELOW_SHARE * depth[known]))),
+            float(_with_neighbours(whole).sum() / len(height)),
+        )
 
     def _limbs(self, pos: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """(12, 2, 3) ends of the limbs' axes, with palms and soles."""
@@ -89,6 +95,13 @@ class FloorCheck:
                     b = a + turn[first + end] @ tips[end][side]
                 ends.append((a, b))
         return np.array(ends)
+
+
+def _with_neighbours(mask: np.ndarray) -> np.ndarray:
+    """Pixels that are not alone: at edges a camera sees single points in the air."""
+    padded = np.pad(mask, 1)
+    beside = padded[1:-1, :-2].astype(np.int64) + padded[1:-1, 2:] + padded[:-2, 1:-1] + padded[2:, 1:-1]
+    return mask & (beside >= 2)
 
 
 def _distance(points: np.ndarray, ends: np.ndarray) -> np.ndarray:

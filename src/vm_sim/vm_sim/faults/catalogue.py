@@ -101,7 +101,7 @@ FAULTS: tuple[Fault, ...] = (
     _damps("depth_wrong_size", "depth pictures have another size than their camera says", 0.4, "depth", "depth"),
     _damps("depth_wrong_encoding", "depth pictures come as colours", 0.4, "depth", "depth"),
     _damps("depth_nan", "depth pictures of floats are not numbers", 0.7, "depth", "depth"),
-    _damps("depth_upside_down", "the depth camera stands on its head", 2.0, "depth", "depth"),
+    _damps("depth_upside_down", "the depth camera stands on its head, with floor before it", 2.0, "depth", "depth"),
     _passes("depth_empty", "the object is out of the camera's sight: after 5 s it stands still", 7.0, "depth"),
     _passes("command_stale", "nobody gives velocity commands any more: it slows down and stands", 2.5, "command"),
     _passes("command_nan", "the velocity command is not a number", 2.5, "command"),
