@@ -206,6 +206,16 @@ def test_who_looks_on_stops_nobody(on_path, capfd):
     }
 
 
+def test_who_looks_on_waits_for_those_who_walk(on_path, capfd):
+    body = "import os; time.sleep(0.3); print('nice', os.nice(0))"
+    viewer = replace(script(on_path, "viewer", body), optional=True, may_end=True)
+    walker = script(on_path, "ender", "import os; time.sleep(0.6); print('nice', os.nice(0))")
+    own = processes.os.nice(0)
+    assert processes.run_nodes([viewer, walker]) == 0
+    said = capfd.readouterr().out
+    assert f"[viewer] nice {max(own, processes.ONLOOKER_NICE)}" in said and f"[ender] nice {own}" in said
+
+
 def test_who_commands_the_motors_ends_first(on_path, tmp_path):
     """What it says last must reach a robot that still listens."""
     log = tmp_path / "ends"
