@@ -1,8 +1,10 @@
 """The list of nodes, the starter of processes and the demo's verdict, without ROS."""
 
 import ast
+import os
 import pickle
 import re
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -198,22 +200,32 @@ def test_an_end_that_is_planned_ends_nothing(on_path, capfd):
 
 
 def test_who_looks_on_stops_nobody(on_path, capfd):
-    viewer = replace(script(on_path, "viewer", "sys.exit(3)"), optional=True)
-    assert processes.run_nodes([viewer, script(on_path, "ender", "time.sleep(0.6)")]) == 0
+    seen = on_path / "seen"
+    viewer = replace(script(on_path, "viewer", f"open({str(seen)!r}, 'w'); sys.exit(3)"), optional=True)
+    waits = f"import os\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.05)\ntime.sleep(1.0)"
+    assert processes.run_nodes([viewer, script(on_path, "ender", waits)]) == 0
     assert capfd.readouterr().out.count("[viewer] ended with exit code 3; the others go on") == 1
     assert {node.name for node in node_list(System("p", rviz=True, foxglove=True, record="b")) if node.optional} == {
         *("vm_robot_state", "vm_record", "vm_foxglove", "rviz")
     }
 
 
-def test_who_looks_on_waits_for_those_who_walk(on_path, capfd):
-    body = "import os; time.sleep(0.3); print('nice', os.nice(0))"
-    viewer = replace(script(on_path, "viewer", body), optional=True, may_end=True)
-    walker = script(on_path, "ender", "import os; time.sleep(0.6); print('nice', os.nice(0))")
-    own = processes.os.nice(0)
-    assert processes.run_nodes([viewer, walker]) == 0
-    said = capfd.readouterr().out
-    assert f"[viewer] nice {max(own, processes.ONLOOKER_NICE)}" in said and f"[ender] nice {own}" in said
+def test_who_looks_on_waits_for_those_who_walk(on_path, monkeypatch):
+    stepped: list[int] = []
+    monkeypatch.setattr(processes, "step_back", stepped.append)
+    viewer = replace(script(on_path, "viewer", FOREVER), optional=True)
+    assert processes.run_nodes([viewer, script(on_path, "ender", "time.sleep(0.2)")]) == 0
+    assert len(stepped) == 1
+    monkeypatch.undo()
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", FOREVER.replace("while", "import time\nwhile")], start_new_session=True
+    )
+    processes.step_back(sleeper.pid)
+    nice = os.getpriority(os.PRIO_PROCESS, sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    assert nice == max(os.getpriority(os.PRIO_PROCESS, 0), processes.ONLOOKER_NICE)
+    processes.step_back(sleeper.pid)  # one that has ended already is nobody's harm
 
 
 def test_who_commands_the_motors_ends_first(on_path, tmp_path):
