@@ -1,0 +1,103 @@
+"""A visual policy does on the node what it did in training: the same commands and joint targets, step by step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vm_core import g1
+from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics
+from vm_policy_node.inputs import RobotState
+from vm_policy_node.policy_runner import PolicyInputs
+from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
+from vm_policy_node.visual.visual_runner import VisualRunner
+from vm_sim.depth_noise import DepthNoiseConfig
+from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.mdp.observations import SensorNoise
+from vm_training.mdp.randomization import DomainRanges
+from vm_training.student import Student
+from vm_training.visual.bundle import export_bundle
+from vm_training.visual.gait_table import gait_table
+from vm_training.visual.generator import Generator, GeneratorEyes
+from vm_training.visual.generator_training import golden_inputs
+from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.tasks import OBJECT_TASKS
+from vm_training.visual.tracker import OBSERVATION_SIZE
+
+TASK = OBJECT_TASKS["push_box"]
+MOTORS = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
+STEPS, RUN_AT = 60, 15
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Tracker, Generator, VisualPolicy]:
+    """Networks that say something, before training, and the folder that the trainer writes of them."""
+    torch.manual_seed(0)
+    tracker = Tracker(
+        Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), CommandStatistics((0.01,) * COMMAND_SIZE, (0.05,) * 18)
+    )
+    generator = Generator("depth", (16,))
+    for network in (tracker.student, generator):
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.03)
+    folder = tmp_path_factory.mktemp("bundle") / "push"
+    seen = golden_inputs(TASK, tracker, gait_table(), generator)
+    export_bundle(folder, TASK.name, tracker.student, tracker.statistics, generator, seen, ({}, {}))
+    policy = load_policy(folder)
+    assert isinstance(policy, VisualPolicy)
+    return tracker, generator, policy
+
+
+def state_of(qpos: np.ndarray, qvel: np.ndarray) -> RobotState:
+    joint_pos, joint_vel = g1.DEFAULT_STAND_POSE.copy(), np.zeros(g1.NUM_MOTORS)
+    joint_pos[MOTORS], joint_vel[MOTORS] = qpos[7:], qvel[6:]
+    return RobotState(joint_pos, joint_vel, qpos[3:7].copy(), qvel[3:6].copy(), 0, 5, True, bytes(40))
+
+
+def test_the_node_says_what_training_said(trained):
+    tracker, generator, policy = trained
+    quiet = SensorNoise(**{name: 0.0 for name in SensorNoise.__dataclass_fields__})
+    config = WorldConfig(worlds=1, ranges=DomainRanges.none(), run_share=0.0, sensors=quiet)
+    world = ObjectWorld(TASK, tracker, gait_table(), config, seed=0)
+    eyes, spec = GeneratorEyes(world, "depth", DepthNoiseConfig.none()), policy.generator.contract.depth
+    runner = VisualRunner(policy)
+    runner.begin(world.qpos[0, 3:7], None, align=False)
+    said = []
+    for step in range(STEPS):
+        if step == RUN_AT:
+            world.force_run(np.array([True]))
+        world.tick()
+        state = state_of(world.qpos[0], world.qvel[0])
+        seen, depth = eyes.look()
+        assert depth is not None
+        metres = (depth[0] + 0.5) * (spec.far_m - spec.near_m) + spec.near_m
+        inputs = PolicyInputs(state, state.quat_wxyz, np.zeros(3), None, None, metres, bool(world.run[0]))
+        targets = runner.step(inputs)
+        world.step(generator.command(seen, depth))
+        np.testing.assert_allclose(runner.command, world.command[0], atol=2e-6, err_msg=f"command, step {step}")
+        np.testing.assert_allclose(
+            targets.position[MOTORS], world._target[0], atol=2e-5, err_msg=f"target, step {step}"
+        )
+        said.append(runner.command)
+    world.close()
+    assert np.ptp(said, axis=0).max() > 1e-3  # it does not say one thing all the time
+    assert np.abs(np.diff(said, axis=0)[RUN_AT - 1]).max() > 1e-4  # the run bit is heard at once
+
+
+def test_a_heading_at_the_start_does_not_matter_to_the_node(trained):
+    """Training starts with the world's own heading; the node's zero is wherever the inertial unit had it."""
+    _, _, policy = trained
+    rng, said = np.random.default_rng(0), []
+    picture = rng.uniform(0.3, 2.0, (45, 80))
+    qpos = np.concatenate([[0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0], g1.DEFAULT_STAND_POSE[MOTORS]])
+    state = state_of(qpos, np.zeros(29))
+    for yaw in (0.0, 2.0):
+        runner = VisualRunner(policy)
+        quat = np.array([np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw)])
+        runner.begin(quat, None, align=False)
+        turned = replace(state, quat_wxyz=quat)
+        for _ in range(5):
+            runner.step(PolicyInputs(turned, quat, np.zeros(3), None, None, picture, True))
+        said.append(runner.command)
+    np.testing.assert_allclose(said[0], said[1], atol=1e-6)
