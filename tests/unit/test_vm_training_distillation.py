@@ -17,12 +17,13 @@ from vm_training.tasks.distillation import (
     ACTION_CLIP,
     OBSERVATION_SIZE,
     DistillationConfig,
-    Lessons,
     act,
     gather,
     learn,
     learning_rate_at,
+    new_lessons,
 )
+from vm_training.tasks.lessons import Lessons
 from vm_training.teachers.local_models import CORRECTION_SCALE
 from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD, LqrTeacher
 
@@ -37,12 +38,17 @@ def standing(robots: int = 16) -> ClipTracking:
     return cases.tracking(cases.standing_clip(), envs=robots, seed=4)
 
 
+def room(count: int) -> Lessons:
+    return new_lessons(replace(SMALL, rounds=1, steps_a_round=count))
+
+
 def linear_lessons(count: int = 2000) -> tuple[Lessons, np.ndarray]:
     """Observations and the actions of a teacher that is a matrix."""
     rng = np.random.default_rng(0)
     matrix = rng.normal(0.0, 0.1, (OBSERVATION_SIZE, 23)).astype(np.float32)
-    lessons, seen = Lessons.empty(), rng.normal(0.0, 1.0, (count, OBSERVATION_SIZE)).astype(np.float32)
-    lessons.add([seen[: count // 2], seen[count // 2 :]], [seen[: count // 2] @ matrix, seen[count // 2 :] @ matrix])
+    lessons, seen = room(count), rng.normal(0.0, 1.0, (count, OBSERVATION_SIZE)).astype(np.float32)
+    for half in (seen[: count // 2], seen[count // 2 :]):
+        lessons.add(half, half @ matrix)
     return lessons, matrix
 
 
@@ -87,14 +93,13 @@ def test_learning_is_repeatable():
         assert torch.equal(ours, theirs)
 
 
-def test_lessons_pile_up():
-    lessons = Lessons.empty()
-    assert lessons.observation.shape == (0, 108) and lessons.action.shape == (0, 23)
-    for value in (1.0, 2.0):
-        lessons.add([np.full((2, 108), value, np.float32)] * 3, [np.full((2, 23), -value, np.float32)] * 3)
-    assert lessons.observation[:, 0].tolist() == [1.0] * 6 + [2.0] * 6
-    assert lessons.action[:, 0].tolist() == [-1.0] * 6 + [-2.0] * 6
-    assert lessons.observation.dtype == lessons.action.dtype == np.float32
+def test_lessons_of_all_rounds_are_kept():
+    lessons = new_lessons(SMALL)
+    for round_ in range(SMALL.rounds):
+        lessons.add(np.full((320, 108), 1.0 / 3.0), np.full((320, 23), round_))
+    observation, action = lessons.at(np.arange(lessons.count))
+    assert len(action) == 1600 and sorted(set(action[:, 0])) == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(observation, 1.0 / 3.0, rtol=1e-7)  # not in half precision
 
 
 def test_the_learning_rate_falls_to_a_tenth():
@@ -116,14 +121,14 @@ def test_the_student_acts_and_the_teacher_is_written_down():
             told.append((frame.copy(), error.copy()))
             return teacher.correction(frame, error)
 
-    acted, lessons = [], Lessons.empty()
+    acted, lessons = [], room(320)
 
     def controller(observation: np.ndarray) -> np.ndarray:
         acted.append(observation)
         return np.zeros((16, 23))
 
     gather(env, controller, Witness(), replace(SMALL, exploration_rad=0.0), lessons)  # type: ignore[arg-type]
-    assert len(acted) == len(told) == 20 and len(lessons.action) == 320
+    assert len(acted) == len(told) == 20 and lessons.count == 320
     np.testing.assert_array_equal(lessons.observation, np.concatenate(acted))
     wanted = np.concatenate([teacher.correction(*pair) for pair in told]) / CORRECTION_SCALE
     np.testing.assert_allclose(lessons.action, wanted, rtol=1e-6)
@@ -136,7 +141,7 @@ def test_robots_start_anew_when_they_are_lost_or_old(monkeypatch):
     reset = env.reset
     monkeypatch.setattr(env, "reset", lambda envs, frames: (resets.append(envs.copy()), reset(envs, frames)))
     config = replace(SMALL, steps_a_round=8 * 30, starts_at_beginning=1.0)
-    gather(env, lambda seen: np.zeros((8, 23)), LqrTeacher(np.zeros((25, 23, 59))), config, Lessons.empty())
+    gather(env, lambda seen: np.zeros((8, 23)), LqrTeacher(np.zeros((25, 23, 59))), config, room(240))
     assert resets[0].tolist() == list(range(8))
     assert all(2 in envs for envs in resets[1:]) and len(resets) == 31
     others = np.concatenate(resets[1:])

@@ -70,6 +70,10 @@ class Lane:
         self.leg_jacobians = [leg_jacobians(self.env.reference_qpos[end]) for end in (0, -1)]
         self.sees_edge = sees_edge(self.motion.scene, self.env.reference_qpos)
 
+    def observe(self) -> np.ndarray:
+        """(N, inputs) what a walker sees."""
+        return self.observer.observe()
+
     def wanted(self) -> np.ndarray:
         """(N, J) [rad] targets that the teacher asks for, from no more than what the student can know."""
         assert self.teacher is not None

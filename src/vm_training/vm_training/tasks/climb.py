@@ -31,12 +31,13 @@ from vm_training.tasks.distillation import (
     OBSERVATION_SIZE,
     DistillationConfig,
     DistillationRound,
-    Lessons,
     act,
     gather,
     learn,
     learning_rate_at,
+    new_lessons,
 )
+from vm_training.tasks.lessons import Lessons
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, TeacherRound, train_lqr
 
@@ -143,10 +144,10 @@ def _student(
     clip: MotionClip, teacher: LqrTeacher, scene: SceneAsset, config: ClimbConfig, folder: WorkFolder
 ) -> Student:
     torch.manual_seed(config.seed)
-    student, lessons, rounds = Student(OBSERVATION_SIZE, NUM_JOINTS), Lessons.empty(), []
+    student, lessons, rounds = Student(OBSERVATION_SIZE, NUM_JOINTS), new_lessons(config.distillation), []
     if (folder / "student.npz").is_file():
         saved = folder.read_arrays("student.npz")
-        lessons = Lessons(saved.pop("lessons_observation"), saved.pop("lessons_action"))
+        lessons.add(saved.pop("lessons_observation"), saved.pop("lessons_action"))
         done = int(saved.pop("rounds"))
         student.load_state_dict({key: torch.from_numpy(value) for key, value in saved.items()})
         rounds = [DistillationRound(**entry) for entry in folder.read_json("student.json")[:done]]
@@ -157,7 +158,8 @@ def _student(
             bar.round_done(steps=str(newest.steps), top=f"{newest.success:.0%}", loss=f"{newest.loss:.3f}")
             folder.write_json("student.json", [asdict(r) for r in rounds])
             weights = {key: value.numpy() for key, value in student.state_dict().items()}
-            told = {"lessons_observation": lessons.observation, "lessons_action": lessons.action}
+            observation, action = lessons.at(np.arange(lessons.count))
+            told = {"lessons_observation": observation, "lessons_action": action}
             # how many rounds these weights have had; the record above may be one ahead after a kill
             folder.write_arrays("student.npz", weights | told | {"rounds": np.array(len(rounds))})
     return student
@@ -177,15 +179,10 @@ def _student_round(
     env = _env(clip, scene, config, config.ranges, seed)
     settings = config.distillation
 
-    def controller(observation: np.ndarray) -> np.ndarray:
-        if index == 0:
-            return teacher.correction(env.frame, env.error_state())
-        return act(student, observation)
-
-    gather(env, controller, teacher, settings, lessons)
+    gather(env, None if index == 0 else lambda seen: act(student, seen), teacher, settings, lessons)
     generator = torch.Generator().manual_seed(seed)
     loss = learn(student, lessons, settings, learning_rate_at(settings, index), generator)
-    return DistillationRound(len(lessons.action), loss, *follow(env, student, settings.hold_s))
+    return DistillationRound(lessons.count, loss, *follow(env, student, settings.hold_s))
 
 
 def _env(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.observations import TRACKING_TERMS, SensorNoise, observe
 from vm_training.student import Student
+from vm_training.tasks.lessons import Lessons, Rollout, descend, rollout
 from vm_training.teachers.local_models import CORRECTION_SCALE
 from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD, LqrTeacher
 
@@ -58,22 +58,9 @@ class DistillationRound:
     upright_s: float
 
 
-@dataclass
-class Lessons:
-    """All observations (n, inputs) and wanted raw actions (n, J) so far."""
-
-    observation: np.ndarray
-    action: np.ndarray
-
-    @staticmethod
-    def empty() -> Lessons:
-        zeros = np.zeros((0, OBSERVATION_SIZE), dtype=np.float32), np.zeros((0, NUM_JOINTS), dtype=np.float32)
-        return Lessons(*zeros)
-
-    def add(self, observation: list[np.ndarray], action: list[np.ndarray]) -> None:
-        """Appends lists of batches."""
-        self.observation = np.concatenate([self.observation, *observation])
-        self.action = np.concatenate([self.action, *action])
+def new_lessons(config: DistillationConfig) -> Lessons:
+    """Room for all rounds, so that nothing is ever forgotten."""
+    return Lessons.room_for(config.rounds * config.steps_a_round, OBSERVATION_SIZE, NUM_JOINTS, np.float32)
 
 
 def act(student: Student, observation: np.ndarray) -> np.ndarray:
@@ -83,31 +70,49 @@ def act(student: Student, observation: np.ndarray) -> np.ndarray:
     return np.clip(raw, -ACTION_CLIP, ACTION_CLIP).astype(np.float64) * CORRECTION_SCALE
 
 
+@dataclass
+class Trackers:
+    """Robots on the clip; what is wanted and done are corrections [rad]."""
+
+    env: ClipTracking
+    teacher: LqrTeacher
+
+    def observe(self) -> np.ndarray:
+        """(N, 108) with sensor noise."""
+        return observe(self.env, SensorNoise())
+
+    def wanted(self) -> np.ndarray:
+        """(N, J) of the teacher."""
+        return self.teacher.correction(self.env.frame, self.env.error_state())
+
+    def act(self, target: np.ndarray) -> None:
+        self.env.step(target)
+
+    def reset(self, envs: np.ndarray, frames: np.ndarray) -> None:
+        self.env.reset(envs, frames)
+
+    def fallen(self) -> np.ndarray:
+        return self.env.lost()
+
+
 def gather(
     env: ClipTracking,
-    controller: Callable[[np.ndarray], np.ndarray],
+    controller: Callable[[np.ndarray], np.ndarray] | None,
     teacher: LqrTeacher,
     config: DistillationConfig,
     lessons: Lessons,
 ) -> None:
-    """Lets `controller` (observation to correction) act and writes down what the teacher would have done."""
-    count, everyone = env.num_envs, np.arange(env.num_envs)
-    observations, actions, age = [], [], env.rng.integers(0, config.longest_rollout, env.num_envs)
-    env.reset(everyone, _start_frames(env, count, config.starts_at_beginning))
-    for _ in range(config.steps_a_round // count):
-        seen = observe(env, SensorNoise())
-        observations.append(seen)
-        wanted = teacher.correction(env.frame, env.error_state())
-        actions.append((wanted / CORRECTION_SCALE).astype(np.float32))
-        env.step(controller(seen) + env.rng.normal(0.0, config.exploration_rad, (count, NUM_JOINTS)))
-        pushed = np.flatnonzero(env.rng.random(count) < 0.5 / env.clip.fps)
-        env.push(pushed, env.rng.normal(0.0, config.push_m_s, (len(pushed), 3)))
-        age += 1
-        beyond = env.frame > env.clip.num_frames + config.hold_s * env.clip.fps / 2
-        over = np.flatnonzero(env.lost() | beyond | (age > config.longest_rollout))
-        env.reset(over, _start_frames(env, len(over), config.starts_at_beginning))
-        age[over] = 0
-    lessons.add(observations, actions)
+    """Lets `controller` (observation to correction), or the teacher, act and writes down what the teacher wants."""
+    count, age = env.num_envs, env.rng.integers(0, config.longest_rollout, env.num_envs)
+    env.reset(np.arange(count), _start_frames(env, count, config.starts_at_beginning))
+    how = Rollout(
+        steps=config.steps_a_round // count,
+        last_frame=env.clip.num_frames + config.hold_s * env.clip.fps / 2,
+        starts=lambda number: _start_frames(env, number, config.starts_at_beginning),
+        drive=lambda seen, wanted: wanted if controller is None else controller(seen),
+        tell=lambda seen, wanted: lessons.add(seen, (wanted / CORRECTION_SCALE).astype(np.float32)),
+    )
+    rollout(Trackers(env, teacher), age, config, how)
 
 
 def learn(
@@ -115,19 +120,12 @@ def learn(
 ) -> float:
     """Passes over all lessons; returns the last pass' mean loss (Huber, in raw action units)."""
     optimizer = torch.optim.Adam(student.parameters(), lr=learning_rate)
-    loss_of = nn.SmoothL1Loss(beta=0.5)
-    observation, action = torch.from_numpy(lessons.observation), torch.from_numpy(lessons.action)
+    observation, action = (torch.from_numpy(part) for part in lessons.at(np.arange(lessons.count)))
     mean = 0.0
     for _ in range(config.epochs):
         order = torch.randperm(len(action), generator=generator)
-        losses = []
-        for batch in order.split(config.batch):
-            loss = loss_of(student(observation[batch]), action[batch])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        mean = float(np.mean(losses))
+        batches = ((observation[batch], action[batch]) for batch in order.split(config.batch))
+        mean = float(np.mean(descend(student, optimizer, batches, 0.5)))
     return mean
 
 

@@ -16,7 +16,7 @@ from vm_training.mdp.lane import ACTION_SCALE_RAD, Lane, LaneConfig, make_lane
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.progress import Progress
 from vm_training.student import Student
-from vm_training.tasks.lessons import Lessons, Pair, learn
+from vm_training.tasks.lessons import Lessons, Pair, Rollout, learn, rollout
 from vm_training.tasks.lqr_teachers import best_success, load_teacher, teacher_file
 from vm_training.tasks.motion_folder import Motion, load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
@@ -118,22 +118,19 @@ class Class:
         """
         lane, env, default = self.lane, self.lane.env, self.lane.observer.default_joint_pos
         driven = env.rng.random(env.num_envs) < (1.0 if student is None else teacher_share)
-        falls = 0
-        for _ in range(config.steps):
-            seen, wanted = lane.observer.observe(), lane.wanted()
-            lessons.add(seen, ((wanted - default) / ACTION_SCALE_RAD).astype(np.float32))
-            target = wanted if student is None else np.where(driven[:, None], wanted, act(student, seen, default))
-            lane.act(target + env.rng.normal(0.0, config.exploration_rad, target.shape))
-            pushed = np.flatnonzero(env.rng.random(env.num_envs) < 0.5 / env.clip.fps)
-            env.push(pushed, env.rng.normal(0.0, config.push_m_s, (len(pushed), 3)))
-            self.age += 1
-            fallen = lane.fallen()
-            ended = (self.age > config.longest_rollout) | (env.frame > env.clip.num_frames + REST_FRAMES)
-            over = np.flatnonzero(fallen | ended)
-            lane.reset(over, start_frames(env, len(over), config))
-            self.age[over] = 0
-            falls += int((fallen & ~driven).sum())
-        return falls, int((~driven).sum()) * config.steps
+
+        def drive(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+            return wanted if student is None else np.where(driven[:, None], wanted, act(student, seen, default))
+
+        how = Rollout(
+            steps=config.steps,
+            last_frame=env.clip.num_frames + REST_FRAMES,
+            starts=lambda count: start_frames(env, count, config),
+            drive=drive,
+            tell=lambda seen, wanted: lessons.add(seen, ((wanted - default) / ACTION_SCALE_RAD).astype(np.float32)),
+        )
+        falls = rollout(lane, self.age, config, how)
+        return int(falls[~driven].sum()), int((~driven).sum()) * config.steps
 
 
 def start_frames(env: ClipTracking, count: int, config: WalkConfig) -> np.ndarray:
