@@ -4,7 +4,8 @@ Latency is the time from the arrival of a robot state here to the arrival here o
 that very state (its tick is echoed in LowCmd.reserve[0]): the policy's work and one transport. Both times are the
 middleware's, taken when it receives a message, not when it is looked at here. Commands count while the
 policy stands up or runs; before and after there is nothing to be late for. The command stream repeats each command
-until the next; only the first of a kind counts, for the period too.
+until the next; only the first of a kind counts, for the period too. Of a visual policy the same is kept for each depth
+picture, whose stamp is echoed in reserve[1].
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from command_audit import find_wrong
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
 from unitree_hg.msg import LowCmd, LowState
 
 from vm_core import unitree_cdr
@@ -33,6 +35,7 @@ TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
 LOOK_S, QUEUE = 0.02, 200
 """The queues are emptied this often and hold ten times that: the monitor must not load what it measures."""
+PICTURES = "/camera/depth/image_rect_raw"
 ACTIVE = (PolicyStatus.STANDING, PolicyStatus.RUNNING)
 
 
@@ -49,6 +52,8 @@ class Monitor(Node):
         self.changes: list[tuple[float, int, str]] = []  # time [s], state, cause
         self.bad_commands = 0
         self.newest_command = 0.0
+        self.pictures: dict[int, float] = {}
+        self.picture_latency_ms: list[float] = []
         find_wrong(unitree_cdr.new_low_cmd(), State.RUNNING, None)  # the first look takes longest
         group, subscribe = NoExecutor(), self.create_subscription
         quality = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -60,6 +65,9 @@ class Monitor(Node):
                 (LowCmd, "/lowcmd", self.on_command),
             )
         ]
+        few = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        pictures = subscribe(Image, PICTURES, lambda _: None, few, callback_group=group, raw=True)
+        self.topics.insert(0, PolledTopic(pictures, self.on_picture))
 
     def on_status(self, data: bytes, came_s: float) -> None:
         message = deserialize_message(data, PolicyStatus)
@@ -72,12 +80,19 @@ class Monitor(Node):
     def on_state(self, data: bytes, came_s: float) -> None:
         self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = came_s
 
+    def on_picture(self, data: bytes, came_s: float) -> None:
+        seconds, nanoseconds = (int.from_bytes(data[k : k + 4], "little") for k in (4, 8))
+        self.pictures[(1000 * seconds + nanoseconds // 1_000_000) & 0xFFFFFFFF] = came_s
+
     def on_command(self, data: bytes, now: float) -> None:
         tick = int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little")
         self.stream_s.append(now)
         if tick == self.echoed:
             return
         self.echoed = tick
+        picture = int.from_bytes(data[ECHO_OFFSET + 4 : ECHO_OFFSET + 8], "little")
+        if picture in self.pictures and self.state in ACTIVE:
+            self.picture_latency_ms.append(1000.0 * (now - self.pictures.pop(picture)))
         # which state a command belongs to is not known here, and its joints neither: what holds for all is looked at
         self.bad_commands += bool(find_wrong(unitree_cdr.parse_low_cmd(data), State.RUNNING, None))
         came = self.arrival.get(tick, np.nan)
@@ -91,6 +106,7 @@ class Monitor(Node):
         gaps_ms = 1000.0 * np.diff(self.stream_s)
         return {
             "latency_ms": latency_ms.tolist(),
+            "picture_latency_ms": self.picture_latency_ms,
             "period_ms": period_ms.tolist(),
             "stream_gap_ms": gaps_ms[gaps_ms < 100.0].tolist(),  # longer ones: idle
             "ran": self.ran,

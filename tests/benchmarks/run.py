@@ -23,7 +23,11 @@ from vm_core.errors import VmError
 
 FOLDER = Path(__file__).parent
 # What one name measures beside the benchmark of that name, in this order; the whole loop comes last, it takes longest.
-GROUPS = {"loop": ("scan", "retarget", "phone_video", "loop"), "heightmap": ("scan", "heightmap")}
+GROUPS = {
+    "loop": ("scan", "retarget", "phone_video", "loop"),
+    "heightmap": ("scan", "heightmap"),
+    "visualmimic": ("visualmimic", "visual_node"),
+}
 KEYS = ("figure", "value", "unit", "goal", "better")
 
 
