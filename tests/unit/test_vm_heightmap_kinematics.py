@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from vm_core import g1
-from vm_heightmap.kinematics import capsules_in_torso, link_poses, soles_in_pelvis, soles_in_torso, torso_in_pelvis
+from vm_heightmap.kinematics import (
+    capsules_in_torso,
+    link_poses,
+    sole_ends_in_torso,
+    soles_in_pelvis,
+    soles_in_torso,
+    torso_in_pelvis,
+)
 from vm_sim.g1_model import joint_addresses, load_g1_spec
 
 
@@ -62,3 +69,13 @@ def test_capsules_hold_the_collision_shapes(robot) -> None:
             share = np.clip(((point - ours[:, :3]) * axis).sum(1) / (axis**2).sum(1), 0.0, 1.0)
             gap = np.linalg.norm(point - ours[:, :3] - share[:, None] * axis, axis=1) - ours[:, 6]
             assert gap.min() < 0.01, model.geom(geom).name
+
+
+def test_heels_and_toes_lie_around_the_soles_middles_and_a_pitched_foot_stands_on_its_toe() -> None:
+    joint_pos = g1.DEFAULT_STAND_POSE.copy()
+    ends, (middles, _) = sole_ends_in_torso(joint_pos), soles_in_torso(joint_pos)
+    np.testing.assert_allclose(ends.mean(axis=1), middles, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1), 0.17, atol=1e-9)
+    joint_pos[g1.motor_index("left_ankle_pitch_joint")] += 0.3  # heel up
+    heel, toe = sole_ends_in_torso(joint_pos)[0]
+    assert heel[2] - toe[2] > 0.04

@@ -9,7 +9,7 @@ from vm_core.height_grid import CellSource
 from vm_heightmap.drift import DriftEstimator
 from vm_heightmap.elevation_map import ElevationMap
 from vm_heightmap.grid_sampler import sample_at
-from vm_heightmap.kinematics import soles_in_torso
+from vm_heightmap.kinematics import sole_ends_in_torso, soles_in_torso
 from vm_heightmap.stance import StanceWatch
 
 PERIOD_S = 0.02
@@ -58,10 +58,13 @@ class Footing:
         if self._seeded_at is None or (settled and np.linalg.norm(torso_pos[:2] - self._seeded_at) < SEED_AGAIN_M):
             elevation.seed(soles, time_s, _slope(normals))
             self._seeded_at = torso_pos[:2] if self._seeded_at is None else self._seeded_at
+        if standing:
+            ends = frames.quat_rotate(torso_quat, sole_ends_in_torso(joint_pos)) + torso_pos
         for foot in standing:
-            height, variance, source = sample_at(elevation.view, soles[foot], time_s)
+            contact = ends[foot][ends[foot][:, 2].argmin()]  # a foot that rolls onto its toes has its middle in the air
+            height, variance, source = sample_at(elevation.view, contact, time_s)
             if source == CellSource.SEEN and variance < MOST_STD_M**2:
-                elevation.shift(drift.foot(float(soles[foot][2] - height)))
+                elevation.shift(drift.foot(float(contact[2] - height)))
 
 
 def _slope(normals_world: np.ndarray) -> np.ndarray | None:

@@ -44,6 +44,7 @@ _CAPSULE = _capsule_table()
 _TORSO = g1.motor_index("waist_pitch_joint")
 _FEET = np.array([g1.motor_index(f"{side}_ankle_roll_joint") for side in ("left", "right")])
 _SOLE = g1.SOLE_CENTER
+_SOLE_ENDS = np.array([[x, 0.0, -g1.SOLE_HEIGHT_M] for x in (g1.SOLE_POINTS[:, 0].min(), g1.SOLE_POINTS[:, 0].max())])
 
 
 def link_poses(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +69,13 @@ def soles_in_torso(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pos, turn = link_poses(joint_pos)
     soles = pos[_FEET] + turn[_FEET] @ _SOLE
     return (soles - pos[_TORSO]) @ turn[_TORSO], turn[_FEET][:, :, 2] @ turn[_TORSO]
+
+
+def sole_ends_in_torso(joint_pos: np.ndarray) -> np.ndarray:
+    """Heels and toes (2 feet, 2 ends, 3) [m] of both soles in the torso link: a foot that rolls stands on one."""
+    pos, turn = link_poses(joint_pos)
+    ends = pos[_FEET][:, None] + _SOLE_ENDS @ turn[_FEET].transpose(0, 2, 1)
+    return (ends - pos[_TORSO]) @ turn[_TORSO]
 
 
 def capsules_in_torso(joint_pos: np.ndarray) -> np.ndarray:

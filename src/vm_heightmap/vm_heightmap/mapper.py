@@ -15,7 +15,7 @@ from vm_heightmap.footing import Footing
 from vm_heightmap.grid_sampler import GridSample, GridSampler
 from vm_heightmap.health import Health
 from vm_heightmap.joint_track import JointTrack
-from vm_heightmap.kinematics import soles_in_torso
+from vm_heightmap.kinematics import sole_ends_in_torso
 from vm_heightmap.map_view import MapCopies, MapView
 from vm_heightmap.mapper_config import MapperConfig
 from vm_heightmap.odometry import LidarInertialOdometry
@@ -88,7 +88,7 @@ class HeightMapper:
             return
         self.health.note("joints", "")
         if time_s is not None and self.own is not None:
-            self.own.on_soles(soles_in_torso(joint_pos)[0])
+            self.own.on_soles(sole_ends_in_torso(joint_pos))
 
     def on_imu(self, time_s: float, gyro: np.ndarray, accel: np.ndarray, now_s: float) -> None:
         """Takes a sample of the LiDAR's inertial unit, for the own odometry: rates [rad/s], force in g or m/s²."""

@@ -22,6 +22,8 @@ from vm_heightmap.trajectory import LeveledWorld, Trajectory
 
 IMU_POS_IN_LIDAR = np.array([0.011, 0.02329, -0.04412])  # Livox gives the LiDAR in the IMU's frame with the other sign
 
+FEET = np.arange(2)
+
 
 class LidarInertialOdometry:
     """Feed it inertial samples, joints and scans as they come.
@@ -124,13 +126,13 @@ class LidarInertialOdometry:
             self._ahead.predict(sample[1], self._accel_scale * sample[2], step_s, covariance=False)
         return True
 
-    def on_soles(self, soles_torso: np.ndarray) -> None:
-        """Takes the soles' middles (2, 3) in the torso frame [m], as old as the newest inertial sample."""
-        if not self._samples or not np.all(np.isfinite(soles_torso)):
+    def on_soles(self, ends_torso: np.ndarray) -> None:
+        """Takes the soles' heels and toes (2, 2, 3) in the torso frame [m], as old as the newest inertial sample."""
+        if not self._samples or not np.all(np.isfinite(ends_torso)):
             return
         time_s = self._samples[-1][0]
         if not self._soles or time_s >= self._soles[-1][0] + self.config.leg_period_s - 1e-6:
-            self._soles.append((time_s, soles_torso))
+            self._soles.append((time_s, ends_torso))
 
     def on_scan(self, xyz: np.ndarray, offset_s: np.ndarray, start_s: float) -> tuple[ScanVerdict, list[Pose]]:
         """Takes a scan: points (N, 3) in the sensor's frame [m], offsets (N,) after start_s.
@@ -177,7 +179,8 @@ class LidarInertialOdometry:
         if newest_s - self._samples[0][0] < self.config.start_s:
             return
         window = [s for s in self._samples if s[0] > newest_s - self.config.start_s]
-        state, self._accel_scale = level_start(window, self._soles, self._imu_pos, self.config)
+        middles = [(time_s, ends.mean(axis=1)) for time_s, ends in self._soles]
+        state, self._accel_scale = level_start(window, middles, self._imu_pos, self.config)
         self._filter, self._ahead = state, state.copy()
         self._time_s = self._matched_s = newest_s
         self._trajectory.add(newest_s, state)
@@ -202,10 +205,11 @@ class LidarInertialOdometry:
         state = self._filter
         assert state is not None
         while self._soles and self._soles[0][0] <= self._time_s + 1e-9:
-            time_s, soles = self._soles.popleft()
-            arms = (soles - self._imu_pos) @ state.turn.T
+            time_s, ends = self._soles.popleft()
+            arms = (ends - self._imu_pos) @ state.turn.T
             if self._last_leg is not None and 0.0 < time_s - self._last_leg[0] < 3.0 * self.config.leg_period_s:
-                velocity = -(arms - self._last_leg[1]) / (time_s - self._last_leg[0])
+                lower = arms[:, :, 2].argmin(axis=1)  # of heel and toe, the one that a rolling foot stands on
+                velocity = (self._last_leg[1] - arms)[FEET, lower] / (time_s - self._last_leg[0])
                 off = np.linalg.norm(velocity - state.velocity, axis=1)
                 stands = off < self.config.leg_gate_m_s
                 if stands.any():

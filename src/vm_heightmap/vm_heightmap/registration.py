@@ -22,7 +22,7 @@ class RegistrationConfig:
         converged_m, converged_rad: steps below end it.
     """
 
-    point_std_m: float = 0.05
+    point_std_m: float = 0.1
     huber_m: float = 0.03
     gates_m: tuple[float, float] = (0.25, 0.10)
     iterations: int = 6
