@@ -4,12 +4,13 @@ Form of VisualMimic (arXiv 2509.20322): the root's error, then for head, left ha
 (desired keypoint relative to the desired root) minus (current keypoint relative to the current root), all in metres.
 The root's orientation is not commanded. numpy and torch, batched over leading axes.
 
-**Axes.** `axes_quat` says in which axes the six vectors are; tracker and generator must agree, nobody else cares. The
-networks of `vm_training.visual` take the pelvis' heading of this very moment (z up). VisualMimic's choice is the *task
-frame*, x to where the pelvis was heading when the policy began, fixed from then on: turning the robot, the goal and the
-task frame together changes nothing; turning robot and goal alone turns each of the six vectors. Either way the
-differences are taken in the world, so turning shows in them. A network that must know how it stands in the task frame
-reads the term `task_heading`.
+**Axes.** All six vectors are differences in the world, turned into the axes of `axes_quat`: z up and x along one heading,
+the same for all six. Nothing in them needs a north. Two headings make sense, and a tracker is trained with one of them:
+the robot's own of this moment (ours: a network's other senses are in the pelvis' frame, too), or the one with which the
+policy began, the *task frame*, which the term `task_heading` tells a network of. In both, a goal that is turned against
+the robot shows in the keypoints; the ablation "local frame" takes the goal's keypoints in the goal's own heading
+instead, and does not. Turning the robot, the goal and the axes together changes nothing; turning robot and goal alone
+turns each of the six vectors.
 
 **Nothing here is measured on the robot**: the generator writes the command and the tracker reads it.
 """
@@ -101,7 +102,7 @@ def keypoint_command(
     Args:
         desired_root, root: (..., 3) pelvis in the world [m].
         desired_keypoints, keypoints: (..., 5, 3) in the world [m].
-        axes_quat: (..., 4) wxyz of the task frame in the world.
+        axes_quat: (..., 4) wxyz of the axes in the world, see above.
     """
     xp = array_namespace(root)
     relative = (desired_keypoints - desired_root[..., None, :]) - (keypoints - root[..., None, :])
