@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
 from vm_reconstruction.frontends.networks import NetworkFrontend
 from vm_reconstruction.frontends.networks import frontend as frontend_module
 from vm_reconstruction.frontends.networks.points import _peaks, body_points
-from vm_reconstruction.frontends.networks.result_files import read_megasam
+from vm_reconstruction.frontends.networks.result_files import read_geocalib_up, read_megasam, read_monst3r
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.stages.frames import FrameSource
@@ -176,6 +177,53 @@ def test_megasams_file_gives_cameras_and_depth(tmp_path, monkeypatch):
     np.savez(tmp_path / "b.npz", other=1)
     with pytest.raises(VmError, match="no result of MegaSaM"):
         read_megasam(tmp_path / "b.npz", (24, 32))
+
+
+def write_monst3r(folder, R_world_camera, center, depth, focal_px: float) -> None:
+    """As `scene.save_tum_poses`, `save_intrinsics` and `save_depth_maps` do."""
+    xyzw = Rotation.from_matrix(R_world_camera).as_quat()
+    rows = [[t, *center[t], xyzw[t, 3], *xyzw[t, :3]] for t in range(len(center))]
+    (folder / "pred_traj.txt").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    matrix = [focal_px, 0, depth.shape[2] / 2, 0, focal_px, depth.shape[1] / 2, 0, 0, 1]
+    np.savetxt(folder / "pred_intrinsics.txt", np.tile(matrix, (len(center), 1)), fmt="%.6f")
+    for t, picture in enumerate(depth):
+        np.save(folder / f"frame_{t:04d}.npy", picture)
+
+
+def test_monst3rs_folder_gives_cameras_and_depth(tmp_path, monkeypatch):
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    turns = Rotation.from_euler("xyz", [[0.3, 0.2, 0.1], [0.35, 0.1, 0.1], [0.4, 0.0, 0.2]]).as_matrix()
+    centers = np.array([[1.0, 2.0, 3.0], [1.1, 2.0, 3.0], [1.2, 2.1, 3.0]])
+    write_monst3r(tmp_path, turns, centers, np.full((T, 64, 48), 2.0), 60.0)
+    found = read_monst3r(tmp_path, (24, 32))
+    np.testing.assert_allclose(found.R_world_camera, turns[0].T @ turns, atol=1e-6)
+    np.testing.assert_allclose(found.center, (centers - centers[0]) @ turns[0], atol=1e-6)
+    assert found.focal_share == pytest.approx(60 / 48) and found.depth is not None and found.depth.shape == (T, 32, 24)
+    config = {"depth": {}, "cameras": {"monst3r": str(tmp_path)}}
+    assert NetworkFrontend(config, Finder()).observe(source(tmp_path), (1.8,), lambda: None).depth.max() == 2.0
+    (tmp_path / "frame_0002.npy").unlink()
+    with pytest.raises(VmError, match=r"2 depths, trajectory \(3, 8\)"):
+        read_monst3r(tmp_path, (24, 32))
+    with pytest.raises(VmError, match="no result of MonST3R"):
+        read_monst3r(tmp_path / "none", (24, 32))
+
+
+def test_geocalibs_vectors_of_all_frames_become_one_vertical(tmp_path):
+    turns = Rotation.from_euler("xyz", np.random.default_rng(0).normal(0, 0.3, (9, 3))).as_matrix()
+    turns = turns[0].T @ turns
+    up = np.array([0.05, -0.99, 0.1]) / np.linalg.norm([0.05, -0.99, 0.1])
+    vectors = np.einsum("tji,j->ti", turns, up)
+    vectors[4] = [1.0, 0.0, 0.0]  # one frame without a horizon
+    np.savez(tmp_path / "all.npz", gravity=vectors)
+    np.testing.assert_allclose(read_geocalib_up(tmp_path / "all.npz", turns), up, atol=1e-6)
+    np.save(tmp_path / "first.npy", vectors[:1])
+    np.testing.assert_allclose(read_geocalib_up(tmp_path / "first.npy", turns), up, atol=1e-6)
+    np.savez(tmp_path / "few.npz", gravity=vectors[:4])
+    with pytest.raises(VmError, match="4 vectors for 9 frames"):
+        read_geocalib_up(tmp_path / "few.npz", turns)
+    np.savez(tmp_path / "other.npz", roll=0.0)
+    with pytest.raises(VmError, match="no vectors of GeoCalib"):
+        read_geocalib_up(tmp_path / "other.npz", turns)
 
 
 @pytest.mark.parametrize(

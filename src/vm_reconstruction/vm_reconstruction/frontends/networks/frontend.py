@@ -13,7 +13,13 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
-from vm_reconstruction.frontends.networks.result_files import CameraResult, read_gvhmr_points, read_megasam
+from vm_reconstruction.frontends.networks.result_files import (
+    CameraResult,
+    read_geocalib_up,
+    read_gvhmr_points,
+    read_megasam,
+    read_monst3r,
+)
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
@@ -31,10 +37,10 @@ _HIPS = [POINTS.index("left_hip"), POINTS.index("right_hip")]
 class NetworkFrontend:
     """As `--frontend networks:CONFIG.json` describes it.
 
-    depth: {"model": folder or hub name} (Depth Anything metric, Depth Pro) or {"megasam": file};
-    cameras: {"megasam": file}, else rotation from the background;
+    depth: {"model": folder or hub name} (Depth Anything metric, Depth Pro), or {} where the cameras' result has it;
+    cameras: {"megasam": file} or {"monst3r": folder}, else rotation from the background;
     points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...}, pose: {"gvhmr": file, "body_model": file},
-    each else MediaPipe's; up: the vertical in the first camera's axes; device: as torch names it.
+    each else MediaPipe's; up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
     """
 
     def __init__(self, config: dict[str, Any], finder: PoseFrontend | None = None) -> None:
@@ -79,7 +85,7 @@ class NetworkFrontend:
         return Observations(
             fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
             camera_center=cameras.center, depth=depth, mask=self._masks(source, seen, boxes, size).astype(np.uint8),
-            up_first_camera=np.array(self._config.get("up", LEVEL_UP), np.float64), people=(person,),
+            up_first_camera=self._up(cameras), people=(person,),
         )  # fmt: skip
 
     def _part(self, key: str, make: Callable[[], Any]) -> Any:
@@ -93,17 +99,24 @@ class NetworkFrontend:
 
     def _cameras(self, source: FrameSource, seen: PoseLandmarks, size: tuple[int, int]) -> CameraResult:
         given = self._config.get("cameras", {})
-        if "megasam" in given:
-            return _fitting(read_megasam(Path(given["megasam"]), size), source)
+        for name, read in (("megasam", read_megasam), ("monst3r", read_monst3r)):
+            if name in given:
+                return _fitting(read(Path(given[name]), size), given[name], source)
         turned = camera.track(source, seen, lambda: None).R_cam_first
         return CameraResult(turned.transpose(0, 2, 1), np.zeros((len(turned), 3)), None, source.focal_px / source.width)
+
+    def _up(self, cameras: CameraResult) -> np.ndarray:
+        given = self._config.get("up", LEVEL_UP)
+        if isinstance(given, dict):
+            return read_geocalib_up(Path(given["geocalib"]), cameras.R_world_camera)
+        return np.array(given, np.float64)
 
     def _depth(self, source: FrameSource, size: tuple[int, int]) -> np.ndarray:
         from vm_reconstruction.frontends.networks.depth import TransformersDepth
 
         given = self._config["depth"]
         if "model" not in given:
-            raise VmError("the networks' depth needs a model, or cameras of megasam, whose file has depth too")
+            raise VmError("the networks' depth needs a model, or cameras (megasam, monst3r) whose result has depth")
         model: DepthEstimator = self._part("depth", lambda: TransformersDepth(given["model"], self._device))
         return model.depth(read_frames(source), size, lambda: None)
 
@@ -160,10 +173,10 @@ def _small(source: FrameSource) -> tuple[int, int]:
     return max(8, round(source.width * shrink)), max(8, round(source.height * shrink))
 
 
-def _fitting(found: CameraResult, source: FrameSource) -> CameraResult:
+def _fitting(found: CameraResult, name: str, source: FrameSource) -> CameraResult:
     if len(found.center) != source.num_frames:
         raise VmError(
-            f"MegaSaM's result has {len(found.center)} frames, {source.path} {source.num_frames}; expected the same "
+            f"{name} has {len(found.center)} frames, {source.path} {source.num_frames}; expected the same "
             "(give it the same frames)"
         )
     return found

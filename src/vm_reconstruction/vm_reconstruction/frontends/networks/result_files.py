@@ -1,4 +1,4 @@
-"""Results of other projects as parts of observations: MegaSaM's cameras and depth, GVHMR's body pose."""
+"""Results of other projects as parts of observations: cameras and depth, body pose, the vertical."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from vm_core.errors import VmError
+from vm_core.frames import matrix_from_quat
 from vm_reconstruction.inputs import smpl
 from vm_reconstruction.inputs.named_joints import motion_of_points
 from vm_reconstruction.solver.body_problem import POINTS
@@ -42,11 +43,72 @@ def read_megasam(path: Path, size: tuple[int, int]) -> CameraResult:
         ) from None
     if depths.ndim != 3 or poses.shape != (len(depths), 4, 4) or matrix.shape != (3, 3):
         raise VmError(f"{path}: depths {depths.shape}, cam_c2w {poses.shape}, intrinsic {matrix.shape} do not fit")
+    return _from_first(poses, _shrunk(depths, size), float(matrix[0, 0]) / depths.shape[2])
+
+
+def read_monst3r(folder: Path, size: tuple[int, int]) -> CameraResult:
+    """MonST3R's result folder (also Align3R's and Easi3R's): pred_traj.txt, pred_intrinsics.txt, frame_NNNN.npy.
+
+    The trajectory has a line a frame: time, x y z, quaternion w x y z of the camera in the world (w first, unlike TUM's
+    own files). Depth is resized to `size` (w, h).
+
+    Raises:
+        VmError: no such folder, or files that do not fit.
+    """
+    try:
+        rows = np.loadtxt(folder / "pred_traj.txt", ndmin=2)
+        matrices = np.loadtxt(folder / "pred_intrinsics.txt", ndmin=2)
+        depths = [np.load(path, allow_pickle=False) for path in sorted(folder.glob("frame_*.npy"))]
+    except (OSError, ValueError) as error:
+        raise VmError(
+            f"{folder} is no result of MonST3R ({error}); expected pred_traj.txt, pred_intrinsics.txt, frame_0000.npy …"
+        ) from None
+    if rows.shape != (len(depths), 8) or matrices.shape[1] != 9 or len(matrices) not in (1, len(depths)):
+        raise VmError(
+            f"{folder}: {len(depths)} depths, trajectory {rows.shape}, intrinsics {matrices.shape} do not fit; "
+            "expected a line of 8 and one of 9 numbers a frame"
+        )
+    if any(depth.ndim != 2 or depth.shape != depths[0].shape for depth in depths):
+        raise VmError(f"{folder}: the depths are not pictures of one size")
+    poses = np.tile(np.eye(4), (len(rows), 1, 1))
+    poses[:, :3, :3], poses[:, :3, 3] = matrix_from_quat(rows[:, 4:]), rows[:, 1:4]
+    return _from_first(poses, _shrunk(depths, size), float(np.median(matrices[:, 0])) / depths[0].shape[1])
+
+
+def read_geocalib_up(path: Path, R_world_camera: np.ndarray) -> np.ndarray:
+    """Up (3) in the first camera's axes, the median of the vectors that GeoCalib gave for frames.
+
+    Args:
+        path: .npz (under the name gravity) or .npy with `results["gravity"].vec3d`, (3,) for the first frame or (T, 3)
+            for all. GeoCalib's vector points up (0, -1, 0 for a level camera: x right, y down).
+        R_world_camera: (T, 3, 3) of the frames.
+
+    Raises:
+        VmError: another file, or not as many vectors as frames.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        up = np.asarray(loaded["gravity"] if isinstance(loaded, np.lib.npyio.NpzFile) else loaded, float).reshape(-1, 3)
+    except (OSError, ValueError, KeyError) as error:
+        raise VmError(f"{path} has no vectors of GeoCalib ({error}); expected gravity, (3,) or (T, 3)") from None
+    lengths = np.linalg.norm(up, axis=1)
+    if len(up) not in (1, len(R_world_camera)) or not (np.isfinite(up).all() and (lengths > 0.5).all()):
+        raise VmError(f"{path} has {len(up)} vectors for {len(R_world_camera)} frames; expected 1 or as many")
+    in_first = np.einsum("tij,tj->ti", R_world_camera[: len(up)], up / lengths[:, None])
+    middle = np.median(in_first, axis=0)
+    return middle / np.linalg.norm(middle)
+
+
+def _shrunk(depths, size: tuple[int, int]) -> np.ndarray:
+    """(T, h, w) float16, 0 where there is no distance."""
     small = np.stack([cv2.resize(d.astype(np.float32), size, interpolation=cv2.INTER_NEAREST) for d in depths])
-    small = np.where(np.isfinite(small) & (small > 0.0), small, 0.0).astype(np.float16)
-    first = np.linalg.inv(poses[0])
-    poses = first @ poses
-    return CameraResult(poses[:, :3, :3], poses[:, :3, 3], small, float(matrix[0, 0]) / depths.shape[2])
+    return np.where(np.isfinite(small) & (small > 0.0), small, 0.0).astype(np.float16)
+
+
+def _from_first(poses: np.ndarray, depth: np.ndarray, focal_share: float) -> CameraResult:
+    """The same cameras (T, 4, 4), seen from the first."""
+    poses = np.linalg.inv(poses[0]) @ poses
+    return CameraResult(poses[:, :3, :3], poses[:, :3, 3], depth, focal_share)
 
 
 def read_gvhmr_points(path: Path, model: Path) -> np.ndarray:
