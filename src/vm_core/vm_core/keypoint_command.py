@@ -4,7 +4,7 @@ Form of VisualMimic (arXiv 2509.20322): the root's error, then for head, left ha
 (desired keypoint relative to the desired root) minus (current keypoint relative to the current root), all in metres.
 The root's orientation is not commanded. numpy and torch, batched over leading axes.
 
-**Axes.** All six vectors are differences in the world, turned into the axes of `axes_quat`: z up and x along one heading,
+**Axes.** All six vectors are differences in the world, turned into the axes of `axes_quat`: z up, x along one heading,
 the same for all six. Nothing in them needs a north. Two headings make sense, and a tracker is trained with one of them:
 the robot's own of this moment (ours: a network's other senses are in the pelvis' frame, too), or the one with which the
 policy began, the *task frame*, which the term `task_heading` tells a network of. In both, a goal that is turned against
