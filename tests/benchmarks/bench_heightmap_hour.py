@@ -1,7 +1,7 @@
 """An hour at 10 Hz through the mapper, in lockstep and as fast as it goes, then minutes of the running node.
 
-`VM_BENCH_HOUR_S` and `VM_BENCH_NODE_S` shorten them (3600, 120; 0 leaves the node out). The hour is a walk that is played
-again and again from where it ended, so that the map rolls on over ground that it has not seen.
+`VM_BENCH_HOUR_S` and `VM_BENCH_NODE_S` shorten them (3600, 120; 0 leaves the node out). The hour is a walk that is
+played again and again from where it ended, so that the map rolls on over ground that it has not seen.
 """
 
 from __future__ import annotations
