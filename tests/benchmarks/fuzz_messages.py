@@ -159,18 +159,18 @@ class FuzzedMessages:
             data[int(rng.integers(len(data)))] = int(rng.integers(256))
 
         def deliver(controller: Controller, now_s: float) -> None:
-            def take(raw: bytes) -> None:
+            def take(raw: bytes, came_s: float) -> None:
                 message = deserialize_message(raw, kind)
                 if isinstance(message, Odometry):
-                    controller.on_odometry(*ros_conversions.pelvis_from_msg(message), now_s)
+                    controller.on_odometry(*ros_conversions.pelvis_from_msg(message), came_s)
                 elif isinstance(message, HeightGrid):
-                    controller.on_grid(ros_conversions.grid_from_msg(message), now_s)
+                    controller.on_grid(ros_conversions.grid_from_msg(message), came_s)
                 else:
                     linear, angular = message.linear, message.angular
-                    controller.command.on_cmd_vel(linear.x, linear.y, angular.z, now_s)
+                    controller.command.on_cmd_vel(linear.x, linear.y, angular.z, came_s)
 
             with np.errstate(all="ignore"):
-                ros_conversions.guarded(take, lambda text: None)(bytes(data))
+                ros_conversions.guarded(take, lambda text: None)(bytes(data), now_s)
 
         return deliver
 
