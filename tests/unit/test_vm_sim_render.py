@@ -13,6 +13,8 @@ from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_sim.objects import find_object_scene
+from vm_sim.render import RenderConfig, render_frames
 from vm_sim.robot_log import LogRecorder, RobotLog
 from vm_sim.start_pose import clip_qpos, start_qpos
 
@@ -108,3 +110,21 @@ def test_odd_pictures_are_refused(size):
     render = pytest.importorskip("vm_sim.render", reason="needs OpenGL (egl or osmesa)")
     with pytest.raises(VmError, match="even numbers"):
         render.RenderConfig(width=size[0], height=size[1])
+
+
+def test_an_object_is_recorded_and_drawn(tmp_path):
+    """The box before the robot covers pixels that are floor without it."""
+    thing = find_object_scene("push_box").thing
+    recorder = LogRecorder(thing)
+    qpos = np.concatenate([_qpos(1)[0], thing.start_qpos])
+    for k in range(3):
+        recorder.record(0.02 * k, qpos)
+    recorder.log().save(tmp_path / "log.npz")
+    log = RobotLog.load(tmp_path / "log.npz")
+    assert log.thing == thing and log.qpos.shape == (3, 43)
+    small = RenderConfig(width=96, height=72)
+    with_box = next(render_frames(log.qpos[:1], SceneAsset(), small, log.thing))
+    without = next(render_frames(log.qpos[:1, :36], SceneAsset(), small))
+    assert np.mean(np.abs(with_box.astype(int) - without) > 30) > 0.05
+    with pytest.raises(VmError, match="expected .T,. and .T, 43."):
+        RobotLog(log.time_s, log.qpos[:, :36], thing)

@@ -20,6 +20,7 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_sim.g1_model import load_g1_spec
 from vm_sim.light_meshes import lighten_meshes
+from vm_sim.objects import ObjectSpec, add_object
 from vm_sim.robot_log import NUM_QPOS, RobotLog
 from vm_sim.terrain import GROUND_GEOM, add_scene
 
@@ -72,9 +73,11 @@ class RenderCommand:
     picture: RenderConfig = RenderConfig()
 
 
-def render_frames(qpos: np.ndarray, scene: SceneAsset, config: RenderConfig) -> Iterator[np.ndarray]:
-    """Pictures (height, width, 3) uint8 of configurations (T, 36) that are `1 / config.fps` apart."""
-    model = build_visual_model(scene, config)
+def render_frames(
+    qpos: np.ndarray, scene: SceneAsset, config: RenderConfig, thing: ObjectSpec | None = None
+) -> Iterator[np.ndarray]:
+    """Pictures (height, width, 3) uint8 of configurations `1 / config.fps` apart, (T, 36), or (T, 43) with an object."""
+    model = build_visual_model(scene, config, lambda spec: None if thing is None else add_object(spec, thing))
     data = mujoco.MjData(model)
     camera = _camera(config)
     options = mujoco.MjvOption()
@@ -106,19 +109,27 @@ def write_video(path: Path, frames: Iterator[np.ndarray], fps: float, count: int
             container.mux(stream.encode())
 
 
-def render_video(time_s: np.ndarray, qpos: np.ndarray, scene: SceneAsset, out: Path, config: RenderConfig) -> None:
-    """Renders configurations qpos (T, 36) at rising times (T,) [s] into an mp4.
+def render_video(
+    time_s: np.ndarray,
+    qpos: np.ndarray,
+    scene: SceneAsset,
+    out: Path,
+    config: RenderConfig,
+    thing: ObjectSpec | None = None,
+) -> None:
+    """Renders configurations qpos (T, 36), or (T, 43) with an object, at rising times (T,) [s] into an mp4.
 
     Raises:
         VmError: wrong shapes, or an output that is no .mp4.
     """
     if out.suffix != ".mp4":
         raise VmError(f"{out}: expected a name that ends in .mp4")
-    if qpos.ndim != 2 or qpos.shape != (len(time_s), NUM_QPOS) or not len(qpos):
-        raise VmError(f"configurations of shape {qpos.shape} at {len(time_s)} times; expected (T, {NUM_QPOS})")
+    columns = NUM_QPOS + (7 if thing is not None else 0)
+    if qpos.ndim != 2 or qpos.shape != (len(time_s), columns) or not len(qpos):
+        raise VmError(f"configurations of shape {qpos.shape} at {len(time_s)} times; expected (T, {columns})")
     wanted = np.arange(time_s[0], time_s[-1] + 1e-9, 1.0 / config.fps)
     picks = np.minimum(np.searchsorted(time_s, wanted - 1e-6), len(time_s) - 1)
-    write_video(out, render_frames(qpos[picks], scene, config), config.fps, len(picks), "render")
+    write_video(out, render_frames(qpos[picks], scene, config, thing), config.fps, len(picks), "render")
 
 
 def build_visual_model(
@@ -187,7 +198,7 @@ def _smoothed(positions: np.ndarray, fps: float) -> np.ndarray:
 def _main() -> None:
     command = tyro.cli(RenderCommand, description=RenderCommand.__doc__)
     log, scene = RobotLog.load(command.log), SceneAsset.load(command.scene)
-    render_video(log.time_s, log.qpos, scene, command.out, command.picture)
+    render_video(log.time_s, log.qpos, scene, command.out, command.picture, log.thing)
     print(command.out)
 
 

@@ -40,7 +40,7 @@ from vm_sim.lidar import Mid360
 from vm_sim.motion_switcher_node import serve
 from vm_sim.objects import OBJECT_BODY, ObjectScene, ObjectSpec, find_object_scene
 from vm_sim.robot import STEP_S, SimulatedG1, build_model
-from vm_sim.robot_log import NUM_QPOS, LogRecorder
+from vm_sim.robot_log import LogRecorder
 from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
 from vm_sim.sim_config import SimConfig
 from vm_sim.sim_figures import SimFigures, check_record, write_record, write_report
@@ -73,7 +73,7 @@ class RobotNode(Node):
             hang=config.hang,
             thing=thing,
         )
-        self.recorder = LogRecorder()
+        self.recorder = LogRecorder(thing)
         self.player = FaultPlayer(config.seed)
         self._planned_fault = find_fault(config.fault).name if config.fault else ""
         self._figures = SimFigures()
@@ -154,7 +154,7 @@ class RobotNode(Node):
             taken: Any = self._low_cmd.handle.take_message(self._low_cmd.msg_type, True)
         if taken is not None:
             self._take_command(taken[0])
-        self.recorder.record(robot.time_s, robot.data.qpos[:NUM_QPOS])
+        self.recorder.record(robot.time_s, robot.data.qpos)
         robot.push(player.push(robot.time_s))
         robot.cut_power(player.dead_motors)
         robot.step()

@@ -81,4 +81,4 @@ def write_record(path: str, recorder: LogRecorder, scene: SceneAsset) -> None:
     if record.suffix == ".mp4":
         from vm_sim.render import RenderConfig, render_video  # loads OpenGL, which no robot topic needs
 
-        render_video(log.time_s, log.qpos, scene, record, RenderConfig())
+        render_video(log.time_s, log.qpos, scene, record, RenderConfig(), log.thing)
