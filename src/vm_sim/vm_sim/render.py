@@ -76,7 +76,7 @@ class RenderCommand:
 def render_frames(
     qpos: np.ndarray, scene: SceneAsset, config: RenderConfig, thing: ObjectSpec | None = None
 ) -> Iterator[np.ndarray]:
-    """Pictures (height, width, 3) uint8 of configurations `1 / config.fps` apart, (T, 36), or (T, 43) with an object."""
+    """Pictures (height, width, 3) uint8 of configurations 1 / config.fps apart: (T, 36), or (T, 43) with an object."""
     model = build_visual_model(scene, config, lambda spec: None if thing is None else add_object(spec, thing))
     data = mujoco.MjData(model)
     camera = _camera(config)
