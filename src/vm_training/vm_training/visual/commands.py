@@ -56,8 +56,8 @@ class KeypointTracker:
 
     out: Path
     motions: int = 50
-    working: int = 30
-    sampled: int = 48
+    working: int = 0
+    sampled: int = 40
     unseen: int = 24
     start: Path | None = None
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
