@@ -1,6 +1,6 @@
 """A visual policy under all running nodes: from the arrival of a depth picture to the command that it led to.
 
-The installed policy of push_box by default; VM_BENCH_VISUAL_POLICY names another folder.
+The installed policy of kick_ball; VM_BENCH_VISUAL_TASK names another task, VM_BENCH_VISUAL_POLICY another folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench_loop import listening
 from vm_core.errors import VmError
 from vm_policy_node.bringup.start import Sim, installed_policy, start_sim
 
-TASK, SECONDS = "push_box", 35.0
+TASK, SECONDS = os.environ.get("VM_BENCH_VISUAL_TASK", "kick_ball"), 35.0
 
 
 def figures(seed: int) -> Iterator[dict]:
