@@ -11,7 +11,7 @@ from vm_training.visual.gait_table import gait_table
 from vm_training.visual.object_evaluation import evaluate_pauses, evaluate_task
 from vm_training.visual.tasks import OBJECT_TASKS
 
-_ROLLOUTS, _PAUSES = 16, 24
+_ROLLOUTS, _PAUSES = 10, 12  # within three minutes
 _KEPT_GOAL = {"push_box": 60.0, "kick_ball": 80.0, "kick_box": 70.0}  # percent of the teacher's forward distance
 _DRIFT_GOAL = 25.0  # percent of the forward distance
 _POLICIES = Path(vm_policy_node.__file__).parent / "policies"
