@@ -47,9 +47,21 @@ def table(found: dict) -> list[str]:
     for words, key, factor, unit, digits in ROWS:
         cells = [_cell(found, kind, key, factor, unit, digits) for kind in kinds]
         lines.append(f"| {words} | {GOALS[key]} | {' | '.join(cells)} |")
-    lines += ["", "Others' odometry in a room and down stairs of seed 0, with the settings that suit it best:", ""]
-    lines += [f"- {row['anchor']}: {row['value']:.3g} {row['unit']}" for row in found["anchors"]]
-    return lines
+    lines += [
+        "",
+        "| others' odometry between walls, seed 0 | z drift, 2 s, p95 | grid error under our map | a scan p50 |",
+    ]
+    return [*lines, "|---" * 4 + "|", *_anchors(found["anchors"])]
+
+
+def _anchors(rows: list[dict]) -> list[str]:
+    """One line an anchor with the three figures of its best settings."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        name, _, figure = row["anchor"].rpartition("), ")
+        if name:
+            found.setdefault(f"{name})", []).append(f"{row['value']:.3g} {row['unit']}")
+    return [f"| {name} | {' | '.join(values)} |" for name, values in found.items()]
 
 
 def _cell(found: dict, kind: str, key: str, factor: float, unit: str, digits: int) -> str:

@@ -1,6 +1,7 @@
 """Parts of the environments: mirror, gate, clocks, commands, kinematics, clips that are refused."""
 
 import importlib
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tensordict import TensorDict
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import HeightGridSpec, cell_points_world
+from vm_core.height_grid import MEASURED_ERRORS_FILE, HeightGridSpec, cell_points_world
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_sim.batch_kinematics import BatchKinematics
 from vm_sim.g1_model import load_g1_spec
@@ -180,10 +181,12 @@ def test_map_errors_are_those_measured():
     level = errors.disturb(torch.zeros_like(errors.shift(cells)[..., 0]), torch.full((400,), 0.4))
     assert level.isnan().float().mean().item() == pytest.approx(scales.unknown_share, rel=0.7, abs=2e-3)
     assert scales.spread_m[0] < level.nan_to_num(0.0).std().item() < 2.5 * max(scales.spread_m)
-    edge_at = cells[0, 60, 0] + 0.02  # two centimetres ahead of the middle row
+    rows = json.loads(MEASURED_ERRORS_FILE.read_text())["own odometry"]["by_edge_distance_m"]
+    row = next(row for row in rows if row["from"] == 0.01)
+    edge_at = cells[0, 60, 0] + 0.5 * (row["from"] + row["to"])  # ahead of the middle row
     shifted = errors.shift(cells)[:, 60, 0]
     wrong = (shifted > edge_at).float().mean().item()
-    assert wrong == pytest.approx(0.18, abs=0.06)  # by_edge_distance_m, 15 to 25 mm
+    assert wrong == pytest.approx(row["share_over_5cm"], abs=0.06)
     before = errors.shift(cells).clone()
     assert torch.equal(errors.shift(cells), before)  # what is wrong stays wrong
     errors.reset(torch.arange(400))
