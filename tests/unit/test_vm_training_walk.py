@@ -1,5 +1,6 @@
 """A walker's training: lessons, rounds that a second start takes up, checks on fresh courses."""
 
+import copy
 import importlib
 import sys
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
@@ -16,8 +18,10 @@ from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp import mirror
 from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane
 from vm_training.mdp.operators import ClipOperator, Timing
+from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
+from vm_training.student import Student
 from vm_training.tasks import walk, walk_evaluation
 from vm_training.tasks.lessons import Lessons
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
@@ -171,3 +175,23 @@ def test_mirrored_twice_is_the_same():
     ):
         np.testing.assert_array_equal(order[order], np.arange(len(order)))
         np.testing.assert_array_equal(sign[order] * sign, np.ones(len(order)))
+
+
+def test_a_walker_goes_over_to_another_pose_exactly():
+    """What it sees and says is relative to a pose; with another pose the same targets come of the same state."""
+    rng, change = np.random.default_rng(0), np.random.default_rng(1).normal(0.0, 0.1, 23)
+    torch.manual_seed(0)
+    before = Student(OBSERVATION_SIZE, 23, (16,))
+    torch.nn.init.normal_(before.layers[-1].weight)  # type: ignore[arg-type]
+    seen = rng.normal(0.0, 1.0, (4, OBSERVATION_SIZE)).astype(np.float32)
+    before.normalize(seen)
+    after, moved, start = copy.deepcopy(before), seen.copy(), 0
+    for term in WALK_TERMS:
+        size = term.size * term.history_length
+        per_rad = {"joint_pos_rel": term.scale[0], "last_action": term.scale[0] / ACTION_SCALE_RAD}.get(term.name)
+        if per_rad:
+            moved[:, start : start + size] += np.tile(per_rad * change, term.history_length)
+        start += size
+    walk._stand_differently(after, change)
+    found = walk.act(after, moved, -change) - walk.act(before, seen, np.zeros(23))
+    np.testing.assert_allclose(found, 0.0, atol=1e-5)

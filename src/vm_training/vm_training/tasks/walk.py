@@ -13,6 +13,7 @@ from vm_core.errors import VmError
 from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.lane import ACTION_SCALE_RAD, Lane, LaneConfig, make_lane
+from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.progress import Progress
 from vm_training.student import Student
@@ -185,7 +186,7 @@ def train_walk(
     names = good_motions(motions, WorkFolder(teachers), config.least_teacher)
     folder.begin({"config": asdict(config), "motions": names, "start": start})
     loaded = {name: (load_motion(motions, name), load_teacher(teachers, name)) for name in names}
-    default = next(iter(loaded.values()))[0].clip.joint_pos[0]
+    default = DEFAULT_JOINT_POS  # which a robot can hold before the policy runs; the plans' crouch it cannot
     school = School(loaded, default, config)
     records = _resumed(school, folder)
     if start is not None and not records:
