@@ -41,6 +41,7 @@ def trained(tmp_path_factory) -> tuple[Tracker, Generator, VisualPolicy]:
     for network in (tracker.student, generator):
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.03)
+    assert isinstance(tracker.student, Student)
     folder = tmp_path_factory.mktemp("bundle") / "push"
     seen = golden_inputs(TASK, tracker, gait_table(), generator)
     export_bundle(folder, TASK.name, tracker.student, tracker.statistics, generator, seen, ({}, {}))
