@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,8 +14,9 @@ class Queue(contextlib.AbstractContextManager):
 
     msg_type, raw = bytes, True
 
-    def __init__(self, *waiting):
+    def __init__(self, *waiting, depth=10):
         self.waiting = list(waiting)
+        self.qos_profile = SimpleNamespace(depth=depth)
         self.handle = self
 
     def __exit__(self, *_):
@@ -30,6 +32,12 @@ def test_every_message_is_handed_over_in_order_and_once():
     topic = PolledTopic(Queue((b"a", {}), (b"b", {}), (b"c", {})), lambda data, _: seen.append(data))
     assert topic.drain() == 3 and seen == [b"a", b"b", b"c"]
     assert topic.drain() == 0 and len(seen) == 3
+
+
+def test_a_flood_does_not_keep_the_loop():
+    flood = Queue((b"a", {}), depth=5)
+    topic = PolledTopic(flood, lambda data, _: flood.waiting.append((data, {})))  # another comes for each that is taken
+    assert topic.drain() == 5
 
 
 def test_arrival_is_told_on_the_monotonic_clock():

@@ -44,21 +44,25 @@ class PolledTopic:
     def __init__(self, subscription: Any, take: Callable[[Any, float], None]) -> None:
         """Args: a subscription made with a `NoExecutor` group; `take(message, came_s)`, time on the monotonic clock."""
         self._subscription, self._take = subscription, take
+        self._most = max(subscription.qos_profile.depth, 1)
 
     def drain(self) -> int:
-        """Hands over every message that waits, oldest first, with the moment at which it reached this process.
+        """Hands over what waits, oldest first, with the moment at which it reached this process.
+
+        Never more than the queue holds: who sends faster than they are taken must not keep the loop here.
 
         Returns:
             How many there were.
         """
-        count = 0
         subscription = self._subscription
         with subscription.handle:
-            while (taken := subscription.handle.take_message(subscription.msg_type, subscription.raw)) is not None:
+            for count in range(self._most):
+                taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+                if taken is None:
+                    return count
                 message, info = taken
                 self._take(message, _monotonic_s(info.get("received_timestamp", 0)))
-                count += 1
-        return count
+        return self._most
 
 
 def _monotonic_s(received_ns: int) -> float:
