@@ -1,4 +1,4 @@
-"""The network that runs on the robot."""
+"""The networks that run on the robot: what all have in common, and the student of one observation."""
 
 from __future__ import annotations
 
@@ -9,33 +9,44 @@ import torch
 from torch import nn
 
 
-class Student(nn.Module):
-    """A multilayer perceptron from (N, inputs) observations to (N, outputs) raw actions.
+class NormalizedNetwork(nn.Module):
+    """Observations come to zero mean and unit spread by buffers that belong to the network.
 
-    Observations are brought to zero mean and unit spread by buffers that belong to the network; until `normalize` is
-    called they change nothing.
+    Until `normalize` is called they change nothing.
     """
 
     mean: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int] = (256, 128, 64)) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
-        sizes = [inputs, *hidden]
-        layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-            layers += [nn.Linear(before, after), nn.ELU()]
-        last = nn.Linear(sizes[-1], outputs)
-        nn.init.uniform_(last.weight, -1e-3, 1e-3)
-        nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(*layers, last)
 
     def normalize(self, observations: np.ndarray, least_spread: float = 0.1) -> None:
         """Takes mean and spread from observations (n, inputs); what hardly moves there is not blown up."""
         self.mean.copy_(torch.from_numpy(observations.mean(axis=0, dtype=np.float64)))
         self.spread.copy_(torch.from_numpy(np.maximum(observations.std(axis=0, dtype=np.float64), least_spread)))
+
+
+def perceptron(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """Layers with ELU between them; the last begins near zero, so that nothing moves before it has learnt."""
+    sizes = [inputs, *hidden]
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(before, after), nn.ELU()]
+    last = nn.Linear(sizes[-1], outputs)
+    nn.init.uniform_(last.weight, -1e-3, 1e-3)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
+
+
+class Student(NormalizedNetwork):
+    """A multilayer perceptron from (N, inputs) observations to (N, outputs) raw actions."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int] = (256, 128, 64)) -> None:
+        super().__init__(inputs)
+        self.layers = perceptron(inputs, hidden, outputs)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         return self.layers((observation - self.mean) / self.spread)

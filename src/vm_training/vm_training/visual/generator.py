@@ -17,6 +17,7 @@ from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthDelay, DepthNoise, DepthNoiseConfig, NumpyDraws
 from vm_sim.depth_shapes import DepthCamera
 from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.gait_table import STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tracker import Proprioceptor
@@ -118,18 +119,13 @@ def _finite(since_s: np.ndarray, walk_s: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(np.isnan(since_s), -10.0, since_s), walk_s
 
 
-class Generator(nn.Module):
+class Generator(NormalizedNetwork):
     """Commands (N, 18) [m] from observations (N, n) and, if it sees, depth pictures (N, height, width)."""
 
-    mean: torch.Tensor
-    spread: torch.Tensor
-
     def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128), latent: int = 48) -> None:
-        super().__init__()
-        self.sight: Sight = sight
         inputs = OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0)
-        self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("spread", torch.ones(inputs))
+        super().__init__(inputs)
+        self.sight: Sight = sight
         if sight == "depth":
             spec = DepthSpec()
             self.eyes = nn.Sequential(
@@ -138,19 +134,7 @@ class Generator(nn.Module):
                 nn.Conv2d(16, 16, 3, stride=2, padding=1), nn.ELU(), nn.Flatten(),
                 nn.Linear(16 * (-(-spec.height // 8)) * (-(-spec.width // 8)), latent), nn.ELU(),
             )  # fmt: skip
-        sizes = [inputs + (latent if sight == "depth" else 0), *hidden]
-        layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-            layers += [nn.Linear(before, after), nn.ELU()]
-        last = nn.Linear(sizes[-1], COMMAND_SIZE)
-        nn.init.uniform_(last.weight, -1e-3, 1e-3)
-        nn.init.zeros_(last.bias)
-        self.mlp = nn.Sequential(*layers, last)
-
-    def normalize(self, observations: np.ndarray, least_spread: float = 0.1) -> None:
-        """Takes mean and spread from observations (n, inputs)."""
-        self.mean.copy_(torch.from_numpy(observations.mean(axis=0, dtype=np.float64)))
-        self.spread.copy_(torch.from_numpy(np.maximum(observations.std(axis=0, dtype=np.float64), least_spread)))
+        self.mlp = perceptron(inputs + (latent if sight == "depth" else 0), hidden, COMMAND_SIZE)
 
     def forward(self, depth: torch.Tensor | None, observation: torch.Tensor) -> torch.Tensor:
         seen = ((observation - self.mean) / self.spread).clamp(-8.0, 8.0)
