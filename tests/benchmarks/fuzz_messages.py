@@ -96,12 +96,12 @@ class FuzzedMessages:
             elif name == "tick":
                 record["tick"] = int(rng.integers(2**32))
             elif name == "temperature":
-                record["motor_rest"][name] = rng.integers(-(2**15), 2**15, record["motor_rest"][name].shape)
+                record["motor"][name] = rng.integers(-(2**15), 2**15, record["motor"][name].shape)
             elif name == "motorstate":
-                record["motor_rest"][name] = rng.integers(0, 2**32, record["motor_rest"][name].shape)
+                record["motor"][name] = rng.integers(0, 2**32, record["motor"][name].shape)
             else:
                 with np.errstate(over="ignore"):
-                    record["motor_rest"][name][int(rng.integers(28))] = wild(rng, 1)[0]
+                    record["motor"][name][int(rng.integers(29))] = wild(rng, 1)[0]
             record["crc"] = unitree_cdr.low_state_crc(record)
             controller.on_low_state(record.tobytes(), now_s)
 

@@ -55,7 +55,7 @@ def test_a_low_state_field_lies_where_the_record_says() -> None:
     data = serialization.serialize_message(message)
     record = unitree_cdr.parse_low_state(data)
     assert int(record["tick"]) == 123456
-    assert float(record["motor_rest"]["q"][27]) == 0.75
+    assert float(record["motor"]["q"][28]) == 0.75
 
 
 def test_a_livox_message_is_read_from_its_bytes() -> None:

@@ -36,7 +36,7 @@ def changed(name: str, value: float, *, seal: bool = True) -> np.ndarray:
     if name in (record.dtype.names or ()):
         record[name] = value
     else:
-        record["motor_rest"][name][KNEE - 1] = value
+        unitree_cdr.set_motor(record, name, KNEE, value)
     if seal:
         record["crc"] = unitree_cdr.low_cmd_crc(record)
     return record

@@ -85,7 +85,7 @@ def test_lies_have_a_right_checksum_and_change_something(name):
     second = new_low_state()
     second["tick"] = 5002
     second["imu"]["gyroscope"] = 0.1
-    second["motor_rest"]["q"] = 0.2
+    second["motor"]["q"][1:] = 0.2
     (lie,) = player.low_state(second.tobytes(), 0.002)
     record = parse_low_state(lie)
     assert int(record["crc"]) == low_state_crc(record)

@@ -8,7 +8,7 @@ import pytest
 from vm_core import g1
 from vm_core.remote import RemoteState, decode_remote
 from vm_core.scene_asset import SceneAsset, SceneBox
-from vm_core.unitree_cdr import get_motors, low_cmd_crc, low_state_crc, new_low_cmd, set_motors
+from vm_core.unitree_cdr import get_motors, low_cmd_crc, low_state_crc, new_low_cmd, set_motor, set_motors
 from vm_sim.imu import LIDAR_IMU, PELVIS_IMU
 from vm_sim.robot import DAMPING_KD, SimulatedG1
 
@@ -74,7 +74,7 @@ def test_limp_before_commands_and_for_disabled_motors():
     _run(robot, 0.1)
     assert not robot.data.actuator_force.any()
     record = _stand()
-    record["motor_rest"]["mode"][KNEE - 1] = 0
+    set_motor(record, "mode", KNEE, 0)
     record["crc"] = low_cmd_crc(record)
     _run(robot, 0.1, record)
     assert robot.data.actuator_force[KNEE] == 0.0

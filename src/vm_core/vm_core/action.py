@@ -35,7 +35,7 @@ def joint_target_from_action(action: Array, contract: PolicyContract, reference_
     """
     xp = array_namespace(action)
     if contract.action_clip is not None:
-        action = xp.clip(action, -contract.action_clip, contract.action_clip)
+        action = action.clip(-contract.action_clip, contract.action_clip)
     offset = action * xp.asarray(contract.action_scale, dtype=action.dtype)
     if contract.action_base == "default_pose":
         target = xp.asarray(contract.default_joint_pos, dtype=action.dtype) + offset
@@ -46,7 +46,7 @@ def joint_target_from_action(action: Array, contract: PolicyContract, reference_
     if contract.joint_target_clip is None:
         return target
     bounds = xp.asarray(contract.joint_target_clip, dtype=action.dtype)
-    return xp.clip(target, bounds[:, 0], bounds[:, 1])
+    return target.clip(bounds[:, 0], bounds[:, 1])
 
 
 def expand_to_motors(joint_target: np.ndarray, contract: PolicyContract) -> MotorTargets:

@@ -148,8 +148,8 @@ class CommandStatistics:
 
     def clamped(self, command: Array) -> Array:
         """Commands (..., 18), each number inside `bounds`."""
-        xp, bounds = array_namespace(command), _like(self.bounds, command)
-        return xp.clip(command, bounds[0], bounds[1])
+        bounds = _like(self.bounds, command)
+        return command.clip(bounds[0], bounds[1])
 
 
 def _like(values: np.ndarray, array: Array) -> Any:

@@ -81,23 +81,22 @@ def read_low_state(data: bytes) -> RobotState:
     def motors(name: str) -> np.ndarray:
         return unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS]
 
-    def reals(values: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):  # signalling NaNs from a broken wire; the checks find them
-            return values.astype(float)
-
-    imu = record["imu"]
+    with np.errstate(invalid="ignore"):  # signalling NaNs from a broken wire; the checks find them
+        joint_pos, joint_vel, torque, voltage_v = (motors(name).astype(float) for name in ("q", "dq", "tau_est", "vol"))
+        quat_wxyz, ang_vel_body = (record["imu"][name].astype(float) for name in ("quaternion", "gyroscope"))
+    casing, winding = motors("temperature").T
     return RobotState(
-        joint_pos=reals(motors("q")),
-        joint_vel=reals(motors("dq")),
-        quat_wxyz=reals(imu["quaternion"]),
-        ang_vel_body=reals(imu["gyroscope"]),
+        joint_pos=joint_pos,
+        joint_vel=joint_vel,
+        quat_wxyz=quat_wxyz,
+        ang_vel_body=ang_vel_body,
         tick=int(record["tick"]),
         mode_machine=int(record["mode_machine"]),
         crc_ok=int(record["crc"]) == unitree_cdr.low_state_crc(record),
         remote=record["wireless_remote"].tobytes(),
-        torque=reals(motors("tau_est")),
-        temperature_c=motors("temperature").max(axis=1).astype(float),
-        voltage_v=reals(motors("vol")),
+        torque=torque,
+        temperature_c=np.maximum(casing, winding).astype(float),
+        voltage_v=voltage_v,
         faults=motors("motorstate"),
         modes=motors("mode"),
         mode_pr=int(record["mode_pr"]),

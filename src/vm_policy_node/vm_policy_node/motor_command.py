@@ -38,7 +38,7 @@ class MotorCommand:
     def towards(self, targets: MotorTargets, state: RobotState) -> np.ndarray:
         """Targets, each limited to what its motor can turn into torque."""
         reach = self._reach / np.maximum(targets.kp, 1e-6)
-        position = np.clip(targets.position, state.joint_pos - reach, state.joint_pos + reach)
+        position = targets.position.clip(state.joint_pos - reach, state.joint_pos + reach)
         return self._fill(position, targets.kp, targets.kd, state)
 
     def damping(self, state: RobotState | None) -> np.ndarray:

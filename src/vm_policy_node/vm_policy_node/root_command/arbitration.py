@@ -67,7 +67,7 @@ class RootCommandMixer:
     def update(self, now_s: float, dt_s: float) -> np.ndarray:
         """The command (3,) for this period: vx, vy [m/s], yaw rate [rad/s] in the heading frame."""
         wish, self.source = self._wish(now_s)
-        wish = np.clip(wish, self.lower, self.upper)
+        wish = wish.clip(self.lower, self.upper)
         change = (1.0 - math.exp(-dt_s / self.config.decay_s)) * (wish - self.value)
         self.value = self.value + self._slewed(change, dt_s)
         self.value = np.where((wish == 0.0) & (np.abs(self.value) < self.config.rest), 0.0, self.value)
@@ -77,7 +77,7 @@ class RootCommandMixer:
         """A change within what the legs can follow; slowing down may be quicker."""
         most = np.array([self.config.acceleration, self.config.acceleration, self.config.yaw_acceleration]) * dt_s
         most = np.where(self.value * change < 0.0, self.config.braking * most, most)
-        return np.clip(change, -most, most)
+        return change.clip(-most, most)
 
     def _wish(self, now_s: float) -> tuple[np.ndarray, str]:
         if now_s - self._remote_moved_s <= self.config.remote_hold_s:

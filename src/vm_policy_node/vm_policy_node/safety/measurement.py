@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from vm_core import frames
 from vm_core.depth_image import DepthSpec
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.inputs import Grid, Odometry, RobotState
@@ -69,6 +69,6 @@ class Measurement:
 
 
 def tilt_rad(quat_wxyz: np.ndarray) -> float:
-    """Angle [rad] between the body's z axis and the world's."""
-    up = frames.quat_rotate_inverse(quat_wxyz, np.array([0.0, 0.0, 1.0]))
-    return float(np.arccos(np.clip(up[2], -1.0, 1.0)))
+    """Angle [rad] between the body's z axis and the world's, of a unit quaternion (4,)."""
+    _, x, y, _ = quat_wxyz.tolist()  # plain numbers: on this path between state and command microseconds count
+    return math.acos(min(max(1.0 - 2.0 * (x * x + y * y), -1.0), 1.0))

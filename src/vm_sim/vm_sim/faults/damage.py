@@ -9,17 +9,16 @@ import numpy as np
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec
 from vm_core.remote import RemoteState, encode_remote
-from vm_core.unitree_cdr import get_motors, set_motors
+from vm_core.unitree_cdr import get_motors, set_motor, set_motors
 
 KNEE = g1.motor_index("left_knee_joint")
-_REST = KNEE - 1  # place among motor_rest, which leaves the first motor out
 Damage = Callable[[np.ndarray, np.ndarray, float], None]
 """Takes the record to be changed, the record at the fault's beginning, and the time since then [s]."""
 
 
 def _knee(name: str, value: float) -> Damage:
     def change(record: np.ndarray, first: np.ndarray, elapsed_s: float) -> None:
-        record["motor_rest"][name][_REST] = value
+        set_motor(record, name, KNEE, value)
 
     return change
 
@@ -66,15 +65,15 @@ def _restarted(record: np.ndarray, first: np.ndarray, elapsed_s: float) -> None:
 
 
 def _offset_encoder(record: np.ndarray, first: np.ndarray, elapsed_s: float) -> None:
-    record["motor_rest"]["q"][_REST] += 0.9
+    record["motor"]["q"][KNEE] += 0.9
 
 
 def _overtorque(record: np.ndarray, first: np.ndarray, elapsed_s: float) -> None:
-    record["motor_rest"]["tau_est"][_REST] = 2.0 * g1.TORQUE_LIMIT[KNEE]
+    record["motor"]["tau_est"][KNEE] = 2.0 * g1.TORQUE_LIMIT[KNEE]
 
 
 def _too_fast(record: np.ndarray, first: np.ndarray, elapsed_s: float) -> None:
-    record["motor_rest"]["dq"][_REST] = -2.0 * g1.VELOCITY_LIMIT[KNEE]
+    record["motor"]["dq"][KNEE] = -2.0 * g1.VELOCITY_LIMIT[KNEE]
 
 
 DAMAGE: dict[str, Damage] = {
