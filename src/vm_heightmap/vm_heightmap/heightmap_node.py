@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.ros_parameters import declare_parameter
 from vm_heightmap import input_topics
 from vm_heightmap.input_topics import InputTopics
 from vm_heightmap.mapper import HeightMapper
@@ -47,7 +48,7 @@ class HeightmapNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("vm_heightmap")
         for name, (default, description) in PARAMETERS.items():
-            self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True))
+            declare_parameter(self, name, default, ParameterDescriptor(description=description, read_only=True))
         self.problem = ""
         self._mapper: HeightMapper | None = None
         self._inputs: InputTopics | None = None

@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.keyboard_teleop import HELP, REQUESTS, KeyboardTeleop
 
 _PERIOD_S = 0.05
@@ -42,7 +43,7 @@ class KeyboardTeleopNode(Node):
         values = {}
         for name, (default, text) in _PARAMETERS.items():
             described = ParameterDescriptor(description=text, read_only=True)
-            values[name] = self.declare_parameter(name, default, described).value  # type: ignore[arg-type]
+            values[name] = declare_parameter(self, name, default, described)
         self.keys = KeyboardTeleop((values["forward_speed"], values["side_speed"], values["turn_rate"]))
         self._twists = self.create_publisher(Twist, values["cmd_vel_topic"], 1)
         self._requests = {name: self.create_client(Trigger, f"/policy/{name}") for name in set(REQUESTS.values())}

@@ -27,6 +27,7 @@ from rclpy.serialization import serialize_message
 from std_srvs.srv import Trigger
 
 from vm_core import command_line
+from vm_core.ros_parameters import declare_parameter
 from vm_msgs.msg import PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
 from vm_policy_node.automation import Automation
@@ -59,7 +60,7 @@ class PolicyNode(Node):
     def __init__(self) -> None:
         super().__init__("vm_policy_node")
         for name, parameter in PARAMETERS.items():
-            self.declare_parameter(name, parameter.default, ros_conversions.descriptor(parameter))  # type: ignore[arg-type]
+            declare_parameter(self, name, parameter.default, ros_conversions.descriptor(parameter))
         self._values: dict[str, Any] = {name: self.get_parameter(name).value for name in PARAMETERS}
         self._stream = self._start_stream()
         self.controller = make_controller(self._values)

@@ -21,6 +21,7 @@ from vm_core import command_line, g1
 from vm_core.errors import VmError
 from vm_core.livox_cdr import decode_custom_msg
 from vm_core.polled_topics import NoExecutor, PolledTopic
+from vm_core.ros_parameters import declare_parameter
 from vm_core.unitree_cdr import get_motors, parse_low_state
 from vm_msgs.msg import HeightGrid, PolicyStatus
 from vm_sim import ros_conversions
@@ -51,7 +52,7 @@ class LiveViewNode(Node):
             descriptor = ParameterDescriptor(description=description, read_only=True)
             if name == "port":
                 descriptor.integer_range = [IntegerRange(from_value=1, to_value=65535)]
-            self.declare_parameter(name, default, descriptor)
+            declare_parameter(self, name, default, descriptor)
         self._newest: dict[str, Any] = {}
         self._callers = {name: self.create_client(Trigger, service) for name, service in _SERVICES.items()}
         self.view = LiveView(self._get("host"), self._get("port"), self._press)

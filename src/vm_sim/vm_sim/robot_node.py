@@ -29,6 +29,7 @@ from unitree_hg.msg import LowCmd, LowState
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_switcher import MotionSwitcher
+from vm_core.ros_parameters import declare_parameter
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim import robot_ros_conversions as ros_conversions
@@ -59,7 +60,7 @@ class RobotNode(Node):
         values = {}
         for name, value in asdict(defaults).items():
             descriptor = ParameterDescriptor(read_only=name != "fault", description=f"see `vm-sim --help`, {name}")
-            values[name] = self.declare_parameter(name, value, descriptor).value
+            values[name] = declare_parameter(self, name, value, descriptor)
         self.config = config = SimConfig(**values)
         self.stopping = threading.Event()
         found = find_object_scene(config.object) if config.object else None

@@ -13,7 +13,6 @@ import rclpy
 from livox_ros_driver2.msg import CustomMsg
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -28,6 +27,7 @@ from vm_core.errors import VmError
 from vm_core.g1_files import MESH_URI
 from vm_core.livox_cdr import decode_custom_msg
 from vm_core.polled_topics import NoExecutor, PolledTopic
+from vm_core.ros_parameters import declare_parameter
 from vm_core.unitree_cdr import parse_low_state
 from vm_msgs.msg import PolicyStatus
 from vm_sim import ros_conversions
@@ -58,7 +58,7 @@ class RobotStateNode(Node):
             if name in _RANGES:
                 low, high = _RANGES[name]
                 descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-            self.declare_parameter(name, default, descriptor)
+            declare_parameter(self, name, default, descriptor)
         self._state: bytes | None = None
         self._odometry: Odometry | None = None
         self._status: PolicyStatus | None = None
@@ -173,8 +173,6 @@ def _main() -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
-    except InvalidParameterValueException as error:
-        raise VmError(str(error)) from None
     except ExternalShutdownException:
         return 0
     finally:

@@ -20,6 +20,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.bringup.message_types import message_type
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
 
@@ -39,7 +40,7 @@ class SupervisorNode(Node):
             descriptor = ParameterDescriptor(description=description, read_only=True)
             if isinstance(default, float):
                 descriptor.floating_point_range = [FloatingPointRange(from_value=1.0, to_value=3600.0)]
-            self.declare_parameter(name, default, descriptor)
+            declare_parameter(self, name, default, descriptor)
         expected = parse_expected(self._get("expect"))
         self._readiness = Readiness(expected, self._get("timeout_s"))
         self._listening: dict[str, Any] = {}

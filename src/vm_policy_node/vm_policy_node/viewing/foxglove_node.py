@@ -29,6 +29,7 @@ from std_srvs.srv import Trigger
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.g1_files import MESH_URI, mesh_files
+from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.bringup.message_types import message_definition, message_type, service_definitions
 from vm_policy_node.bringup.topics import SERVICES, TOPICS, Topic
 
@@ -59,7 +60,7 @@ class FoxgloveNode(Node):
             descriptor = ParameterDescriptor(description=description, read_only=True)
             if name == "port":
                 descriptor.integer_range = [IntegerRange(from_value=0, to_value=65535)]
-            self.declare_parameter(name, default, descriptor)
+            declare_parameter(self, name, default, descriptor)
         self._sinks = Context()
         self._known = {self.resolve_topic_name(topic.name): topic for topic in TOPICS}
         self._channels: dict[str, Channel] = {}

@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.polled_topics import NoExecutor, PolledTopic
+from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.bringup.message_types import message_definition, message_type
 from vm_policy_node.bringup.topics import TOPICS, Topic
 from vm_policy_node.viewing.recording import Recording
@@ -37,7 +38,7 @@ class RecordNode(Node):
     def __init__(self) -> None:
         super().__init__("vm_record")
         for name, (default, description) in PARAMETERS.items():
-            self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True))
+            declare_parameter(self, name, default, ParameterDescriptor(description=description, read_only=True))
         if not self._get("out"):
             raise VmError("no folder: give `--ros-args -p out:=FOLDER`")
         self._wanted = self._wanted_topics()
