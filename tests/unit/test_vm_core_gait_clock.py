@@ -56,6 +56,20 @@ def test_phase_never_jumps(parts):
     assert np.abs(np.diff(phases[:-1], axis=0)).max(initial=0.0) <= most + 1e-9
 
 
+def test_both_steps_to_rest_are_told_from_any_other_step():
+    """Walking it is of full size, in the step that loses speed and in the last one less and less, at rest zero."""
+    clock = GaitClock(STEP_S, fade_steps=STEPS_TO_REST)
+    walking = run(clock, AHEAD, 3.0)
+    np.testing.assert_allclose(np.linalg.norm(walking[round(RAMP_S / DT) :], axis=1), 1.0)
+    clock.update(REST, DT)
+    left_s = clock.walk_s - (clock.since_s or 0.0)
+    sizes = np.linalg.norm(run(clock, REST, left_s + RAMP_S + DT), axis=1)
+    before = max(round((left_s - STEPS_TO_REST * STEP_S) / DT) - 1, 0)
+    np.testing.assert_allclose(sizes[:before], 1.0)
+    assert np.all(np.diff(sizes[before + 2 : -2]) < 0.0) and sizes[-1] < 1e-9
+    assert sizes[before + round(STEP_S / DT)] < 0.7
+
+
 def test_a_new_command_before_the_end_goes_on():
     clock = GaitClock(STEP_S)
     run(clock, AHEAD, 2.0)

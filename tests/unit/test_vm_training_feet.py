@@ -38,8 +38,8 @@ def test_the_place_in_the_world_is_not_known():
     moved[:, 3:7] = quat_multiply(np.broadcast_to(turn, (4, 4)), qpos[:, 3:7])
     bearing = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.3, 0.7]])
     wanted = PelvisOverFeet.of(qpos)
-    xy, yaw = PelvisOverFeet.of(moved).error(wanted, bearing)
-    np.testing.assert_allclose(xy, 0.0, atol=1e-9)
+    xyz, yaw = PelvisOverFeet.of(moved).error(wanted, bearing)
+    np.testing.assert_allclose(xyz, 0.0, atol=1e-9)
     np.testing.assert_allclose(yaw, 0.0, atol=1e-9)
     moved[:, 7:] = random_qpos(4, seed=1)[:, 7:]
     assert np.abs(PelvisOverFeet.of(moved).error(wanted, bearing)[0]).max() > 0.05

@@ -132,8 +132,10 @@ def test_the_gate_starts_shut_and_loads_a_blind_network():
 # -- commands and clocks -----------------------------------------------------------------------------------------------
 
 
-def test_the_clock_of_many_is_the_node_s():
-    rng, single, many = np.random.default_rng(0), [GaitClock(0.6) for _ in range(3)], BatchGaitClock(3, 0.6)
+@pytest.mark.parametrize("fade_steps", [0.0, 2.0])
+def test_the_clock_of_many_is_the_node_s(fade_steps):
+    rng, single = np.random.default_rng(0), [GaitClock(0.6, fade_steps) for _ in range(3)]
+    many = BatchGaitClock(3, 0.6, fade_steps)
     command = np.zeros((3, 3))
     for k in range(600):
         if k % 40 == 0:

@@ -12,12 +12,13 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_training import train
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp import mirror
-from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane
-from vm_training.mdp.operators import ClipOperator, Timing
+from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane, sees_edge
+from vm_training.mdp.operators import FADE_STEPS, ClipOperator, Timing
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
@@ -83,7 +84,7 @@ def test_teachers_hide_what_the_walker_cannot_know(folder):
         motion = load_motion(folder / "motions", name)
         teacher = LqrTeacher(np.random.default_rng(0).normal(0.0, 0.01, (motion.clip.num_frames, 23, 59)))
         lane = make_lane(motion, teacher, motion.clip.joint_pos[0], replace(LANE, num_envs=3), 0)
-        frame = int(np.flatnonzero(lane.sees_edge == near)[70])
+        frame = int(np.flatnonzero(lane.steers_by_edges == near)[70])
         lane.reset(np.arange(3), np.full(3, frame))
         lane.env.physics.qpos[:] = lane.env.reference_qpos[frame]
         lane.env.physics.qvel[:] = lane.env.reference_qvel[frame]
@@ -123,6 +124,7 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
     assert train.Walk(folder / "motions", folder / "teachers", out, config=replace(CONFIG, rounds=1)).run() == 0
     policy = OnnxPolicy.load(out)
     assert policy.contract.gait_step_s == Gait().step_s and policy.clip is None
+    assert policy.contract.gait_fade_steps == FADE_STEPS
     assert policy.contract.action_scale == (ACTION_SCALE_RAD,) * 23
     assert policy.contract.training["checks"][0]["starts"] == 16
     card = out.with_suffix(".md").read_text()
@@ -159,12 +161,25 @@ def test_the_operator_wakes_the_clock_when_the_clip_steps(folder):
         operator = lane.observer.operator
         assert isinstance(operator, ClipOperator)
         lane.reset(np.arange(4), np.zeros(4, dtype=int))
-        clocks = [GaitClock(motion.gait.step_s) for _ in range(4)]
+        clocks = [GaitClock(motion.gait.step_s, FADE_STEPS) for _ in range(4)]
         for frame in range(motion.clip.num_frames):
             lane.env.reset(np.arange(4), np.full(4, frame))
             said = operator.command()
             ticks = np.array([clock.update(said[k], 0.02) for k, clock in enumerate(clocks)])
             np.testing.assert_allclose(operator.phase(), ticks, atol=1e-6)
+
+
+def test_feet_that_stand_are_not_steered(folder):
+    """Edges say where to step as long as there are steps left; a pelvis alone is not to be moved along the way."""
+    motion = load_motion(folder / "motions", "kerb_0000")
+    beside_the_end = SceneBox((motion.clip.root_pos_world[-1, 0] + 1.2, 0.0, 0.05), (1.0, 1.0, 0.05))
+    motion = replace(motion, scene=SceneAsset(boxes=(*motion.scene.boxes, beside_the_end)))
+    lane = make_lane(motion, None, motion.clip.joint_pos[0], LANE, 0)
+    rest = round(motion.gait.stand_s * motion.clip.fps)
+    last_step = round(motion.gait.step_s * motion.clip.fps)
+    assert sees_edge(motion.scene, lane.env.reference_qpos)[-1]
+    assert lane.steers_by_edges.any()
+    assert not lane.steers_by_edges[:rest].any() and not lane.steers_by_edges[-rest - last_step :].any()
 
 
 def test_mirrored_twice_is_the_same():

@@ -15,7 +15,9 @@ LEAST_COMMAND = 0.05
 """Smaller commands [m/s, rad/s] mean standing still."""
 
 
-def gait_phase(since_first_step_s: np.ndarray, walk_s: np.ndarray | float, step_s: float) -> np.ndarray:
+def gait_phase(
+    since_first_step_s: np.ndarray, walk_s: np.ndarray | float, step_s: float, fade_steps: float = 0.0
+) -> np.ndarray:
     """What the policy reads, (..., 2): cosine and sine of the phase, fading in before the first step and out after the
     last, zero at rest.
 
@@ -23,11 +25,14 @@ def gait_phase(since_first_step_s: np.ndarray, walk_s: np.ndarray | float, step_
         since_first_step_s: time since the first foot lifted [s], negative before.
         walk_s: time from the first lift-off to the last touch-down [s]; infinite while no end is known.
         step_s: from one touch-down to the next; a cycle is two.
+        fade_steps: so many steps before the last touch-down it begins to fade out, which tells one that has no memory
+            whether this is a step like any other, one that loses speed, or the last.
     """
     since = np.asarray(since_first_step_s, dtype=float)
-    fade = np.clip(1.0 + since / RAMP_S, 0.0, 1.0) * np.clip(1.0 - (since - walk_s) / RAMP_S, 0.0, 1.0)
+    fade_in = np.clip(1.0 + since / RAMP_S, 0.0, 1.0)
+    fade_out = np.clip((walk_s + RAMP_S - since) / (RAMP_S + fade_steps * step_s), 0.0, 1.0)
     angle = math.pi * since / step_s
-    return fade[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return (fade_in * fade_out)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 @dataclass
@@ -36,11 +41,13 @@ class GaitClock:
 
     Attributes:
         step_s: from one touch-down to the next [s].
+        fade_steps: of `gait_phase`.
         since_s: since the first lift-off [s], negative before it; None at rest.
         walk_s: from the first lift-off to the last touch-down [s]; infinite while the command lasts.
     """
 
     step_s: float
+    fade_steps: float = 0.0
     since_s: float | None = None
     walk_s: float = math.inf
 
@@ -66,7 +73,7 @@ class GaitClock:
             self.walk_s = math.inf
         elif not wanted and math.isinf(self.walk_s):
             self.walk_s = (max(math.floor(self.since_s / self.step_s), -1) + 1 + STEPS_TO_REST) * self.step_s
-        phase = gait_phase(np.array(self.since_s), self.walk_s, self.step_s)
+        phase = gait_phase(np.array(self.since_s), self.walk_s, self.step_s, self.fade_steps)
         self.since_s += period_s
         if self.since_s >= self.walk_s + RAMP_S:
             self.reset()

@@ -10,6 +10,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.g1 import MOTOR_NAMES, PELVIS_BODY, TORSO_BODY
+from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.height_grid import HeightGridSpec
 from vm_core.keypoint_command import CommandStatistics
 from vm_core.observation import ANCHOR_TERMS, ODOMETRY_TERMS, PHASE_TERMS
@@ -85,6 +86,7 @@ class PolicyContract:
         height_grid_unknown: what unknown cells read as [m].
         height_grid_max_age_s: oldest grid that may be acted on.
         gait_step_s: time of a step, when a term reads the gait clock.
+        gait_fade_steps: from so many steps before the last touch-down on the clock fades out.
         phase_clock: which clock of `vm_core.phase_clocks` the phase terms read, or None.
         phase_period_s: its period.
         anchor_body: the body whose pose the anchor terms compare, pelvis or torso_link, or None.
@@ -112,6 +114,7 @@ class PolicyContract:
     height_grid_unknown: float = 0.85
     height_grid_max_age_s: float = 0.5
     gait_step_s: float | None = None
+    gait_fade_steps: float = 0.0
     phase_clock: str | None = None
     phase_period_s: float | None = None
     anchor_body: str | None = None
@@ -215,6 +218,8 @@ def _check(contract: PolicyContract) -> None:
         raise VmError("policy reads a height grid but its contract has no grid geometry")
     if any(t.name == "gait_phase" for t in contract.observation) and not 0.1 <= (contract.gait_step_s or 0.0) <= 5.0:
         raise VmError(f"policy reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {contract.gait_step_s}")
+    if not 0.0 <= contract.gait_fade_steps <= STEPS_TO_REST:
+        raise VmError(f"gait clock fades over {contract.gait_fade_steps} steps; expected 0 to {STEPS_TO_REST}")
     if any(t.name == "keypoint_command" for t in contract.observation) and contract.command_statistics is None:
         raise VmError("policy follows keypoint commands but its contract has no command_statistics to clamp them by")
     _check_clock_and_anchor(contract)

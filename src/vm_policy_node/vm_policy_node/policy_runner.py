@@ -162,7 +162,7 @@ def _clocks(contract: PolicyContract) -> dict[str, GaitClock | PhaseClock]:
     """The clocks that the contract asks for, by the input that each feeds."""
     clocks: dict[str, GaitClock | PhaseClock] = {}
     if contract.gait_step_s is not None:
-        clocks["gait_phase"] = GaitClock(contract.gait_step_s)
+        clocks["gait_phase"] = GaitClock(contract.gait_step_s, contract.gait_fade_steps)
     if contract.phase_clock is not None and contract.phase_period_s is not None:
         clock = CLOCKS[contract.phase_clock](contract.phase_period_s)
         clocks[clock.feeds] = clock

@@ -20,6 +20,7 @@ from vm_core.motion_clip import MotionClip
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, PolicyContract
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
+from vm_training.mdp.operators import FADE_STEPS
 from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, WALK_TERMS
 from vm_training.motions.clip import KD, KP
 from vm_training.student import Student
@@ -62,6 +63,7 @@ def walking_contract(
         height_grid=GRID,
         height_grid_unknown=UNKNOWN_M,
         gait_step_s=step_s,
+        gait_fade_steps=FADE_STEPS,
         command_limits=walk.COMMAND_LIMITS,
         training=training,
     )

@@ -90,8 +90,8 @@ class Commands:
 class BatchGaitClock:
     """`vm_core.gait_clock.GaitClock` for N robots at once; a test holds both against each other."""
 
-    def __init__(self, num: int, step_s: float, device: torch.device | str = "cpu") -> None:
-        self._step_s = step_s
+    def __init__(self, num: int, step_s: float, fade_steps: float = 0.0, device: torch.device | str = "cpu") -> None:
+        self._step_s, self._rest_s = step_s, RAMP_S + fade_steps * step_s
         self._since_s = torch.full((num,), float("nan"), device=device)  # NaN: at rest
         self._walk_s = torch.full((num,), float("inf"), device=device)
 
@@ -111,7 +111,7 @@ class BatchGaitClock:
         steps = (self._since_s / self._step_s).floor().clamp(min=-1.0) + 1.0 + STEPS_TO_REST
         self._walk_s = torch.where(stops, steps * self._step_s, self._walk_s)
         fade = (1.0 + self._since_s / RAMP_S).clamp(0.0, 1.0)
-        fade = fade * (1.0 - (self._since_s - self._walk_s) / RAMP_S).clamp(0.0, 1.0)
+        fade = fade * ((self._walk_s + RAMP_S - self._since_s) / self._rest_s).clamp(0.0, 1.0)
         angle = torch.pi * self._since_s / self._step_s
         phase = (fade[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)).nan_to_num(0.0)
         self._since_s = self._since_s + period_s

@@ -9,7 +9,6 @@ import numpy as np
 from vm_core import g1
 from vm_core.frames import (
     quat_conjugate,
-    quat_from_rotvec,
     quat_from_yaw,
     quat_multiply,
     quat_rotate,
@@ -26,6 +25,9 @@ LEG_JOINTS = np.array([[g1.POLICY_JOINT_NAMES.index(f"{side}_{joint}_joint") for
 """(2, 6) places of the left and right leg's joints among the policy's."""
 _IN_QPOS = 7 + np.array([[g1.POLICY_JOINT_NAMES.index(f"{side}_{joint}_joint") for side in _SIDES] for joint in _LEG])
 
+_LEANT_AXIS = quat_multiply(JOINT_LEAN_WXYZ, np.column_stack([np.zeros(len(JOINT_AXIS)), np.eye(3)[JOINT_AXIS]]))
+"""A joint's fixed lean times its axis: turned by an angle, the lean is cos(angle/2) lean + sin(angle/2) of this."""
+
 
 def foot_poses(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sole centres (N, 2, 3) [m] and orientations (N, 2, 4) of the left and right foot in the world.
@@ -38,9 +40,8 @@ def foot_poses(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     position = np.repeat(qpos[:, None, :3], 2, axis=1)
     for motors, columns in zip(_MOTORS, _IN_QPOS, strict=True):
         position = position + quat_rotate(quat, np.broadcast_to(JOINT_OFFSET[motors], (count, 2, 3)))
-        lean = np.broadcast_to(JOINT_LEAN_WXYZ[motors], (count, 2, 4))
-        turn = quat_from_rotvec(qpos[:, columns, None] * np.eye(3)[JOINT_AXIS[motors]])
-        quat = quat_multiply(quat_multiply(quat, lean), turn)
+        half = 0.5 * qpos[:, columns, None]
+        quat = quat_multiply(quat, np.cos(half) * JOINT_LEAN_WXYZ[motors] + np.sin(half) * _LEANT_AXIS[motors])
     return position + quat_rotate(quat, np.broadcast_to(g1.SOLE_CENTER, (count, 2, 3))), quat
 
 
@@ -82,11 +83,11 @@ class PelvisOverFeet:
     """Pelvis seen from each foot.
 
     Attributes:
-        xy: (N, 2, 2) from the sole's centre [m], ahead and left of the foot.
+        xyz: (N, 2, 3) from the sole's centre [m], ahead, left and above the foot.
         yaw: (N, 2) heading of the pelvis against the foot's [rad].
     """
 
-    xy: np.ndarray
+    xyz: np.ndarray
     yaw: np.ndarray
 
     @staticmethod
@@ -95,14 +96,14 @@ class PelvisOverFeet:
         position, quat = foot_poses(qpos)
         foot_yaw = yaw_from_quat(quat)
         seen = quat_rotate_inverse(quat_from_yaw(foot_yaw), qpos[:, None, :3] - position)
-        return PelvisOverFeet(seen[..., :2], yaw_from_quat(qpos[:, 3:7])[:, None] - foot_yaw)
+        return PelvisOverFeet(seen, yaw_from_quat(qpos[:, 3:7])[:, None] - foot_yaw)
 
     def error(self, wanted: PelvisOverFeet, bearing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Minus what is wanted, over the feet that bear: ahead and left (N, 2) [m], yaw (N,) [rad].
+        """Minus what is wanted, over the feet that bear: ahead, left and up (N, 3) [m], yaw (N,) [rad].
 
         Args:
             wanted: the same of a plan.
             bearing: (N, 2) weights of the feet, that sum to one.
         """
         yaw = np.angle(np.exp(1j * (self.yaw - wanted.yaw)))
-        return ((self.xy - wanted.xy) * bearing[..., None]).sum(axis=1), (yaw * bearing).sum(axis=1)
+        return ((self.xyz - wanted.xyz) * bearing[..., None]).sum(axis=1), (yaw * bearing).sum(axis=1)

@@ -68,7 +68,10 @@ class Lane:
         frames, start = np.arange(len(contact)), round(self.motion.gait.stand_s * self.env.clip.fps)
         self.rests = [frames < start, frames >= len(contact) - start]  # at either end
         self.leg_jacobians = [leg_jacobians(self.env.reference_qpos[end]) for end in (0, -1)]
-        self.sees_edge = sees_edge(self.motion.scene, self.env.reference_qpos)
+        # feet that stand, or that only close, cannot be moved along: the pelvis would go without them
+        closing = frames >= len(contact) - start - round(self.motion.gait.step_s * self.env.clip.fps)
+        steps = ~(self.rests[0] | closing)
+        self.steers_by_edges = sees_edge(self.motion.scene, self.env.reference_qpos) & steps
 
     def observe(self) -> np.ndarray:
         """(N, inputs) what a walker sees."""
@@ -83,15 +86,16 @@ class Lane:
     def knowable_error(self) -> np.ndarray:
         """(N, 58) error state with no place in the world: as if the feet that bear stood where the plan has them.
 
-        Near edges the grid says how far along the way they are off, and while a command lasts it says where to head.
+        Near edges the grid says how far along the way they are off, while there are steps left to mend it; while a
+        command lasts it says where to head.
         """
         env, error = self.env, self.env.error_state()
         at = env.clip_frame
-        wanted = PelvisOverFeet(self.planned.xy[at], self.planned.yaw[at])
+        wanted = PelvisOverFeet(self.planned.xyz[at], self.planned.yaw[at])
         over_feet, turned = PelvisOverFeet.of(np.nan_to_num(env.physics.qpos)).error(wanted, self.bearing[at])
-        along = np.where(self.sees_edge[at], MOST_ALONG_ERROR_M, 0.0)
+        along = np.where(self.steers_by_edges[at], MOST_ALONG_ERROR_M, 0.0)
         error[:, 0] = over_feet[:, 0] + np.clip(error[:, 0] - over_feet[:, 0], -along, along)
-        error[:, 1] = over_feet[:, 1]
+        error[:, 1:3] = over_feet[:, 1:]
         share = self.observer.operator.share() if isinstance(self.observer.operator, ClipOperator) else 0.0
         yaw = share * error[:, 5] + (1.0 - share) * turned
         error[:, 5] = np.clip(yaw, -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
@@ -115,7 +119,7 @@ class Lane:
         if not self.motion.scene.boxes:
             return ~is_upright(env)
         off = np.linalg.norm(env.error_state()[:, :2], axis=1)
-        return env.lost() | (self.sees_edge[env.clip_frame] & (off > LOST_NEAR_EDGES_M))
+        return env.lost() | (self.steers_by_edges[env.clip_frame] & (off > LOST_NEAR_EDGES_M))
 
 
 def upright_to_the_end(

@@ -16,6 +16,8 @@ from vm_training.motions.footsteps import Gait
 
 YAW_GAIN = 1.0  # 1/s: an operator's correction of the heading
 MOST_YAW_ERROR_RAD = 0.15
+FADE_STEPS = float(STEPS_TO_REST)
+"""Of a walker's gait clock: it has no memory, and both steps to rest begin as a step like any other."""
 DECAY_S = (0.02, 0.3)  # time constants with which commands rise and fall; the node's default is 0.2
 
 
@@ -82,7 +84,7 @@ class ClipOperator:
         count = self.env.num_envs
         self.timing = timing = Timing.of(self.env.clip, self.gait)
         self._time_s = np.arange(self.env.clip.num_frames) / self.env.clip.fps
-        self._phase = gait_phase(self._time_s - timing.start_s, timing.walk_s, timing.step_s)
+        self._phase = gait_phase(self._time_s - timing.start_s, timing.walk_s, timing.step_s, FADE_STEPS)
         self._speed, self._off_s = np.full(count, timing.speed), np.full(count, timing.start_s)
         self._decay_s = np.full(count, DECAY_S[0])
 
@@ -152,7 +154,7 @@ class ScriptOperator:
     _value: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
-        self._clock = GaitClock(self.step_s)
+        self._clock = GaitClock(self.step_s, FADE_STEPS)
 
     def reset(self, envs: np.ndarray) -> None:
         """Time begins again, for all."""

@@ -77,7 +77,9 @@ class CommandEnv(RobotEnv):
         )
         self.task, self._student = task, student
         self.commands = Commands(self.num_envs, task.commands, self.generator, self.period_s)
-        self._clock = BatchGaitClock(self.num_envs, contract.gait_step_s) if contract.gait_step_s else None
+        self._clock = None
+        if contract.gait_step_s:
+            self._clock = BatchGaitClock(self.num_envs, contract.gait_step_s, contract.gait_fade_steps)
         self._longest = round(task.longest_s / self.period_s)
         self._wanted = torch.zeros((self.num_envs, self.num_actions))
         self._feet_before = torch.zeros((self.num_envs, 2, 3))

@@ -26,7 +26,7 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
 LEARNING = "learning."  # before the names of weights that are not averaged
-REST_FRAMES = 150  # standing after a clip's end that is still taught
+REST_FRAMES = 300  # standing after a clip's end that is still taught
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WalkConfig:
     rounds: int = 60
     motions_a_round: int = 10
     steps: int = 120
-    longest_rollout: int = 500
+    longest_rollout: int = 800
     starts_at_beginning: float = 0.4
     starts_at_end: float = 0.05
     teacher_share: float = 0.5
