@@ -39,16 +39,23 @@ class LqrConfig:
 
 @dataclass(frozen=True)
 class LqrTeacher:
-    """Corrections from error states; gains (F, J, 59) in scaled units."""
+    """Corrections from error states.
+
+    Attributes:
+        gains: (F, J, 59) in scaled units.
+        limit_rad: of each correction; an ankle of 28 Nm/rad moves the centre of pressure by 3 cm with 0.4,
+            by 7 cm with 0.8.
+    """
 
     gains: np.ndarray
+    limit_rad: float = MAX_CORRECTION_RAD
 
     def correction(self, frame: np.ndarray, error: np.ndarray) -> np.ndarray:
         """(E, J) [rad] for clip frames (E,) and error states (E, 58)."""
         at = np.minimum(frame, len(self.gains) - 1)
         state = np.hstack([error / ERROR_SCALE, np.ones((len(error), 1))])
         u = -np.einsum("ejn,en->ej", self.gains[at], state) * CORRECTION_SCALE
-        return np.clip(u, -MAX_CORRECTION_RAD, MAX_CORRECTION_RAD)
+        return np.clip(u, -self.limit_rad, self.limit_rad)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def collect(env: ClipTracking, teacher: LqrTeacher, config: LqrConfig, samples: 
     for _ in range(config.steps_a_round // count):
         frame, before = env.frame.copy(), env.error_state()
         noise = env.rng.normal(0.0, config.exploration_rad, (count, NUM_JOINTS))
-        u = np.clip(teacher.correction(frame, before) + noise, -MAX_CORRECTION_RAD, MAX_CORRECTION_RAD)
+        u = np.clip(teacher.correction(frame, before) + noise, -teacher.limit_rad, teacher.limit_rad)
         env.step(u)
         after, lost = env.error_state(), env.lost()
         fine = ~lost

@@ -27,7 +27,7 @@ def transferred(donor: LqrTeacher, own: Timing, timing: Timing, num_frames: int,
     gains = donor.gains[frame].copy()
     gains[mirrored] = mirrored_gains(gains[mirrored])
     gains[:, :, -1] = 0.0  # what is constant belongs to the donor's own walk
-    return LqrTeacher(gains)
+    return LqrTeacher(gains, donor.limit_rad)
 
 
 def donor_frames(own: Timing, timing: Timing, num_frames: int, fps: float) -> tuple[np.ndarray, np.ndarray]:

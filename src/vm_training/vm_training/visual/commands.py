@@ -49,7 +49,7 @@ class KeypointTracker:
         working: how many of the kind that work with objects asks for.
         sampled: how many of all give samples for the gains.
         unseen: how many others, of any kind, judge the tracker.
-        start: folder of an earlier tracker of the same layers, to begin from.
+        start: folder of an earlier tracker of the same layers, to begin from, with its gains.
         teacher: how the gains are found.
         tracker: everything that decides the student.
     """
@@ -76,10 +76,10 @@ class KeypointTracker:
         gains.begin({"config": asdict(self.teacher), "motions": self.sampled, "seed": self.tracker.seed})
         if not (gains / "common.npz").is_file():
             some = np.linspace(0, len(motions) - 1, self.sampled).astype(int)
-            found, records = train_shared([motions[i] for i in some], None, self.teacher)
+            found, records = train_shared([motions[i] for i in some], self._earlier_gains(), self.teacher)
             gains.write_json("common.json", records)
             gains.write_arrays("common.npz", {"gains": found.gains})
-        common = LqrTeacher(gains.read_arrays("common.npz")["gains"])
+        common = LqrTeacher(gains.read_arrays("common.npz")["gains"], self.teacher.limit_rad)
         start = (
             None if self.start is None else tracker_of(WorkFolder(self.start / "tracker").read_arrays("tracker.npz"))
         )
@@ -94,6 +94,12 @@ class KeypointTracker:
             f"{score.falls:.1%} fall, {score.lost:.1%} end more than 0.4 m off"
         )
         return 0
+
+    def _earlier_gains(self) -> LqrTeacher | None:
+        folder = None if self.start is None else self.start / "gains"
+        if folder is None or not (folder / "common.npz").is_file():
+            return None
+        return LqrTeacher(WorkFolder(folder).read_arrays("common.npz")["gains"], self.teacher.limit_rad)
 
 
 def load_tracker(folder: Path) -> tuple[Student, CommandMoments]:

@@ -59,7 +59,7 @@ class EvaluateTask:
         trained_for, tracker, generator = load_bundle(self.bundle)
         if trained_for != self.task:
             print(f"note: {self.bundle.name} was trained for {trained_for}")
-        who: list[tuple[str, Saying | None]] = [("script (knows)", None)]
+        who: list[tuple[str, Saying | None]] = [("script (knows)", None)] if task.script else []
         others: tuple[tuple[str, Path | None, Sight], ...]
         others = ("teacher", self.teacher, "state"), ("blind", self.blind, "blind")
         for name, folder, sight in others:

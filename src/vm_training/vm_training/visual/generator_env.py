@@ -12,6 +12,7 @@ from vm_core.keypoint_command import COMMAND_SIZE
 from vm_training.visual.gait_table import GaitTable
 from vm_training.visual.generator import COMMAND_SCALE_M, GeneratorEyes
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.task_rewards import TaskRewards
 from vm_training.visual.tasks.base import DECIMETRE, ObjectTask
 
 
@@ -25,7 +26,7 @@ class GeneratorEnv:
         self._eyes = GeneratorEyes(self.world, "state", seed=seed)
         self._longest = round(longest_s / PERIOD_S)
         self.num_envs, self.num_actions, self.period_s = self.world.num_envs, COMMAND_SIZE, PERIOD_S
-        self._best_x, self._most_y = np.zeros(self.num_envs), np.zeros(self.num_envs)
+        self._task_rewards = TaskRewards(task, self.num_envs)
         self._ended: list[tuple[float, float, bool]] = []
 
     def reset_all(self) -> TensorDict:
@@ -56,7 +57,7 @@ class GeneratorEnv:
     def _reset(self, envs: np.ndarray) -> None:
         self.world.reset(envs)
         self._eyes.reset(envs)
-        self._best_x[envs], self._most_y[envs] = 0.0, 0.0
+        self._task_rewards.reset(envs)
 
     def _observe(self) -> TensorDict:
         self.world.tick()
@@ -65,36 +66,12 @@ class GeneratorEnv:
 
     def _rewards(self, before: np.ndarray, failed: np.ndarray) -> np.ndarray:
         world, weights = self.world, self.world.task.weights
-        view = world.view()
-        moved = np.nan_to_num(view.thing - view.start)
-        gain_x, gain_y = (
-            np.maximum(moved[:, 0] - self._best_x, 0.0),
-            np.maximum(np.abs(moved[:, 1]) - self._most_y, 0.0),
-        )
-        self._best_x, self._most_y = self._best_x + gain_x, self._most_y + gain_y
         joints = np.sqrt(np.mean(world.qvel[:, 6:] ** 2, axis=1))
         change = np.sqrt(np.mean((world.command - before) ** 2, axis=1)) / DECIMETRE
-        working = (
-            weights.approach * self._approach()
-            + weights.forward * np.tanh(10.0 * gain_x)
-            - weights.drift * np.tanh(10.0 * gain_y)
-            - weights.look_at * 0.5 * np.abs(view.bearing)
-        )
+        working = self._task_rewards.working(world.view())
         still = weights.still * np.exp(-np.square(joints / 0.5))
         total = np.where(world.run, working, still) + weights.alive - weights.smooth * change**2
         return np.nan_to_num(total) * PERIOD_S + weights.fall * failed
-
-    def _approach(self) -> np.ndarray:
-        """exp(-0.1 d) of the contact points' distance d to the object [dm]; of two hands the harmonic mean."""
-        view = self.world.view()
-        if not self.world.task.two_handed:
-            return np.exp(-0.1 * np.linalg.norm((view.thing - view.root)[:, :2], axis=1) / DECIMETRE)
-        c, s = np.cos(view.thing_yaw)[:, None], np.sin(view.thing_yaw)[:, None]
-        offset = view.hands - view.thing[:, None]
-        local = np.stack([c * offset[..., 0] + s * offset[..., 1], -s * offset[..., 0] + c * offset[..., 1]], axis=-1)
-        outside = np.maximum(np.abs(local) - view.half_size[:, None, :2], 0.0)
-        near = np.exp(-0.1 * np.linalg.norm(outside, axis=-1) / DECIMETRE)
-        return 2.0 / (1.0 / near).sum(axis=1)
 
     def take_statistics(self) -> dict[str, float]:
         """Means of working episodes that ended since the last call; starts over."""

@@ -1,4 +1,4 @@
-"""Robots that follow one motion while something pushes against their hands as the motion expects, more or less."""
+"""Robots that follow one motion while forces act on hands and feet, as the motion expects or as nobody does."""
 
 from __future__ import annotations
 
@@ -6,43 +6,103 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vm_core import g1
+from vm_core.errors import VmError
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.motions.whole_body import HAND_BODIES
 
 
+@dataclass(frozen=True)
+class Surprises:
+    """How the forces on a robot differ from those that its motion expects.
+
+    Attributes:
+        error: half-width of each robot's own factor on the expected load.
+        bump_n: standard deviation of a force from anywhere on each hand, drawn anew each second.
+        share: of the robots that meet what nobody expects, for as long as they last; the rest meets the above only.
+        hands_n: largest force from ahead on both hands together; it comes, holds and goes, as a box that is met.
+        aside: its largest part from the side, as a share of it.
+        holds_s: mean time that such a force, or none, lasts.
+        rise_s: time constant of its coming and going.
+        kick_n: largest force on a foot, from ahead, for kick_s, once in kick_every_s on average.
+    """
+
+    error: float = 0.2
+    bump_n: float = 2.0
+    share: float = 0.0
+    hands_n: float = 0.0
+    aside: float = 0.3
+    holds_s: float = 2.0
+    rise_s: float = 0.15
+    kick_n: float = 0.0
+    kick_s: float = 0.1
+    kick_every_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        forces = (self.error, self.bump_n, self.hands_n, self.aside, self.kick_n)
+        if not 0.0 <= self.share <= 1.0 or min(forces) < 0.0:
+            raise VmError(f"{self}: expected a share in [0, 1] and forces from 0")
+        if min(self.holds_s, self.rise_s, self.kick_s, self.kick_every_s) <= 0.0:
+            raise VmError(f"{self}: expected positive times")
+
+
 @dataclass
 class LoadedTracking(ClipTracking):
-    """`ClipTracking` with a horizontal force against the hands.
+    """`ClipTracking` with horizontal forces against the hands, and now and then against a foot.
 
     Attributes:
         load_n: (F,) against both hands together, from ahead, at the clip's frames [N].
-        load_error: half-width of each robot's own factor on it.
-        bump_n: standard deviation of a force from anywhere, on top, drawn anew each second.
+        surprises: what differs from it.
     """
 
     load_n: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    load_error: float = 0.2
-    bump_n: float = 2.0
+    surprises: Surprises = field(default_factory=Surprises)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        count = self.num_envs
         self._hands = [self.model.body(name).id for name in HAND_BODIES]
-        self._factor = np.ones(self.num_envs)
-        self._bump = np.zeros((self.num_envs, 2, 3))
-        self._wrench = np.zeros((self.num_envs, self.model.nbody, 6))
+        self._feet = [self.model.body(name).id for name in g1.FOOT_BODIES]
+        self._factor, self._surprised = np.ones(count), np.zeros(count, dtype=bool)
+        self._bump = np.zeros((count, 2, 3))
+        self._met, self._felt = np.zeros((count, 2)), np.zeros((count, 2))  # ahead and to the left [N]: wanted, now
+        self._kick, self._kick_left = np.zeros((count, 2)), np.zeros(count)  # on each foot [N]; how long still [s]
+        self._wrench = np.zeros((count, self.model.nbody, 6))
 
     def reset(self, envs: np.ndarray, frames: np.ndarray) -> None:
         super().reset(envs, frames)
-        self._factor[envs] = self.rng.uniform(1.0 - self.load_error, 1.0 + self.load_error, len(envs))
+        error = self.surprises.error
+        self._factor[envs] = self.rng.uniform(1.0 - error, 1.0 + error, len(envs))
+        if self.surprises.share:
+            self._surprised[envs] = self.rng.random(len(envs)) < self.surprises.share
+            self._met[envs], self._felt[envs], self._kick_left[envs] = 0.0, 0.0, 0.0
 
     def step(self, correction: np.ndarray) -> None:
         anew = self.rng.random(self.num_envs) < 1.0 / self.clip.fps
-        self._bump[anew] = self.rng.normal(0.0, self.bump_n, (int(anew.sum()), 2, 3))
+        self._bump[anew] = self.rng.normal(0.0, self.surprises.bump_n, (int(anew.sum()), 2, 3))
         at = self.clip_frame
         load = -0.5 * (self._factor * self.load_n[np.minimum(at, len(self.load_n) - 1)])
         self._wrench[:, self._hands, :3] = self._bump
         self._wrench[:, self._hands, :2] += (load[:, None] * self._ahead[at])[:, None]
+        if self.surprises.share:
+            self._surprise(at)
         super().step(correction)
+
+    def _surprise(self, at: np.ndarray) -> None:
+        how, rng, period_s = self.surprises, self.rng, 1.0 / self.clip.fps
+        changes = self._surprised & (rng.random(self.num_envs) < period_s / how.holds_s)
+        size = -how.hands_n * rng.random(self.num_envs) * (rng.random(self.num_envs) < 0.6)
+        aside = how.aside * rng.uniform(-1.0, 1.0, self.num_envs)
+        self._met[changes] = np.stack([size, size * aside], axis=1)[changes]
+        self._felt += period_s / how.rise_s * (self._met - self._felt)
+        starts = self._surprised & (self._kick_left <= 0.0) & (rng.random(self.num_envs) < period_s / how.kick_every_s)
+        which = rng.integers(0, 2, self.num_envs)[:, None] == np.arange(2)
+        self._kick[starts] = (which * -how.kick_n * rng.random((self.num_envs, 1)))[starts]
+        self._kick_left = np.where(starts, how.kick_s, self._kick_left - period_s)
+        world = self._felt[:, :1] * self._ahead[at] + self._felt[:, 1:] * self._left[at]
+        kick = self._kick * (self._kick_left > 0.0)[:, None]
+        self._wrench[:, self._hands, :2] += 0.5 * world[:, None]
+        self._wrench[:, self._feet, :2] = kick[..., None] * self._ahead[at][:, None]
 
     def advance(self, target: np.ndarray, delay: np.ndarray) -> None:
         """The physics of one control period."""

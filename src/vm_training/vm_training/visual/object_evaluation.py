@@ -9,6 +9,7 @@ import numpy as np
 from vm_training.progress import Progress
 from vm_training.visual.gait_table import GaitTable
 from vm_training.visual.generator_training import Commander, LearntCommander, Saying
+from vm_training.visual.measures import Measures
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks.base import ObjectTask
@@ -25,6 +26,7 @@ class Figures:
     Attributes:
         who: acts.  rollouts: how many.
         distance, forward, drift: of the object from its start: straight, along x, and |y| [m].
+        height: of its centre at the end.  goal: from it to the task's [m].
         falls: share of rollouts.  alive: mean time until then [s].
         success: share.
     """
@@ -34,6 +36,8 @@ class Figures:
     distance: float
     forward: float
     drift: float
+    height: float
+    goal: float
     falls: float
     alive: float
     success: float
@@ -42,11 +46,14 @@ class Figures:
         """One row of a table."""
         return (
             f"{self.who:<14} {self.rollouts:4d} {self.distance:8.2f} {self.forward:8.2f} {self.drift:7.2f} "
-            f"{self.falls:6.0%} {self.alive:6.1f} {self.success:8.0%}"
+            f"{self.height:8.2f} {self.goal:6.2f} {self.falls:6.0%} {self.alive:6.1f} {self.success:8.0%}"
         )
 
 
-HEADER = f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'falls':>6} {'alive s':>6} {'success':>8}"
+HEADER = (
+    f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'height m':>8} {'goal m':>6} {'falls':>6} "
+    f"{'alive s':>6} {'success':>8}"
+)
 
 
 def commander_of(world: ObjectWorld, who: str, generator: Saying | None) -> Commander:
@@ -78,31 +85,26 @@ def evaluate_task(
     commander = commander_of(world, who, generator)
     commander.reset(np.arange(rollouts))
     up, alive = np.ones(rollouts, dtype=bool), np.zeros(rollouts)
-    seen = {name: np.zeros(rollouts) for name in ("distance", "forward", "drift", "gap")}
+    seen = Measures(task, rollouts)
     with Progress(who, round(rollout_s), unit="s") as bar:
         for step in range(round(rollout_s / PERIOD_S)):
             world.tick()
             world.step(commander.command())
             up &= ~world.fallen()
             alive += PERIOD_S * up
-            view = world.view()
-            moved = view.thing - view.start
-            now = (np.linalg.norm(moved[:, :2], axis=1), moved[:, 0], np.abs(moved[:, 1]), view.gap)
-            for name, value in zip(seen, now, strict=True):
-                seen[name][up] = value[up]
+            seen.update(world.view(), up)
             if step % 50 == 49:
                 bar.round_done(up=f"{up.mean():.0%}")
             if not up.any():
                 break
     world.close()
     alive[up] = ROLLOUT_S  # rounding, and shorter looks count as whole ones
-    success = task.success(seen | {"alive": alive})
+    success = task.success(seen.values | {"alive": alive})
+    means = {name: float(seen.values[name].mean()) for name in ("distance", "forward", "drift", "height", "goal")}
     return Figures(
         who,
         rollouts,
-        distance=float(seen["distance"].mean()),
-        forward=float(seen["forward"].mean()),
-        drift=float(seen["drift"].mean()),
+        **means,
         falls=float(1.0 - up.mean()),
         alive=float(alive.mean()),
         success=float(success.mean()),

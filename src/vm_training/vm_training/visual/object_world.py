@@ -173,7 +173,7 @@ class ObjectWorld:
 
     def view(self) -> ObjectView:
         """What scripts and rewards see."""
-        qpos, qvel, at = self.physics.qpos, self.physics.qvel, self._at
+        qpos, qvel, at, points = self.physics.qpos, self.physics.qvel, self._at, self.keypoints()
         return ObjectView(
             root=qpos[:, :3],
             heading=yaw_from_quat(qpos[:, 3:7]),
@@ -183,7 +183,8 @@ class ObjectWorld:
             start=self._start,
             half_size=self.half_size,
             weight_n=self.weight_n,
-            hands=self.keypoints()[:, 1:3],
+            hands=points[:, 1:3],
+            feet=points[:, 3:5],
         )
 
     def fallen(self) -> np.ndarray:

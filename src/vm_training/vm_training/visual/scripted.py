@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
 from vm_training.visual.gait_table import command_of, plan_time
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
@@ -16,7 +17,11 @@ class ScriptedGenerator:
     """Commands of a task's script for all worlds; sees everything, needs no training."""
 
     def __init__(self, world: ObjectWorld) -> None:
-        self._world = world
+        if world.task.script is None:
+            raise VmError(
+                f"{world.task.name} has no script: no walk does it; expected a teacher that was trained for it"
+            )
+        self._world, self._script = world, world.task.script
         self._stick = np.zeros((world.num_envs, 3))
 
     def reset(self, envs: np.ndarray) -> None:
@@ -26,7 +31,7 @@ class ScriptedGenerator:
     def command(self) -> np.ndarray:
         """(N, 18) [m] for this control period; after `ObjectWorld.tick`."""
         world = self._world
-        stick = world.task.script(world.view())
+        stick = self._script(world.view())
         wanted = np.stack([stick.stride, stick.turn, stick.style], axis=1)
         wanted[~world.run] = 0.0
         self._stick += PERIOD_S / SMOOTHING_S * (np.nan_to_num(wanted) - self._stick)

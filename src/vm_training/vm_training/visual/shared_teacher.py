@@ -34,6 +34,7 @@ class SharedTeacherConfig:
         robots: on each motion.
         steps: control steps of each robot in a round.
         judges: robots on each motion that say how good its teacher is.
+        limit_rad: of corrections.
         frames_a_model: neighbouring frames of the common walk that share a local model.
         ranges: how robots differ.
         lqr: exploration, lengths, smoothing, cost.
@@ -44,6 +45,7 @@ class SharedTeacherConfig:
     robots: int = 16
     steps: int = 100
     judges: int = 8
+    limit_rad: float = 0.8
     frames_a_model: int = 2
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.0))
     lqr: LqrConfig = field(default_factory=lambda: LqrConfig(cost=TrackingCost()))
@@ -59,7 +61,7 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion) -> LqrTeacher:
     """The common gains in step with a motion; a motion without steps stands as the common one does at its end."""
     frames = motion.clip.num_frames
     if not motion.steps:
-        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * _WITHOUT_CONSTANT)
+        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * _WITHOUT_CONSTANT, common.limit_rad)
     own = common_motion()
     return transferred(common, own.timing, motion.timing, frames, TIMING_FPS)
 
@@ -71,7 +73,7 @@ def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
     group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
     models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
     gains = regulator_gains(models, group, config.lqr.cost)
-    return LqrTeacher(smoothed(gains * _WITHOUT_CONSTANT, config.lqr.smoothing_frames))
+    return LqrTeacher(smoothed(gains * _WITHOUT_CONSTANT, config.lqr.smoothing_frames), config.limit_rad)
 
 
 def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
@@ -103,7 +105,8 @@ def train_shared(
         config: how.
     """
     own = common_motion()
-    teacher = start or LqrTeacher(np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1)))
+    none = np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1))
+    teacher = LqrTeacher(none if start is None else start.gains, config.limit_rad)
     pool, best, best_score, records = Samples(), teacher, -1.0, []
     with Progress("common gains", config.rounds) as bar:
         for round_ in range(config.rounds):

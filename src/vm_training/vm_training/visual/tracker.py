@@ -17,7 +17,7 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.teachers.sampled_lqr import LqrTeacher
-from vm_training.visual.loaded_tracking import LoadedTracking
+from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
 from vm_training.visual.motion_library import PlannedMotion
 
 HISTORY = 10
@@ -183,10 +183,12 @@ class KeypointLane:
         ranges: DomainRanges,
         seed: int,
         moments: CommandMoments | None = None,
+        surprises: Surprises | None = None,
     ) -> None:
         self.motion, self.teacher, self.sight = motion, teacher, sight
         self.moments = moments or CommandMoments()
-        self.env = LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, load_n=motion.load_n)
+        loads = {"load_n": motion.load_n, "surprises": surprises or Surprises()}
+        self.env = LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **loads)
         self.senses = Proprioceptor(TRACKER_TERMS, count, sight.sensors)
         self.kinematics = BatchKinematics(self.env.model, kc.KEYPOINT_BODIES)
         self._points = motion.keypoints()

@@ -11,6 +11,7 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.progress import Progress
 from vm_training.student import Student
 from vm_training.teachers.sampled_lqr import LqrTeacher
+from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.motion_library import PlannedMotion
 from vm_training.visual.shared_teacher import teacher_of
 from vm_training.visual.tracker import KeypointLane, TrackerSight
@@ -48,6 +49,7 @@ def evaluate_tracker(
     robots: int = 8,
     ranges: DomainRanges | None = None,
     seed: int = 5,
+    surprises: Surprises | None = None,
 ) -> TrackerScore:
     """Lets robots follow each motion from its start to two seconds after its end, without noise on commands.
 
@@ -59,13 +61,16 @@ def evaluate_tracker(
         robots: starts on each.
         ranges: how robots differ; by default as in training.
         seed: of everything random.
+        surprises: forces that no motion expects; by default hardly any.
     """
     ranges = ranges or DomainRanges(box_height_m=0.0)
     errors, relatives, falls, lost = [], [], 0, 0
     with Progress("unseen motions", len(motions), unit="motion") as bar:
         for i, motion in enumerate(motions):
             quiet = replace(sight, command_noise=0.0)
-            lane = KeypointLane(motion, teacher_of(common, motion), quiet, robots, ranges, seed + i)
+            lane = KeypointLane(
+                motion, teacher_of(common, motion), quiet, robots, ranges, seed + i, surprises=surprises
+            )
             policy = None if student is None else (lambda lane=lane: act(student, lane.observe()))
             error, relative, fell, off = _follow(lane, policy or lane.wanted)
             errors.append(error)

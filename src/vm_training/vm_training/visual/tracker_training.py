@@ -19,6 +19,7 @@ from vm_training.student import Student
 from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
+from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.mirrored import order_and_sign
 from vm_training.visual.motion_library import PlannedMotion
 from vm_training.visual.shared_teacher import teacher_of
@@ -56,6 +57,7 @@ class TrackerConfig:
         lessons: most that are kept.
         ranges: how robots differ.
         sight: how commands are made and disturbed.
+        surprises: forces that no motion expects.
         seed: of everything random.
     """
 
@@ -75,6 +77,7 @@ class TrackerConfig:
     lessons: int = 400_000
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.0))
     sight: TrackerSight = field(default_factory=TrackerSight)
+    surprises: Surprises = field(default_factory=Surprises)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -178,7 +181,9 @@ class TrackerSchool:
             motion, config = self._motions[which], self.config
             seed = config.seed + 1000 * (1 + which)
             teacher = teacher_of(self._common, motion)
-            lane = KeypointLane(motion, teacher, config.sight, config.robots, config.ranges, seed, self.moments)
+            lane = KeypointLane(
+                motion, teacher, config.sight, config.robots, config.ranges, seed, self.moments, config.surprises
+            )
             self._classes[which] = Class.begin(lane, config)
         return self._classes[which]
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from vm_core.errors import VmError
+from vm_training.visual.tasks.balance_ball import BALANCE_BALL
 from vm_training.visual.tasks.base import ObjectTask
 from vm_training.visual.tasks.kick_ball import KICK_BALL
 from vm_training.visual.tasks.kick_box import KICK_BOX
+from vm_training.visual.tasks.large_kick import LARGE_KICK
+from vm_training.visual.tasks.lift_box import LIFT_BOX
 from vm_training.visual.tasks.push_box import PUSH_BOX
+from vm_training.visual.tasks.push_cube import PUSH_CUBE
 from vm_training.visual.tasks.reach_box import REACH_BOX
 
-OBJECT_TASKS: dict[str, ObjectTask] = {task.name: task for task in (PUSH_BOX, KICK_BALL, KICK_BOX, REACH_BOX)}
+_ALL = (PUSH_BOX, KICK_BALL, KICK_BOX, REACH_BOX, LIFT_BOX, LARGE_KICK, BALANCE_BALL, PUSH_CUBE)
+OBJECT_TASKS: dict[str, ObjectTask] = {task.name: task for task in _ALL}
 """By name."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class ObjectView:
         thing: (N, 3) the object's centre [m].  thing_yaw: (N,) [rad].  thing_vel: (N, 3) [m/s].
         start: (N, 3) where the object was when the episode began [m].
         half_size: (N, 3) of the object [m].  weight_n: (N,) friction times weight.
-        hands: (N, 2, 3) palms [m].
+        hands: (N, 2, 3) palms [m].  feet: (N, 2, 3) middles of the soles [m], left first.
     """
 
     root: np.ndarray
@@ -34,6 +34,7 @@ class ObjectView:
     half_size: np.ndarray
     weight_n: np.ndarray
     hands: np.ndarray
+    feet: np.ndarray
 
     def ahead(self, points: np.ndarray) -> np.ndarray:
         """(N, 2) of points (N, 2 or 3) from the pelvis, ahead and to the left [m]."""
@@ -54,6 +55,12 @@ class ObjectView:
         """(N,) of the object, from where the robot faces to the left [rad]."""
         ahead = self.ahead(self.thing)
         return np.arctan2(ahead[:, 1], ahead[:, 0])
+
+    @property
+    def foot_gap(self) -> np.ndarray:
+        """(N,) from the object's top to the nearer sole [m]."""
+        top = self.thing + self.half_size * np.array([0.0, 0.0, 1.0])
+        return np.linalg.norm(self.feet - top[:, None], axis=2).min(axis=1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,11 @@ class RewardWeights:
 
     Attributes:
         approach: exp(-0.1 d), d from contact points to the object [dm]; of two points the harmonic mean.
+        foot: exp(-0.5 d), d from the nearer sole to the object's top [dm].
+        height: exp(-0.5 d), d from the object's height to the task's [dm].
+        goal: exp(-0.5 d), d from the object to the task's goal, horizontally [dm].
         forward: tanh(10 positive part of (object's x - its best so far)) [m]: new ground only.
+        speed: tanh(positive part of the object's speed along x) [m/s].
         drift: -tanh(10 new record of the object's |y|) [m].
         look_at: -(angle between heading and the way to the object) / 2.
         still: exp(-(joint speeds, rms / 0.5)²) while the run bit is 0.
@@ -87,7 +98,11 @@ class RewardWeights:
     """
 
     approach: float = 0.5
+    foot: float = 0.0
+    height: float = 0.0
+    goal: float = 0.0
     forward: float = 50.0
+    speed: float = 0.0
     drift: float = 25.0
     look_at: float = 0.3
     still: float = 1.0
@@ -96,7 +111,8 @@ class RewardWeights:
     fall: float = -5.0
 
     def __post_init__(self) -> None:
-        if self.fall > 0.0 or min(self.approach, self.forward, self.drift, self.look_at, self.still, self.smooth) < 0.0:
+        weights = [getattr(self, item.name) for item in fields(self) if item.name != "fall"]
+        if self.fall > 0.0 or min(weights) < 0.0:
             raise VmError(f"{self}: expected weights from 0, and a fall that costs")
 
 
@@ -107,8 +123,10 @@ class ObjectTask:
     Attributes:
         name: of the task.  text: what is to be done.
         scene: the object and how it varies.
-        script: what a walker that knows everything would do.
-        success_text, success: in words, and from figures of a rollout (forward, drift [m], alive [s], by name).
+        script: what a walker that knows everything would do; None: no walk does it, only learning can.
+        success_text, success: in words, and from figures of a rollout, each (N,); see `measures.Measures`.
+        goal_m: (2,) where the object is to come to, from where it was, along x and to the left [m].
+        height_m: at which its centre is to be [m].
         two_handed: contact points are the palms; else the pelvis.
         weights: of the rewards.
     """
@@ -116,11 +134,18 @@ class ObjectTask:
     name: str
     text: str
     scene: ObjectScene
-    script: Callable[[ObjectView], Stick]
+    script: Callable[[ObjectView], Stick] | None
     success_text: str
     success: Callable[[dict[str, np.ndarray]], np.ndarray]
+    goal_m: tuple[float, float] = (0.0, 0.0)
+    height_m: float = 0.0
     two_handed: bool = False
     weights: RewardWeights = field(default_factory=RewardWeights)
+
+
+def goal_distance(task: ObjectTask, view: ObjectView) -> np.ndarray:
+    """(N,) from the object to the task's goal, horizontally [m]."""
+    return np.linalg.norm((view.thing - view.start)[:, :2] - np.array(task.goal_m), axis=1)
 
 
 def towards(angle: np.ndarray, gain: float, most: float = 0.13) -> np.ndarray:

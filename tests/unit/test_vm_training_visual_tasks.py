@@ -1,0 +1,106 @@
+"""Object tasks: what pays, what counts as success, as VISUAL.md says it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vm_sim.objects import OBJECT_SCENES
+from vm_training.visual.measures import Measures
+from vm_training.visual.task_rewards import TaskRewards, approach, nearness
+from vm_training.visual.tasks import OBJECT_TASKS
+from vm_training.visual.tasks.base import ObjectView
+
+
+def view(name: str, *, moved: tuple[float, float, float] = (0.0, 0.0, 0.0), speed: float = 0.0) -> ObjectView:
+    """A robot at the origin that looks along x, and the task's object, moved from its start."""
+    thing = OBJECT_SCENES[name].thing
+    start = np.array([thing.start_pos])
+    zero = np.zeros(1)
+    return ObjectView(
+        root=np.array([[0.0, 0.0, 0.75]]),
+        heading=zero,
+        thing=start + np.array([moved]),
+        thing_yaw=zero,
+        thing_vel=np.array([[speed, 0.0, 0.0]]),
+        start=start,
+        half_size=thing.half_size[None],
+        weight_n=zero,
+        hands=np.array([[[0.3, 0.2, 0.8], [0.3, -0.2, 0.8]]]),
+        feet=np.array([[[0.0, 0.1, 0.0], [0.0, -0.1, 0.0]]]),
+    )
+
+
+def reward(name: str, now: ObjectView) -> float:
+    return float(TaskRewards(OBJECT_TASKS[name], 1).working(now)[0])
+
+
+_FINE = {"forward": 9.0, "drift": 0.5, "distance": 9.0, "alive": 60.0, "gap": 0.5, "height": 1.0, "goal": 0.02}
+_FINE |= {"foot_gap": 0.05, "fastest": 1.5, "dropped": 0.0}
+_FAILS = {
+    "push_box": [{"forward": 2.9}, {"drift": 3.0}],
+    "kick_box": [{"forward": 2.9}, {"drift": 3.0}],
+    "kick_ball": [{"forward": 4.9}, {"drift": 3.0}],
+    "reach_box": [{"gap": 0.9}, {"distance": 0.2}],
+    "lift_box": [{"height": 0.8}, {"height": 1.2}, {"dropped": 1.0}],
+    "large_kick": [{"fastest": 0.9}, {"forward": 0.9}],
+    "balance_ball": [{"foot_gap": 0.1}, {"distance": 0.2}],
+    "push_cube": [{"goal": 0.06}, {"height": 0.3}],
+}
+
+
+@pytest.mark.parametrize("name", sorted(OBJECT_TASKS))
+def test_success_is_what_the_text_says(name: str):
+    fine = _FINE | ({"distance": 0.05} if name in ("reach_box", "balance_ball") else {})
+    for change in (*_FAILS[name], {"alive": 59.0}):
+        found = OBJECT_TASKS[name].success({k: np.array([v, (fine | change)[k]]) for k, v in fine.items()})
+        assert found.tolist() == [True, False], change
+
+
+def test_lifting_pays_by_height():
+    heights = [reward("lift_box", view("lift_box", moved=(0.0, 0.0, z))) for z in (0.0, 0.3, 0.75 - 0.005, 1.2)]
+    assert heights[0] < heights[1] < heights[2] > heights[3]
+    assert OBJECT_TASKS["lift_box"].weights.height == 5.0 and OBJECT_TASKS["lift_box"].height_m == 1.0
+
+
+def test_a_strong_kick_pays_by_speed_ahead_only():
+    still, ahead, back = (reward("large_kick", view("large_kick", speed=v)) for v in (0.0, 1.0, -1.0))
+    assert ahead - still == pytest.approx(10.0 * np.tanh(1.0)) and back == pytest.approx(still)
+
+
+def test_a_foot_on_the_ball_pays():
+    off = view("balance_ball")
+    top = off.thing[0] + [0.0, 0.0, off.half_size[0, 2]]
+    on = replace(off, feet=np.stack([off.feet[0, 0], top])[None])
+    gain = 5.0 * (1.0 - nearness(off.foot_gap)[0])
+    assert reward("balance_ball", on) - reward("balance_ball", off) == pytest.approx(gain) and on.foot_gap[0] == 0.0
+
+
+def test_the_cube_pays_where_it_is_to_go():
+    rewards = [reward("push_cube", view("push_cube", moved=(x, 0.0, 0.0))) for x in (0.0, 0.1, 0.15, 0.25)]
+    assert rewards[0] < rewards[1] < rewards[2] > rewards[3]
+
+
+def test_palms_on_the_box_are_nearest():
+    task, far = OBJECT_TASKS["lift_box"], view("lift_box")
+    sides = far.thing[:, None] + far.half_size[:, None] * np.array([[[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]])
+    assert approach(task, replace(far, hands=sides))[0] == pytest.approx(1.0) and approach(task, far)[0] < 0.9
+    above = replace(far, hands=sides + [0.0, 0.0, 1.0])
+    assert approach(task, above)[0] < 0.95
+
+
+def test_a_box_that_comes_down_again_was_dropped():
+    seen = Measures(OBJECT_TASKS["lift_box"], 2)
+    for z in (0.0, 0.5, 0.05):
+        at = view("lift_box", moved=(0.0, 0.0, z))
+        both = replace(at, thing=np.repeat(at.thing, 2, axis=0), start=np.repeat(at.start, 2, axis=0))
+        both.thing[1, 2] = at.start[0, 2] + min(z, 0.2)
+        seen.update(both, np.array([True, True]))
+    assert seen.values["dropped"].tolist() == [1.0, 0.0]
+
+
+def test_what_happens_after_a_fall_does_not_count():
+    seen = Measures(OBJECT_TASKS["kick_ball"], 1)
+    seen.update(view("kick_ball", moved=(1.0, 0.0, 0.0), speed=2.0), np.array([True]))
+    seen.update(view("kick_ball", moved=(5.0, 3.0, 0.0), speed=9.0), np.array([False]))
+    assert seen.values["forward"][0] == pytest.approx(1.0) and seen.values["fastest"][0] == pytest.approx(2.0)
