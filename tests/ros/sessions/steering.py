@@ -1,0 +1,63 @@
+"""A robot whose own controller is active at first; then a path, cmd_vel before it, and silence."""
+
+from driver import Driver, StandingRobot
+from geometry_msgs.msg import PoseStamped, Twist
+from nav_msgs.msg import Odometry, Path
+from unitree_hg.msg import LowState
+
+from vm_core.motion_switcher import RELEASE_MODE, MotionSwitcher
+from vm_msgs.msg import RootCommand
+from vm_sim.motion_switcher_node import serve
+
+driver, robot = Driver(), StandingRobot()
+report, node = driver.report, driver.node
+switcher, heard = MotionSwitcher("ai"), []
+serve(node, switcher)
+states = node.create_publisher(LowState, "/lowstate", 1)
+poses = node.create_publisher(Odometry, "/ground_truth/odometry", 1)
+paths = node.create_publisher(Path, "/path", 1)
+twists = node.create_publisher(Twist, "/cmd_vel", 1)
+node.create_subscription(RootCommand, "/root_command", lambda m: heard.append([m.source, m.vx, m.yaw_rate]), 10)
+pose = Odometry()
+pose.header.frame_id, pose.child_frame_id, pose.pose.pose.orientation.w = "map", "pelvis", 1.0
+
+
+def publish() -> None:
+    states.publish(robot.state())
+    poses.publish(pose)
+
+
+def send_path(frame: str) -> None:
+    path = Path()
+    path.header.frame_id = frame
+    for k in range(5):
+        step = PoseStamped()
+        step.pose.position.x, step.pose.position.y = 0.5 * k, 0.2 * k
+        step.pose.orientation.w = 1.0
+        path.poses.append(step)
+    paths.publish(path)
+
+
+node.create_timer(0.01, publish)
+report["vendor"] = driver.call_until("/policy/stand", lambda answer: "'ai'" in answer[1])
+switcher.answer(RELEASE_MODE, "{}")
+report["stand"] = driver.call_until("/policy/stand")
+report["run"] = driver.call_until("/policy/run")
+send_path("odom")
+driver.spin(0.7)
+report["foreign"] = heard[-1]
+send_path("map")
+driver.spin(1.0)
+report["path"] = heard[-1]
+for _ in range(20):
+    message = Twist()
+    message.linear.x = -0.2
+    twists.publish(message)
+    driver.spin(0.05)
+report["cmd_vel"] = heard[-1]
+pose.header.frame_id = "map"
+send_path("map")
+paths.publish(Path())
+driver.spin(2.5)
+report["end"] = heard[-1]
+driver.tell()

@@ -1,0 +1,59 @@
+"""The run bit, an object out of view and bad pictures: `visual.py FAULT FAULT LAST_FAULT`."""
+
+import sys
+
+from diagnostic_msgs.msg import DiagnosticArray
+from driver import Driver
+from unitree_hg.msg import LowCmd
+
+from vm_core import unitree_cdr
+from vm_msgs.msg import PolicyStatus
+from vm_sim.fault_node import play_fault
+
+driver = Driver()
+report, node = driver.report, driver.node
+task, seen, echoed = [""], [{}], set()
+
+
+def on_diagnostics(message: DiagnosticArray) -> None:
+    for one in message.status:
+        if one.name == "vm_policy_node: control":
+            values = {v.key: v.value for v in one.values}
+            task[0], seen[0] = values.get("task", "?"), {k: v for k, v in values.items() if k.startswith("picture")}
+
+
+def on_command(data: bytes) -> None:
+    echoed.add(int(unitree_cdr.parse_low_cmd(data)["reserve"][1]))
+
+
+def task_is(words: str, seconds: float = 5.0) -> bool:
+    return driver.until(lambda: task[0].startswith(words), seconds)
+
+
+node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
+node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+
+report["task before it runs"] = driver.call("/policy/task")
+# the gantry holds the robot for its first two seconds of standing: from a fault in them it can stand up again
+for fault in sys.argv[1:3]:
+    report[f"stood before {fault}"] = driver.stand()
+    play_fault(node, fault)
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING, 8.0), driver.status[-1][1]]
+    play_fault(node, "")
+    driver.spin(0.5)
+    driver.until(lambda: driver.call("/policy/release")[0])
+report["stands"] = driver.stand()
+runs = driver.until(lambda: driver.call("/policy/run")[0], 20.0)
+report["runs"] = runs and driver.in_state(PolicyStatus.RUNNING, 5.0)
+report["task at first"] = task_is("off")
+report["task"] = [*driver.call("/policy/task"), task_is("on")]
+report["pause"] = [*driver.call("/policy/pause"), task_is("off")]
+driver.call("/policy/task")
+play_fault(node, "depth_empty")
+report["lost"] = [task_is("off nothing in view", 12.0), driver.status[-1][0], task[0], seen[0]]
+play_fault(node, "")
+report["pictures echoed"] = len(echoed)
+fault = sys.argv[3]
+play_fault(node, fault)
+report[fault] = [driver.in_state(PolicyStatus.DAMPING, 8.0), driver.status[-1][1], seen[0]]
+driver.tell()
