@@ -23,10 +23,14 @@ from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
 from vm_training.student import Student
-from vm_training.tasks import walk, walk_evaluation
+from vm_training.tasks import walk, walk_evaluation, walk_validation
+from vm_training.tasks.classroom import act
+from vm_training.tasks.earlier_walker import stand_differently
 from vm_training.tasks.lessons import Lessons
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion
+from vm_training.tasks.school import School
+from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher
 
@@ -34,8 +38,16 @@ sys.path.append(str(Path(__file__).parent))
 cases = importlib.import_module("vm_training_cases")
 
 LANE = LaneConfig(num_envs=4, threads=1)
-CONFIG = walk.WalkConfig(
-    rounds=3, motions_a_round=1, steps=30, passes=1.0, batch=32, lessons=1000, least_teacher=0.0, lane=LANE
+CONFIG = WalkConfig(
+    rounds=3,
+    motions_a_round=1,
+    steps=30,
+    passes=1.0,
+    batch=32,
+    lessons=1000,
+    least_teacher=0.0,
+    lane=LANE,
+    validate_every=0,
 )
 
 
@@ -53,7 +65,7 @@ def folder(tmp_path_factory) -> Path:
     return out
 
 
-def trained(folder: Path, out: Path, config: walk.WalkConfig = CONFIG) -> dict[str, np.ndarray]:
+def trained(folder: Path, out: Path, config: WalkConfig = CONFIG) -> dict[str, np.ndarray]:
     walk.train_walk(folder / "motions", folder / "teachers", config, WorkFolder(out))
     return WorkFolder(out).read_arrays("walker.npz")
 
@@ -112,6 +124,24 @@ def test_a_killed_run_goes_on_with_the_last_whole_round(folder, tmp_path):
     assert WorkFolder(tmp_path / "part").read_json("walker.json")[0] == records[0]
 
 
+def test_the_best_round_is_kept_over_a_kill(folder, tmp_path, monkeypatch):
+    """Rounds are judged on courses; what is returned is the best, also when the run was killed after it."""
+    flat = load_motion(folder / "motions", "flat_0000")
+    monkeypatch.setattr(walk_validation, "fresh_motions", lambda *_: [flat])
+    scores = iter([0.2] * 5 + [0.7] * 5 + [0.4] * 5)  # a course of each of five kinds a round
+    monkeypatch.setattr(walk_validation, "follow", lambda *_: next(scores))
+    config = replace(CONFIG, validate_every=1, validation_robots=2)
+    trained(folder, tmp_path, replace(config, rounds=2))
+    second = WorkFolder(tmp_path).read_arrays("walker.npz")
+    record = tmp_path / "config.json"
+    record.write_text(record.read_text().replace('"rounds": 2', '"rounds": 3'))  # as if the longer run had been killed
+    walker, _ = walk.train_walk(folder / "motions", folder / "teachers", config, WorkFolder(tmp_path))
+    assert [r["validation"] for r in WorkFolder(tmp_path).read_json("walker.json")] == [0.2, 0.7, 0.4]
+    found = walker.state_dict()["layers.0.weight"].numpy()
+    np.testing.assert_array_equal(found, second["layers.0.weight"])
+    assert np.abs(found - WorkFolder(tmp_path).read_arrays("walker.npz")["layers.0.weight"]).max() > 0.0
+
+
 def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(walk_evaluation, "KINDS", {"flat": walk_evaluation.KINDS["flat"]})
     quick = lambda *args: walk_evaluation.evaluate_walk(*args, courses=1)  # noqa: E731
@@ -144,9 +174,9 @@ def test_robots_go_on_where_they_were(folder):
     """Short rollouts from the plan would never show what adds up over a whole walk."""
     motion = load_motion(folder / "motions", "flat_0000")
     teacher = LqrTeacher(np.zeros((motion.clip.num_frames, 23, 59)))
-    school = walk.School({"flat_0000": (motion, teacher)}, motion.clip.joint_pos[0], replace(CONFIG, steps=5))
+    school = School({"flat_0000": (motion, teacher)}, motion.clip.joint_pos[0], replace(CONFIG, steps=5))
     school.round(0, fresh=True)
-    robots = school._classes["flat_0000"]
+    robots = school._classrooms["flat_0000"]
     before = robots.age.copy()
     school.round(1, fresh=False)
     went_on = robots.age == before + 5
@@ -207,6 +237,6 @@ def test_a_walker_goes_over_to_another_pose_exactly():
         if per_rad:
             moved[:, start : start + size] += np.tile(per_rad * change, term.history_length)
         start += size
-    walk._stand_differently(after, change)
-    found = walk.act(after, moved, -change) - walk.act(before, seen, np.zeros(23))
+    stand_differently(after, change)
+    found = act(after, moved, -change) - act(before, seen, np.zeros(23))
     np.testing.assert_allclose(found, 0.0, atol=1e-5)

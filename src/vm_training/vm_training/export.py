@@ -24,7 +24,7 @@ from vm_training.mdp.operators import FADE_STEPS
 from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, WALK_TERMS
 from vm_training.motions.clip import KD, KP
 from vm_training.student import Student
-from vm_training.tasks import walk
+from vm_training.tasks import walk_config
 from vm_training.tasks.distillation import ACTION_CLIP
 from vm_training.teachers.local_models import CORRECTION_SCALE
 
@@ -59,12 +59,12 @@ def walking_contract(
         **joint_fields(default_joint_pos),
         action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
         observation=WALK_TERMS,
-        action_clip=walk.ACTION_CLIP,
+        action_clip=walk_config.ACTION_CLIP,
         height_grid=GRID,
         height_grid_unknown=UNKNOWN_M,
         gait_step_s=step_s,
         gait_fade_steps=FADE_STEPS,
-        command_limits=walk.COMMAND_LIMITS,
+        command_limits=walk_config.COMMAND_LIMITS,
         training=training,
     )
 

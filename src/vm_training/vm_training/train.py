@@ -24,7 +24,8 @@ from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
-from vm_training.tasks.walk import WalkConfig, good_motions, train_walk
+from vm_training.tasks.walk import good_motions, train_walk
+from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder

@@ -17,8 +17,8 @@ from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import plan_reference
 from vm_training.progress import Progress
 from vm_training.student import Student
+from vm_training.tasks.classroom import act
 from vm_training.tasks.motion_folder import Motion
-from vm_training.tasks.walk import act
 
 NEAR_END_M = 0.5
 WALK_S, REST_S = 10.0, 6.0
@@ -161,5 +161,6 @@ def follow(lane: Lane, student: Student, hold_s: float = 2.0) -> float:
     """Share of robots that walk the whole motion, stay upright and stand near its end."""
     env, default = lane.env, lane.observer.default_joint_pos
     upright, _ = upright_to_the_end(lane, lambda: act(student, lane.observer.observe(), default), hold_s)
+    env.physics.close()
     off = np.linalg.norm(np.nan_to_num(env.physics.qpos[:, :3], nan=1e3) - env.reference_qpos[-1, :3], axis=1)
     return float((upright & (off < NEAR_END_M)).mean())

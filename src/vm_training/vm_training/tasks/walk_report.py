@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from vm_core.atomic_files import atomic_path
-from vm_training.tasks.walk import WalkConfig
+from vm_training.tasks.walk import RECORDS_FILE
+from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_evaluation import NEAR_END_M, REST_S, WALK_S, CommandCheck, WalkCheck
 from vm_training.tasks.work_folder import WorkFolder
-
-RECORDS_FILE = "walker.json"
 
 
 @dataclass(frozen=True)

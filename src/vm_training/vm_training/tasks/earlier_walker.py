@@ -1,0 +1,51 @@
+"""A walker that begins from an earlier one, which may have stood in another pose."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vm_core.errors import VmError
+from vm_training.mdp.lane import ACTION_SCALE_RAD
+from vm_training.mdp.walk_observations import WALK_TERMS
+from vm_training.student import Student
+from vm_training.tasks.work_folder import WorkFolder
+
+WALKER_FILE = "walker.npz"
+
+
+def take_weights(student: Student, saved: dict[str, np.ndarray], prefix: str = "") -> None:
+    """Fills a student from arrays, whose names may begin with a prefix."""
+    student.load_state_dict({key: torch.from_numpy(saved[prefix + key]) for key in student.state_dict()})
+
+
+def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: WorkFolder) -> None:
+    """Fills a student with the earlier walker, for a pose (J,) [rad] that its actions shall add to.
+
+    Raises:
+        VmError: there is no walker, or one of other layers or inputs.
+    """
+    if not (earlier / WALKER_FILE).is_file():
+        raise VmError(f"{earlier.path}: no {WALKER_FILE}; expected the work folder of an earlier walker")
+    saved = earlier.read_arrays(WALKER_FILE)
+    try:
+        take_weights(student, saved)
+    except (RuntimeError, KeyError) as error:
+        raise VmError(f"{earlier / WALKER_FILE}: a walker of other layers or inputs ({error})") from None
+    stand_differently(student, saved["default_joint_pos"] - default_joint_pos)
+
+
+def stand_differently(student: Student, change: np.ndarray) -> None:
+    """The same walker for a default pose that is less by (J,) [rad]: inputs are the more, and so must be outputs."""
+    start = 0
+    for term in WALK_TERMS:
+        per_rad = {"joint_pos_rel": 1.0, "last_action": 1.0 / ACTION_SCALE_RAD}.get(term.name, 0.0)
+        size = term.size * term.history_length
+        if per_rad:
+            shift = np.tile(term.scale[0] * per_rad * change, term.history_length)
+            student.mean[start : start + size] += torch.from_numpy(shift).float()
+        start += size
+    last = student.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.bias += torch.from_numpy(change / ACTION_SCALE_RAD).float()

@@ -1,0 +1,107 @@
+"""DAgger's rounds: one student in the classrooms of many motions, and what it was told there."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+
+from vm_training.mdp import mirror
+from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.mdp.lane import make_lane
+from vm_training.mdp.walk_observations import OBSERVATION_SIZE
+from vm_training.student import Student
+from vm_training.tasks.classroom import Classroom
+from vm_training.tasks.earlier_walker import take_earlier
+from vm_training.tasks.lessons import Lessons, Pair, learn
+from vm_training.tasks.motion_folder import Motion
+from vm_training.tasks.walk_config import WalkConfig
+from vm_training.tasks.work_folder import WorkFolder
+from vm_training.teachers.sampled_lqr import LqrTeacher
+
+LEARNING = "learning."
+"""Before the names of weights that are not averaged."""
+
+
+def half_mirrored(observation: np.ndarray, action: np.ndarray) -> Pair:
+    """The first half of a batch as a mirror shows it."""
+    half = len(action) // 2
+    order, sign = mirror.OBSERVATION_ORDER, mirror.OBSERVATION_SIGN.astype(np.float32)
+    observation[:half] = observation[:half][:, order] * sign
+    action[:half] = action[:half][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN.astype(np.float32)
+    return observation, action
+
+
+class School:
+    """The student, what it was told, and robots on all motions that were drawn so far.
+
+    Attributes:
+        student: that learns.
+        walker: the mean of its weights, which acts.
+    """
+
+    def __init__(self, motions: dict[str, tuple[Motion, LqrTeacher]], default: np.ndarray, config: WalkConfig) -> None:
+        self.config, self._motions, self.default = config, motions, default
+        self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
+        self.walker = copy.deepcopy(self.student)
+        self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
+        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=config.learning_rate)
+        self._classrooms: dict[str, Classroom] = {}
+
+    def round(self, index: int, *, fresh: bool) -> dict[str, float]:
+        """One round of acting and learning.
+
+        Args:
+            index: of the round.
+            fresh: the student knows nothing yet: the teachers act.
+        """
+        config, rng = self.config, np.random.default_rng([self.config.seed, index])
+        count = min(config.motions_a_round, len(self._motions))
+        picked = rng.choice(list(self._motions), count, replace=False, p=self._shares())
+        before, falls, acted = self._lessons.written, 0, 0
+        for name in picked:
+            share = config.teacher_share * 0.5 ** (index - 1)
+            done = self._classroom(name).gather(None if fresh else self.walker, share, config, self._lessons)
+            falls, acted = falls + done[0], acted + done[1]
+        if fresh:
+            self.student.normalize(self._lessons.observation[: self._lessons.count].astype(np.float32))
+            self.walker.load_state_dict(self.student.state_dict())
+        newest = self._lessons.written - before
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
+        steps = max(round(config.passes * newest / config.batch), 1)
+        loss = learn(
+            self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, half_mirrored, self._average
+        )
+        return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+
+    def take(self, earlier: WorkFolder) -> None:
+        """Begins with what an earlier walker knows."""
+        take_earlier(self.student, self.default, earlier)
+        self.walker.load_state_dict(self.student.state_dict())
+
+    def _shares(self) -> np.ndarray:
+        """Of motions in a draw: every kind alike."""
+        kinds = [motion.kind for motion, _ in self._motions.values()]
+        shares = np.array([1.0 / kinds.count(kind) for kind in kinds])
+        return shares / shares.sum()
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The walker's, and under LEARNING the student's."""
+        student = {LEARNING + key: value.numpy() for key, value in self.student.state_dict().items()}
+        return {key: value.numpy() for key, value in self.walker.state_dict().items()} | student
+
+    def _average(self) -> None:
+        with torch.no_grad():
+            for mean, value in zip(self.walker.parameters(), self.student.parameters(), strict=True):
+                mean.lerp_(value, 1.0 - self.config.averaging)
+
+    def _classroom(self, name: str) -> Classroom:
+        if name not in self._classrooms:
+            motion, teacher = self._motions[name]
+            seed = self.config.seed + 1000 * (1 + list(self._motions).index(name))
+            self._classrooms[name] = Classroom.begin(
+                make_lane(motion, teacher, self.default, self.config.lane, seed), self.config
+            )
+        return self._classrooms[name]

@@ -1,0 +1,68 @@
+"""Everything that decides a walker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vm_core.errors import VmError
+from vm_training.mdp.lane import LaneConfig
+
+ACTION_CLIP = 12.0
+COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
+
+
+@dataclass(frozen=True)
+class WalkConfig:
+    """Everything that decides the walker.
+
+    Attributes:
+        rounds: of acting and learning.
+        motions_a_round: drawn for each round.
+        steps: control steps of each robot in a round; the next time its motion is drawn it goes on where it was.
+        longest_rollout: steps after which a robot starts anew; shorter ones never see what adds up over a whole walk.
+        starts_at_beginning: share of resets to the clip's first frame.
+        starts_at_end: the same to its last, standing.
+        teacher_share: of robots that the teacher drives in the second round; half as many in each later one.
+        exploration_rad: standard deviation of the noise on targets.
+        push_m_s: standard deviation of pushes, one every two seconds.
+        hidden: layers of the network.
+        passes: gradient steps, in passes over the newest lessons.
+        batch: lessons a gradient step; half of them are shown in the mirror.
+        learning_rate: at the first round; falls to a twentieth by the last.
+        averaging: of weights over gradient steps; what acts, and what is shipped, is their mean that forgets at this
+            rate.
+        lessons: most that are kept; the oldest go.
+        validate_every: rounds, on a few courses that are not taught; the best walker of these is kept. 0: the last is.
+        validation_courses: of each kind.
+        validation_robots: on each.
+        least_teacher: share of starts that a teacher must take to the end.
+        lane: how robots and places differ.
+        seed: of everything random.
+    """
+
+    rounds: int = 60
+    motions_a_round: int = 10
+    steps: int = 120
+    longest_rollout: int = 800
+    starts_at_beginning: float = 0.4
+    starts_at_end: float = 0.05
+    teacher_share: float = 0.5
+    exploration_rad: float = 0.02
+    push_m_s: float = 0.05
+    hidden: tuple[int, ...] = (384, 192, 96)
+    passes: float = 7.0
+    batch: int = 512
+    learning_rate: float = 1e-3
+    averaging: float = 0.996
+    lessons: int = 600_000
+    validate_every: int = 20
+    validation_courses: int = 2
+    validation_robots: int = 12
+    least_teacher: float = 0.8
+    lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24))
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = (self.rounds, self.motions_a_round, self.steps, self.batch, *self.hidden)
+        if min(numbers) < 1 or self.seed < 0 or self.lessons < self.batch:
+            raise VmError(f"{self}: expected whole numbers from 1, a seed from 0, and room for a batch of lessons")
