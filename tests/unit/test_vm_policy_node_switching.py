@@ -62,7 +62,7 @@ def targets_of(controller: Controller, start_s: float, cycles: int, **state) -> 
 def test_a_switch_moves_no_target_by_a_bump(two):
     cases.to_running(two)
     before = targets_of(two, 2.2, 20)
-    for runner in two._runners:  # still policies: whatever moves then is the switch
+    for runner in two.policies.runners:  # still policies: whatever moves then is the switch
         runner.policy.act = lambda observation: np.zeros(23)
     before = targets_of(two, 2.6, 5)
     assert two.request("switch", 2.7).message == "switching to other"
@@ -83,7 +83,7 @@ def test_a_quick_switch_takes_the_time_that_small_steps_need(tmp_path):
     second = load(tmp_path, "second", other_contract())
     controller = Controller(first, ControllerConfig(switch_s=0.02), QUICK, second=second)
     cases.to_running(controller)
-    for runner in controller._runners:
+    for runner in controller.policies.runners:
         runner.policy.act = lambda observation: np.zeros(23)
     before = targets_of(controller, 2.2, 10)
     controller.request("switch", 2.4)

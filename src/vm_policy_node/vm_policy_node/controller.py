@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from vm_core.action import MotorTargets
-from vm_core.errors import VmError
 from vm_core.remote import decode_remote
-from vm_policy_node.controller_config import OPERATOR, ControllerConfig
+from vm_policy_node.controller_config import ControllerConfig
 from vm_policy_node.inputs import Grid, Latest, RobotState
+from vm_policy_node.loaded_policies import LoadedPolicies
 from vm_policy_node.motor_command import MotorCommand
+from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
 from vm_policy_node.policy_switch import PolicySwitch
 from vm_policy_node.remote_buttons import RemoteButtons
@@ -32,8 +32,7 @@ from vm_policy_node.start_pose import Standing
 from vm_policy_node.visual.depth_input import DepthInput
 from vm_policy_node.visual.floor_view import FloorView
 from vm_policy_node.visual.task_switch import TaskSwitch
-from vm_policy_node.visual.visual_policy import AnyPolicy, VisualPolicy
-from vm_policy_node.visual.visual_runner import VisualRunner
+from vm_policy_node.visual.visual_policy import AnyPolicy
 
 
 @dataclass
@@ -63,18 +62,11 @@ class Controller:
     motion_mode: str = ""
 
     def __post_init__(self) -> None:
-        policies = [self.policy] if self.second is None else [self.policy, self.second]
-        if len({p.contract.control_period_s for p in policies}) > 1:
-            raise VmError("the two policies have different control periods; expected one")
-        self._runners = [_runner(policy) for policy in policies]
-        if sum(runner.needs.depth is not None for runner in self._runners) > 1:
-            raise VmError("two visual policies; expected at most one, for there is one camera")
-        self.runner = self._runners[0]
-        self.period_s = self.policy.contract.control_period_s
+        self.policies = LoadedPolicies([self.policy] if self.second is None else [self.policy, self.second])
+        self.period_s = self.policies.period_s
         self.machine = StateMachine()
         self.monitor = SafetyMonitor(self.limits)
-        self.command = RootCommandMixer(*self._command_bounds(), self.command_config)
-        self.switch: PolicySwitch | None = None
+        self.command = RootCommandMixer(*self.policies.command_bounds, self.command_config)
         self._sensing = Sensing(self.needs.depth)
         self.task = TaskSwitch(self.config.object_lost_s)
         self._buttons = RemoteButtons()
@@ -86,7 +78,7 @@ class Controller:
             torque_margin=self.config.torque_margin,
             echo_tick=self.config.echo_tick,
         )
-        self._use(self.runner)
+        self.use(self.runner)
 
     # -- inputs ------------------------------------------------------------------------------------------------------
 
@@ -114,18 +106,8 @@ class Controller:
         return self._sensing.floor
 
     def request(self, name: str, now_s: float) -> Answer:
-        """One of REQUESTS, from the operator."""
-        actions = {
-            "stand": self._request_stand,
-            "run": self._request_run,
-            "damp": lambda now: self.machine.damp(now, OPERATOR),
-            "estop": lambda now: self.machine.damp(now, "e-stop: by service"),
-            "release": lambda now: self.machine.release(now, self.estop),
-            "switch": self._request_switch,
-            "task": self._request_task,
-            "pause": self._request_pause,
-        }
-        return actions[name](now_s)
+        """One of REQUESTS, from an operator."""
+        return REQUESTS[name](self, now_s)
 
     # -- once a period -----------------------------------------------------------------------------------------------
 
@@ -137,7 +119,7 @@ class Controller:
         command = self.command.update(now_s, self.period_s)
         if self.command.source != "none":
             self._commanded_s = now_s
-        self.machine.watch(now_s, self.monitor.update(self._measure(now_s), self._all_needs(), now_s))
+        self.machine.watch(now_s, self.monitor.update(self.measure(now_s), self.policies.needs_now, now_s))
         self._stepped_s = now_s
         if self.machine.state == State.STANDING:
             targets = self._standing.targets(self.machine.time_in_state_s(now_s), self._sound_state())
@@ -146,7 +128,7 @@ class Controller:
             targets = self._running(command, now_s)
             if targets is not None:
                 return self._message.towards(targets, self._sound_state())
-        self.switch = None
+        self.policies.switch = None
         if self.machine.state == State.IDLE:
             self.monitor.forget_motors()
             return None
@@ -190,9 +172,17 @@ class Controller:
     @property
     def needs(self) -> Needs:
         """What any of the loaded policies reads."""
-        grid = next((r.needs.grid for r in self._runners if r.needs.grid is not None), None)
-        depth = next((r.needs.depth for r in self._runners if r.needs.depth is not None), None)
-        return Needs(grid, any(r.needs.odometry for r in self._runners), depth)
+        return self.policies.needs
+
+    @property
+    def runner(self) -> PolicyRunner:
+        """Of the policy that runs or would run."""
+        return self.policies.runner
+
+    @property
+    def switch(self) -> PolicySwitch | None:
+        """From one policy to the other, while that lasts."""
+        return self.policies.switch
 
     @property
     def run_step(self) -> int:
@@ -218,35 +208,31 @@ class Controller:
         """Age of the newest state, grid or odometry [ms]; NaN if there was none."""
         return self._sensing.age_ms(what, now_s)
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- for operators' requests -----------------------------------------------------------------------------------
 
-    def _request_stand(self, now_s: float) -> Answer:
-        was = self.machine.state
-        answer = self.machine.stand(now_s, self.obstacle if was == State.IDLE else None)
-        if answer.accepted and was != State.STANDING:
-            reference = self.policy.reference if self.contract.uses_reference else None
-            first_quat = None if reference is None else reference.root_quat_wxyz[0]
-            self._standing.plan(self._sound_state(), *self.runner.start_pose, first_quat)
-        return answer
+    def plan_standing(self) -> None:
+        """From the measured pose to where the policy starts."""
+        reference = self.policy.reference if self.contract.uses_reference else None
+        first_quat = None if reference is None else reference.root_quat_wxyz[0]
+        self._standing.plan(self._sound_state(), *self.runner.start_pose, first_quat)
 
-    def _request_run(self, now_s: float) -> Answer:
-        was = self.machine.state
-        answer = self.machine.run(now_s, self.monitor.complaint, self.at_start_pose(now_s))
-        if answer.accepted and was != State.RUNNING:
-            self._begin(self.runner)
-        return answer
+    def begin(self, runner: PolicyRunner) -> None:
+        """A policy starts from where the robot is now."""
+        runner.begin(self._root_quat(), self._sensing.odometry.value, align=self.config.align_reference)
 
-    def _request_task(self, now_s: float) -> Answer:
-        if self.runner.needs.depth is None:
-            return Answer(False, f"{self.policy.name} has no task; a visual policy has one")
-        if self.machine.state != State.RUNNING:
-            return Answer(False, f"cannot begin the task from {self.machine.state.name}; run first")
-        self.task.set(True, now_s)
-        return Answer(True, "doing the task")
+    def use(self, runner: PolicyRunner) -> None:
+        """That policy runs or would run; what it asks of commands, grids and pictures holds from now on."""
+        self.policies.runner = runner
+        self.policy = runner.policy
+        self.command.lower, self.command.upper = self.policies.command_bounds
+        ages_s = {"grid_timeout_s": runner.contract.height_grid_max_age_s}
+        if runner.needs.depth is not None:
+            ages_s["depth_timeout_s"] = runner.needs.depth.max_age_s
+        ranges = SafetyLimits.describe()
+        within = {name: min(max(age_s, ranges[name][0]), ranges[name][1]) for name, age_s in ages_s.items()}
+        self.limits = self.monitor.limits = replace(self.limits, **within)
 
-    def _request_pause(self, now_s: float) -> Answer:
-        self.task.set(False, now_s)
-        return Answer(True, "standing still" if self.machine.state == State.RUNNING else "the task is off")
+    # -- checks and targets ------------------------------------------------------------------------------------------
 
     def _look(self, now_s: float) -> None:
         """What the newest picture shows, and what follows for the run bit; it is 0 whenever the policy does not run."""
@@ -258,45 +244,6 @@ class Controller:
         floor = self._sensing.floor
         self.task.update(floor.standing if floor is not None and self._sensing.looked else None, now_s)
 
-    def _request_switch(self, now_s: float) -> Answer:
-        if len(self._runners) < 2:
-            return Answer(False, "there is no second policy; give one by the parameter second_policy")
-        other = self._runners[1 - self._runners.index(self.runner)]
-        state = self.machine.state
-        if state == State.IDLE:
-            self._use(other)
-            return Answer(True, f"{other.policy.name} will run")
-        if state != State.RUNNING or self.switch is not None:
-            return Answer(False, "cannot switch while standing up, switching or damping")
-        if other.contract.uses_reference:
-            return Answer(False, f"{other.policy.name} follows a clip from its first frame; damp and stand first")
-        probe = SafetyMonitor(self.monitor.limits)
-        trip = probe.update(self._measure(now_s), other.needs, now_s) or probe.complaint
-        if trip:
-            return Answer(False, f"refused to switch to {other.policy.name}, {trip}")
-        self._begin(other)
-        self.switch = PolicySwitch(self.runner, other, self.config.switch_s)
-        return Answer(True, f"switching to {other.policy.name}")
-
-    def _begin(self, runner: PolicyRunner) -> None:
-        runner.begin(self._root_quat(), self._sensing.odometry.value, align=self.config.align_reference)
-
-    def _use(self, runner: PolicyRunner) -> None:
-        self.runner = runner
-        self.policy = runner.policy
-        self.command.lower, self.command.upper = self._command_bounds()
-        low, high, _ = SafetyLimits.describe()["grid_timeout_s"]
-        age_s = min(max(runner.contract.height_grid_max_age_s, low), high)
-        self.limits = self.monitor.limits = replace(self.limits, grid_timeout_s=age_s)
-        if runner.needs.depth is not None:
-            low, high, _ = SafetyLimits.describe()["depth_timeout_s"]
-            age_s = min(max(runner.needs.depth.max_age_s, low), high)
-            self.limits = self.monitor.limits = replace(self.limits, depth_timeout_s=age_s)
-
-    def _command_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        bounds = np.array(self.runner.contract.command_limits, dtype=float)
-        return bounds[:, 0], bounds[:, 1]
-
     def _read_remote(self, now_s: float) -> None:
         remote = decode_remote(self._sound_state().remote)
         self.command.on_remote(remote.left_x, remote.left_y, remote.right_x, now_s)
@@ -305,25 +252,10 @@ class Controller:
         if name is not None:
             self.request(name, now_s)
 
-    # -- checks and targets ------------------------------------------------------------------------------------------
-
-    def _all_needs(self) -> Needs:
-        if self.switch is None:
-            return self.runner.needs
-        old, new = self.switch.old.needs, self.switch.new.needs
-        return Needs(old.grid or new.grid, old.odometry or new.odometry, old.depth or new.depth)
-
-    def _measure(self, now_s: float) -> Measurement:
-        inbox, grid, odometry = self._sensing.inbox, self._sensing.grid, self._sensing.odometry
+    def measure(self, now_s: float) -> Measurement:
+        """What the checks look at."""
         return Measurement(
-            state=inbox.state,
-            state_age_s=inbox.age_s(now_s),
-            grid=grid.value,
-            grid_age_s=grid.age_s(now_s),
-            odometry=odometry.value,
-            odometry_age_s=odometry.age_s(now_s),
-            bad_states=inbox.bad,
-            good_states=inbox.good,
+            **self._sensing.measured(now_s),
             period_s=self.period_s if self._stepped_s is None else now_s - self._stepped_s,
             nominal_period_s=self.period_s,
             command_age_s=None if self._commanded_s is None else now_s - self._commanded_s,
@@ -331,19 +263,7 @@ class Controller:
             estop=self.estop,
             transport=self.transport,
             charge_percent=self.charge_percent,
-            **self._measure_depth(now_s),
         )
-
-    def _measure_depth(self, now_s: float) -> dict[str, Any]:
-        depth, floor = self._sensing.depth, self._sensing.floor
-        if depth is None:
-            return {}
-        return {
-            "depth_age_s": depth.age_s(now_s),
-            "depth_same_s": depth.same_s,
-            "depth_problem": depth.problem,
-            "depth_below": 0.0 if floor is None else floor.below,
-        }
 
     def _sound_state(self) -> RobotState:
         assert self.state is not None  # without one, nothing leaves IDLE but damping
@@ -359,22 +279,14 @@ class Controller:
             self.task.on,
         )  # fmt: skip
         try:
-            if self.switch is None:
-                targets = self.runner.step(inputs)
-                return self._standing.hand_over(targets, self.run_step * self.period_s)
-            targets = self.switch.blend(self.switch.old.step(inputs), self.switch.new.step(inputs), self.period_s)
+            targets = self.policies.step(inputs)
         except NotFiniteError as error:
             self.monitor.trip = str(error)
             self.machine.watch(now_s, str(error))
             return None
-        if self.switch.ended:
-            self._use(self.switch.new)
-            self.switch = None
-        return targets
+        if self.policy is not self.runner.policy:
+            self.use(self.runner)
+        return self._standing.hand_over(targets, self.machine.time_in_state_s(now_s))
 
     def _root_quat(self) -> np.ndarray:
         return self._sensing.root_quat()
-
-
-def _runner(policy: AnyPolicy) -> PolicyRunner:
-    return VisualRunner(policy) if isinstance(policy, VisualPolicy) else PolicyRunner(policy)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 OPERATOR = "operator"
 """The cause of a stop that a person asked for."""
-REQUESTS = ("stand", "run", "damp", "release", "switch", "estop", "task", "pause")
 
 
 @dataclass(frozen=True)

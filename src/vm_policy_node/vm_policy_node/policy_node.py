@@ -32,13 +32,14 @@ from vm_msgs.msg import PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
 from vm_policy_node.automation import Automation
 from vm_policy_node.command_stream import StreamClient
-from vm_policy_node.controller_config import OPERATOR, REQUESTS
+from vm_policy_node.controller_config import OPERATOR
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.flight_recorder import FlightRecorder, default_folder
 from vm_policy_node.input_topics import InputTopics
 from vm_policy_node.motion_mode_node import MotionModeAsker
 from vm_policy_node.node_figures import NodeFigures, write_report
 from vm_policy_node.node_setup import changed_limits, make_controller
+from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.parameters import PARAMETERS
 from vm_policy_node.safety import State
 

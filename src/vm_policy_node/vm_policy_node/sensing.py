@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vm_core import frames
@@ -68,6 +70,27 @@ class Sensing:
         """Pelvis orientation (4,) wxyz in the odometry's world."""
         assert self.state is not None
         return frames.quat_multiply(self._yaw_correction, self.state.quat_wxyz)
+
+    def measured(self, now_s: float) -> dict[str, Any]:
+        """What the checks look at, by the names of `Measurement`."""
+        measured = {
+            "state": self.state,
+            "state_age_s": self.inbox.age_s(now_s),
+            "grid": self.grid.value,
+            "grid_age_s": self.grid.age_s(now_s),
+            "odometry": self.odometry.value,
+            "odometry_age_s": self.odometry.age_s(now_s),
+            "bad_states": self.inbox.bad,
+            "good_states": self.inbox.good,
+        }
+        if self.depth is None:
+            return measured
+        return measured | {
+            "depth_age_s": self.depth.age_s(now_s),
+            "depth_same_s": self.depth.same_s,
+            "depth_problem": self.depth.problem,
+            "depth_below": 0.0 if self.floor is None else self.floor.below,
+        }
 
     def age_ms(self, what: str, now_s: float) -> float:
         """Age of the newest state, grid, odometry or depth [ms]; NaN if there was none."""

@@ -1,0 +1,88 @@
+"""The one or two policies of a node: which runs, what they read, and the way from one to the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vm_core.action import MotorTargets
+from vm_core.errors import VmError
+from vm_policy_node.policy_runner import PolicyInputs, PolicyRunner
+from vm_policy_node.policy_switch import PolicySwitch
+from vm_policy_node.safety import Needs
+from vm_policy_node.visual.visual_policy import AnyPolicy, VisualPolicy
+from vm_policy_node.visual.visual_runner import VisualRunner
+
+
+class LoadedPolicies:
+    """Runs one of them, or both while one takes over from the other.
+
+    Attributes:
+        runners: of all policies.
+        runner: that runs or would run.
+        switch: from it to another one, while that lasts.
+        period_s: control period of all.
+    """
+
+    def __init__(self, policies: list[AnyPolicy]) -> None:
+        """The first one stands up and runs.
+
+        Raises:
+            VmError: control periods differ, or two of them see.
+        """
+        if len({policy.contract.control_period_s for policy in policies}) > 1:
+            raise VmError("the two policies have different control periods; expected one")
+        self.runners = [_runner(policy) for policy in policies]
+        if sum(runner.needs.depth is not None for runner in self.runners) > 1:
+            raise VmError("two visual policies; expected at most one, for there is one camera")
+        self.runner = self.runners[0]
+        self.switch: PolicySwitch | None = None
+        self.period_s = policies[0].contract.control_period_s
+
+    @property
+    def other(self) -> PolicyRunner | None:
+        """The one that does not run."""
+        return None if len(self.runners) < 2 else self.runners[1 - self.runners.index(self.runner)]
+
+    @property
+    def needs(self) -> Needs:
+        """What any of them reads."""
+        needs = [runner.needs for runner in self.runners]
+        grid = next((n.grid for n in needs if n.grid is not None), None)
+        depth = next((n.depth for n in needs if n.depth is not None), None)
+        return Needs(grid, any(n.odometry for n in needs), depth)
+
+    @property
+    def needs_now(self) -> Needs:
+        """What those read that run at this moment."""
+        if self.switch is None:
+            return self.runner.needs
+        old, new = self.switch.old.needs, self.switch.new.needs
+        return Needs(old.grid or new.grid, old.odometry or new.odometry, old.depth or new.depth)
+
+    @property
+    def command_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest root command (3,) of the one that runs."""
+        bounds = np.array(self.runner.contract.command_limits, dtype=float)
+        return bounds[:, 0], bounds[:, 1]
+
+    def switch_to(self, runner: PolicyRunner, duration_s: float) -> None:
+        """Lets another one, which has begun, take over within so long, or longer for a smooth way."""
+        self.switch = PolicySwitch(self.runner, runner, duration_s)
+
+    def step(self, inputs: PolicyInputs) -> MotorTargets:
+        """Targets of all motors for this period; at the end of a switch the other one is what runs.
+
+        Raises:
+            NotFiniteError: an observation or a network's output is not a number.
+        """
+        if self.switch is None:
+            return self.runner.step(inputs)
+        old, new = self.switch.old.step(inputs), self.switch.new.step(inputs)
+        targets = self.switch.blend(old, new, self.period_s)
+        if self.switch.ended:
+            self.runner, self.switch = self.switch.new, None
+        return targets
+
+
+def _runner(policy: AnyPolicy) -> PolicyRunner:
+    return VisualRunner(policy) if isinstance(policy, VisualPolicy) else PolicyRunner(policy)
