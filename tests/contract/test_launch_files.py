@@ -14,10 +14,15 @@ from vm_policy_node.parameters import PARAMETERS as POLICY
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 NAMES = {topic.name: topic for topic in TOPICS}
-KINDS = {"PointCloud2": "sensor_msgs/msg/PointCloud2", "MarkerArray": "visualization_msgs/msg/MarkerArray"} | {
-    kind: f"nav_msgs/msg/{full}"
-    for kind, full in (("Map", "OccupancyGrid"), ("Path", "Path"), ("Odometry", "Odometry"))
-}
+MARKERS = "visualization_msgs/msg"
+KINDS = (
+    {"PointCloud2": "sensor_msgs/msg/PointCloud2"}
+    | {k: f"{MARKERS}/{k}" for k in ("Marker", "MarkerArray")}
+    | {
+        kind: f"nav_msgs/msg/{full}"
+        for kind, full in (("Map", "OccupancyGrid"), ("Path", "Path"), ("Odometry", "Odometry"))
+    }
+)
 
 
 def values(node) -> list[str]:

@@ -84,6 +84,8 @@ class LiveView:
             raise VmError(f"cannot listen at {host}:{port}: {error.strerror or error}") from None
         self._scene = self.server.scene
         self._cells: viser.BatchedMeshHandle | None = None
+        self._object: viser.IcosphereHandle | viser.BoxHandle | None = None
+        self._object_size = np.zeros(3)
         self._scene.set_up_direction("+z")
         self._scene.add_grid("/ground", width=20.0, height=20.0, cell_size=1.0)
         self._add_robot()
@@ -156,6 +158,18 @@ class LiveView:
         self._cells = self._scene.add_batched_meshes_simple(
             "/height_grid", corners, faces, turn, centres, batched_colors=colors, lod="off", cast_shadow=False
         )
+
+    def show_object(self, ball: bool, size: np.ndarray, color: np.ndarray, pose: np.ndarray) -> None:
+        """Places a box or a ball of size (3,) [m] and colour (3,) 0–1 in the map: position [m] and wxyz (7,)."""
+        if self._object is None or not np.array_equal(size, self._object_size):
+            add, paint = self._scene, (255 * color).astype(np.uint8)
+            self._object = (
+                add.add_icosphere("/object", radius=0.5 * float(size[0]), color=paint)
+                if ball
+                else add.add_box("/object", dimensions=size, color=paint)
+            )
+            self._object_size = size
+        self._object.position, self._object.wxyz = pose[:3], pose[3:]
 
     def show_status(self, text: str, command: np.ndarray) -> None:
         """State as text, and the command (vx, vy [m/s], yaw rate [rad/s]) as an arrow over the pelvis."""

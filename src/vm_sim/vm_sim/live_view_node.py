@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowState
+from visualization_msgs.msg import Marker
 
 from vm_core import command_line, g1
 from vm_core.errors import VmError
@@ -31,6 +32,7 @@ from vm_sim.live_view import BUTTONS, LiveView
 PARAMETERS: dict[str, tuple[Any, str]] = {
     "lowstate_topic": ("/lowstate", "unitree_hg/LowState in"),
     "odometry_topic": ("/ground_truth/odometry", "nav_msgs/Odometry of the pelvis in"),
+    "object_topic": ("/ground_truth/object/marker", "visualization_msgs/Marker of an object in"),
     "lidar_topic": ("/livox/lidar", "livox_ros_driver2/CustomMsg in"),
     "grid_topic": ("/height_grid", "vm_msgs/HeightGrid in"),
     "status_topic": ("/policy_status", "vm_msgs/PolicyStatus in"),
@@ -56,7 +58,7 @@ class LiveViewNode(Node):
         self._newest: dict[str, Any] = {}
         self._callers = {name: self.create_client(Trigger, service) for name, service in _SERVICES.items()}
         self.view = LiveView(self._get("host"), self._get("port"), self._press)
-        topics = {"lowstate": LowState, "odometry": Odometry, "lidar": CustomMsg, "grid": HeightGrid}
+        topics = {"lowstate": LowState, "odometry": Odometry, "object": Marker, "lidar": CustomMsg, "grid": HeightGrid}
         group = NoExecutor()
         self._polled = [self._poll(name, kind, group) for name, kind in (topics | {"status": PolicyStatus}).items()]
         self.create_timer(_FAST_S, self._show_robot)
@@ -93,6 +95,8 @@ class LiveViewNode(Node):
             move, turn = base.translation, base.rotation
             pos, quat = (move.x, move.y, move.z), (turn.w, turn.x, turn.y, turn.z)
             self.view.show_pelvis(np.array(pos), np.array(quat))
+        if (thing := self._newest.pop("object", None)) is not None:
+            self._show_object(thing)
         if state is not None:
             try:
                 joints = get_motors(parse_low_state(state), "q")[: g1.NUM_MOTORS].astype(float)
@@ -101,6 +105,12 @@ class LiveViewNode(Node):
                 return
             if np.isfinite(joints).all():
                 self.view.show_joints(joints)
+
+    def _show_object(self, thing: Marker) -> None:
+        move, turn, size, color = thing.pose.position, thing.pose.orientation, thing.scale, thing.color
+        pose = np.array([move.x, move.y, move.z, turn.w, turn.x, turn.y, turn.z])
+        size, color = np.array([size.x, size.y, size.z]), np.array([color.r, color.g, color.b])
+        self.view.show_object(thing.type == Marker.SPHERE, size, color, pose)
 
     def _show_rest(self) -> None:
         scan, grid, status = (self._newest.pop(name, None) for name in ("lidar", "grid", "status"))

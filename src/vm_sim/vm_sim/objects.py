@@ -19,7 +19,7 @@ _ROBOT_TOUCHES = 2  # contact bit of body parts that touch objects and nothing e
 _PRIORITY = 2  # above the soles' 1: MuJoCo takes friction and dimensions of a contact from the higher one alone
 _TORSION_M = 0.005
 _BOX_CONDIM, _BALL_CONDIM = 3, 6
-_COLOR = (0.80, 0.52, 0.25, 1.0)
+OBJECT_COLOR = (0.80, 0.52, 0.25, 1.0)
 _SHOE_RADIUS_M = 0.03
 _SHOE_ENDS = ((-0.03, -0.005), (0.108, -0.005))  # x and z of the axis in the ankle roll link [m]
 _SHOE_Y_M = 0.015
@@ -202,7 +202,7 @@ def add_object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
         priority=_PRIORITY,
         contype=1 | _ROBOT_TOUCHES,
         conaffinity=1,
-        rgba=_COLOR,
+        rgba=OBJECT_COLOR,
         group=2,
     )
 

@@ -25,6 +25,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, Imu
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowCmd, LowState
+from visualization_msgs.msg import Marker
 
 from vm_core import command_line
 from vm_core.errors import VmError
@@ -79,7 +80,7 @@ class RobotNode(Node):
         self._planned_fault = find_fault(config.fault).name if config.fault else ""
         self._figures = SimFigures()
         self._switcher = MotionSwitcher(config.motion_mode)
-        self._make_topics()
+        self._make_topics(thing)
         # the physics' own model changes with every command's gains
         model = build_model(self.scene, thing=thing)
         lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
@@ -89,7 +90,7 @@ class RobotNode(Node):
             self._pictures = DepthThread(build_model(self.scene, thing=thing), self._publish_picture, config.seed + 2)
         self.add_on_set_parameters_callback(self._on_parameters)
 
-    def _make_topics(self) -> None:
+    def _make_topics(self, thing: ObjectSpec | None) -> None:
         config = self.config
         self._low_state = self.create_publisher(LowState, config.lowstate_topic, 1)
         self._lidar = self.create_publisher(CustomMsg, config.lidar_topic, 5)
@@ -98,6 +99,8 @@ class RobotNode(Node):
         self._depth = self.create_publisher(Image, config.depth_topic, 5)
         self._depth_info = self.create_publisher(CameraInfo, config.depth_info_topic, 5)
         self._object = self.create_publisher(Odometry, config.object_topic, 10)
+        self._drawn = self.create_publisher(Marker, f"{config.object_topic}/marker", 1)
+        self._marker = None if thing is None else ros_conversions.object_marker(thing, config.world_frame)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_service(Trigger, "/fault/clear", self._on_clear)
@@ -213,6 +216,9 @@ class RobotNode(Node):
         sample = OdometrySample(pose[:3], pose[3:], speed[:3])
         ros_conversions.fill_odometry(self._object_message, sample, speed[3:], stamp_ns)
         self._object.publish(self._object_message)
+        if self._marker is not None and self._drawn.get_subscription_count():
+            ros_conversions.place_marker(self._marker, pose, stamp_ns)
+            self._drawn.publish(self._marker)
 
     def _publish_picture(self, stamp_ns: int, picture: np.ndarray) -> None:
         if self.stopping.is_set():

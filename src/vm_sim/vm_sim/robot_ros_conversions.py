@@ -11,12 +11,15 @@ from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, Imu
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker
 
 from vm_core.depth_image import DepthSpec
 from vm_core.frames import quat_rotate_inverse
 from vm_msgs.msg import HeightGrid
 from vm_sim.faults import GridSample, OdometrySample
 from vm_sim.imu import STANDARD_GRAVITY, ImuSample
+from vm_sim.objects import OBJECT_BODY, OBJECT_COLOR, ObjectSpec
 
 
 def fill_imu(message: Imu, sample: ImuSample, stamp_ns: int) -> None:
@@ -56,6 +59,24 @@ def camera_info_msg(spec: DepthSpec, frame: str, stamp_ns: int) -> CameraInfo:
     message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     message.p = [focal, 0.0, middle[0], 0.0, 0.0, focal, middle[1], 0.0, 0.0, 0.0, 1.0, 0.0]
     return message
+
+
+def object_marker(thing: ObjectSpec, frame: str) -> Marker:
+    """What viewers draw for an object; its pose is filled in by `place_marker`."""
+    kind = Marker.SPHERE if thing.shape == "ball" else Marker.CUBE
+    red, green, blue, alpha = OBJECT_COLOR
+    marker = Marker(ns=OBJECT_BODY, type=kind, color=ColorRGBA(r=red, g=green, b=blue, a=alpha))
+    marker.header.frame_id = frame
+    marker.scale.x, marker.scale.y, marker.scale.z = thing.size
+    return marker
+
+
+def place_marker(marker: Marker, pose: np.ndarray, stamp_ns: int) -> None:
+    """Puts a marker at a pose (7,): position [m] and quaternion wxyz."""
+    marker.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+    _set_xyz(marker.pose.position, pose[:3])
+    turn = marker.pose.orientation
+    turn.w, turn.x, turn.y, turn.z = (float(v) for v in pose[3:])
 
 
 def twist_msg(velocity: tuple[float, float, float]) -> Twist:

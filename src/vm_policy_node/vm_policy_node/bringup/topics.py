@@ -38,6 +38,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("/camera/depth/image_rect_raw", "sensor_msgs/msg/Image", "vm_sim", 5, hardware=True, record=False),
     Topic("/camera/depth/camera_info", "sensor_msgs/msg/CameraInfo", "vm_sim", 5, hardware=True),
     Topic("/ground_truth/object", "nav_msgs/msg/Odometry", "vm_sim"),
+    Topic("/ground_truth/object/marker", "visualization_msgs/msg/Marker", "vm_sim", 1, record=False),
     Topic("/ground_truth/odometry", "nav_msgs/msg/Odometry", "vm_sim"),
     Topic("/odometry", "nav_msgs/msg/Odometry", "vm_heightmap"),
     Topic("/height_grid", "vm_msgs/msg/HeightGrid", "vm_heightmap", 5),
