@@ -14,25 +14,35 @@ from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.inputs.bvh import read_bvh
 from vm_reconstruction.inputs.named_joints import flat_scene, motion_of_points, on_ground
 from vm_reconstruction.inputs.smpl import read_amass, read_gvhmr
+from vm_reconstruction.inputs.tram import read_tram
+from vm_reconstruction.inputs.videomimic import KEYPOINTS_FILE, read_videomimic
+from vm_reconstruction.stages.scene import scene_of
 
 KINDS = (
     "a result folder of vm-reconstruct, a human.npz, a folder with joint_positions.npy and multi_boxes.obj, a .bvh, "
     "joints (.npz with joint_pos, joint_names, fps), SMPL or SMPL-X parameters (.npz, needs --body-model), "
-    "GVHMR's .pt (needs --body-model)"
+    "GVHMR's .pt, TRAM's hps_track_0.npy (need --body-model), VideoMimic's result folder or its "
+    f"{KEYPOINTS_FILE}"
 )
 
 
 def read_motion(
-    path: Path, scene: Path | None = None, height_m: float | None = None, body_model: Path | None = None
+    path: Path,
+    scene: Path | None = None,
+    height_m: float | None = None,
+    body_model: Path | None = None,
+    person: str | None = None,
 ) -> tuple[HumanMotion, SceneAsset]:
-    """The motion at a path and its scene: the given one, that of its folder, else level ground.
+    """The motion at a path and its scene: the given one, that of its folder or of its contacts, else level ground.
+
+    `person` names one of several in a file of VideoMimic.
 
     Raises:
         VmError: nothing there, nothing of a known kind, or a damaged file.
     """
     if not path.exists():
         raise VmError(f"no motion at {path}; expected {KINDS}")
-    motion, own_scene = _read(path, height_m, body_model)
+    motion, own_scene = _read(path, height_m, body_model, person)
     if scene is not None:
         return motion, read_boxes(scene) if scene.suffix == ".obj" else SceneAsset.load(scene)
     if own_scene is not None:
@@ -40,7 +50,12 @@ def read_motion(
     return on_ground(motion), flat_scene(path.name)
 
 
-def _read(path: Path, height_m: float | None, model: Path | None) -> tuple[HumanMotion, SceneAsset | None]:
+def _read(
+    path: Path, height_m: float | None, model: Path | None, person: str | None
+) -> tuple[HumanMotion, SceneAsset | None]:
+    if path.suffix == ".h5" or (path / KEYPOINTS_FILE).is_file():
+        motion = on_ground(motion_of_points(*read_videomimic(path, person), height_m, path.name))
+        return motion, scene_of(motion)
     if path.is_dir():
         if (path / "human.npz").is_file():
             scene = path / "stages" / "scene"
@@ -52,6 +67,9 @@ def _read(path: Path, height_m: float | None, model: Path | None) -> tuple[Human
         return motion_of_points(*read_bvh(path), height_m, path.name), None
     if path.suffix == ".pt":
         return motion_of_points(*read_gvhmr(path, _model(path, model)), height_m, path.name), None
+    if path.suffix == ".npy":
+        motion = on_ground(motion_of_points(*read_tram(path, _model(path, model)), height_m, path.name))
+        return motion, scene_of(motion)
     if path.suffix == ".npz":
         return _read_npz(path, height_m, model), None
     raise VmError(f"{path}: no known kind of motion; expected {KINDS}")

@@ -18,11 +18,13 @@ class Arguments:
     """A person's motion to the Unitree G1.
 
     Attributes:
-        motion: result folder of vm-reconstruct, human.npz, climbing sequence, .bvh, joints .npz, SMPL .npz, GVHMR .pt.
+        motion: result folder of vm-reconstruct, human.npz, climbing sequence, .bvh, joints .npz, SMPL .npz, GVHMR .pt,
+            TRAM hps_track_0.npy, VideoMimic result folder.
         out: folder for clip.npz, scene/, human.npz, retarget.json.
         scene: scene folder or .obj of upright boxes; by default the motion's own, else level ground.
         height: the person's height [m]; by default from the legs.
         body_model: your SMPL or SMPL-X model (.npz), for motions in its parameters.
+        person: one of several in a file of VideoMimic, by its number there.
         fps: frames a second of the clip; by default the motion's own, at most 50.
         scale: robot shrinks motion and scene to the G1's size, human leaves the scene as it is.
         joints: 29, or 23 with the wrists held straight.
@@ -37,6 +39,7 @@ class Arguments:
     scene: Path | None = None
     height: float | None = None
     body_model: Path | None = None
+    person: str | None = None
     fps: float | None = None
     scale: Literal["robot", "human"] = "robot"
     joints: Literal[23, 29] = 29
@@ -62,7 +65,9 @@ def _main() -> int:
     variant = Variant(arguments.mirrored, arguments.speed, arguments.size)
     if arguments.fps is not None and not 5.0 <= arguments.fps <= 200.0:
         raise VmError(f"--fps {arguments.fps}: expected 5 to 200")
-    motion, scene = read_motion(arguments.motion, arguments.scene, arguments.height, arguments.body_model)
+    motion, scene = read_motion(
+        arguments.motion, arguments.scene, arguments.height, arguments.body_model, arguments.person
+    )
     motion, scene = variant.apply(motion, scene)
     fps = arguments.fps or min(motion.fps, FASTEST_FPS)
     motion = motion if fps == motion.fps else at_rate(motion, fps)

@@ -1,0 +1,140 @@
+"""Results of TRAM/VIMO and VideoMimic as input: files in their real layouts, and what hides in such files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_vm_reconstruction_inputs import REST, tiny_model
+
+from vm_core.errors import VmError
+from vm_reconstruction.inputs import smpl
+from vm_reconstruction.inputs.read import read_motion
+from vm_reconstruction.inputs.tram import read_track, read_tram
+from vm_reconstruction.inputs.videomimic import KEYPOINTS_FILE, read_videomimic
+from vm_reconstruction.solver.joint import so3
+
+SMPL_45 = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hand", "right_hand", "nose",
+    "right_eye", "left_eye", "right_ear", "left_ear", "left_big_toe", "left_small_toe", "left_heel", "right_big_toe",
+    "right_small_toe", "right_heel", *(f"{s}_{f}" for s in ("left", "right") for f in
+    ("thumb", "index", "middle", "ring", "pinky")),
+)  # fmt: skip
+
+
+def _place(name: str) -> list[float]:
+    """Where a standing person's joint is, from REST's nearest."""
+    side = name.partition("_")[0]
+    near = {"foot": "toe", "hand": "wrist", "collar": "shoulder", "big_toe": "toe", "small_toe": "toe"}
+    part = near.get(name.partition("_")[2], name.partition("_")[2])
+    central = {"spine1": "spine", "spine2": "chest", "spine3": "chest", "nose": "head"}
+    key = central.get(name, name if name in REST else f"{side}_{part}")
+    return list(REST.get(key, REST[f"{side}_wrist"] if side in ("left", "right") else REST["head"]))
+
+
+def videomimic_file(path: Path, people: tuple[str, ...] = ("1",), frames: int = 40) -> np.ndarray:
+    """As its gravity calibration saves: groups by person; the list of names is an attribute called `/joint_names`."""
+    h5py = pytest.importorskip("h5py")
+    joints = np.tile(np.array([_place(name) for name in SMPL_45]), (frames, 1, 1)).astype(np.float32)
+    joints[..., 2] -= 0.8  # the first camera's height is its zero
+    with h5py.File(path, "w") as file:
+        for person in people:
+            file.create_dataset(f"/joints/{person}", data=joints)
+            file.create_dataset(f"/root_orient/{person}", data=np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1, 1)))
+        file.create_dataset("/world_rotation", data=np.eye(3, dtype=np.float32))
+        file.attrs["/joint_names"] = list(SMPL_45)
+    return joints
+
+
+def test_a_result_folder_of_videomimic_becomes_the_person_on_the_ground(tmp_path):
+    joints = videomimic_file(tmp_path / KEYPOINTS_FILE)
+    motion, scene = read_motion(tmp_path, height_m=1.75)
+    assert motion.fps == 30.0 and motion.num_frames == 40 and not scene.boxes
+    moved = motion.joint("left_wrist")[0] - motion.joint("pelvis")[0]
+    at = [SMPL_45.index(name) for name in ("left_wrist", "pelvis")]
+    np.testing.assert_allclose(moved, joints[0, at[0]] - joints[0, at[1]], atol=1e-6)
+    assert abs(motion.joint("left_toe")[:, 2]).max() < 0.03 and motion.contact[:, :2].all()
+    assert abs(scene.ground[2]) < 0.03
+
+
+def test_one_of_several_people_of_videomimic_is_named(tmp_path):
+    videomimic_file(tmp_path / KEYPOINTS_FILE, ("1", "4"))
+    with pytest.raises(VmError, match="2 people; name one of 1, 4 with --person"):
+        read_videomimic(tmp_path)
+    assert read_videomimic(tmp_path, "4")[0].shape == (40, 43, 3)
+    with pytest.raises(VmError, match="no person 7"):
+        read_videomimic(tmp_path, "7")
+    (tmp_path / "other.h5").write_bytes(b"no hdf5")
+    with pytest.raises(VmError, match=r"is no gravity_calibrated_keypoints.h5"):
+        read_motion(tmp_path / "other.h5")
+
+
+def tram_folder(folder: Path, frames: np.ndarray) -> tuple[Path, np.ndarray, np.ndarray]:
+    """hps/hps_track_0.npy and camera.npy as TRAM saves them: dictionaries of tensors and arrays."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    rotvecs = 0.2 * rng.standard_normal((len(frames), 24, 3))
+    rotvecs[:, 0] += [np.pi, 0.0, 0.0]  # upright before a camera whose y points down
+    shift = rng.standard_normal((len(frames), 1, 3)) + [0, 0, 4]
+    track = {
+        "pred_cam": torch.zeros(len(frames), 3), "pred_pose": torch.zeros(len(frames), 144),
+        "pred_shape": torch.full((len(frames), 10), 0.3), "pred_rotmat": torch.tensor(so3.exp(rotvecs)).float(),
+        "pred_trans": torch.tensor(shift).float(), "frame": torch.tensor(frames),
+    }  # fmt: skip
+    (folder / "hps").mkdir()
+    path = folder / "hps" / "hps_track_0.npy"
+    np.save(path, np.array(track, dtype=object))
+    return path, rotvecs, shift[:, 0]
+
+
+def test_a_track_of_tram_follows_the_body_model(tmp_path):
+    tiny_model(tmp_path / "model.npz")
+    path, rotvecs, shift = tram_folder(tmp_path, np.array([3, 4, 5, 8]))
+    rest = smpl.rest_joints(tmp_path / "model.npz", np.full(10, 0.3))
+    track = read_track(path, tmp_path / "model.npz")
+    np.testing.assert_allclose(track.joints, smpl.posed_joints(rest, rotvecs[:, :22], shift), atol=1e-5)
+    assert track.frames.tolist() == [3, 4, 5, 8]
+
+
+def test_tram_in_its_world_moves_with_the_camera_and_gaps_are_filled(tmp_path):
+    tiny_model(tmp_path / "model.npz")
+    path, _, _ = tram_folder(tmp_path, np.array([3, 4, 5, 8]))
+    still, names, fps = read_tram(path, tmp_path / "model.npz")
+    assert still.shape == (6, 22, 3) and fps == 30.0 and len(names) == 22
+    np.testing.assert_allclose(still[3], still[2] + (still[5] - still[2]) / 3, atol=1e-9)
+    camera = {
+        "pred_cam_R": np.tile(np.eye(3, dtype=np.float32), (9, 1, 1)),
+        "pred_cam_T": np.outer(np.arange(9), [0.5, 0, 0]).astype(np.float32),
+        "img_focal": np.float32(600.0), "img_center": np.array([320, 240]),
+    }  # fmt: skip
+    np.save(tmp_path / "camera.npy", np.array(camera, dtype=object))
+    moved, _, _ = read_tram(path, tmp_path / "model.npz")
+    steps = np.linalg.norm((moved - moved[:1]) - (still - still[:1]), axis=-1)
+    np.testing.assert_allclose(steps[[1, 2, 5]].mean(axis=1), [0.5, 1.0, 2.5], atol=0.3)
+
+
+class _Bomb:
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self._target),)
+
+
+def test_a_track_that_would_run_something_is_refused_and_nothing_runs(tmp_path):
+    tiny_model(tmp_path / "model.npz")
+    np.save(tmp_path / "bad.npy", np.array({"frame": _Bomb(tmp_path / "ran")}, dtype=object))
+    with pytest.raises(VmError, match=r"is no result of TRAM .*it holds posix.mkdir"):
+        read_motion(tmp_path / "bad.npy", body_model=tmp_path / "model.npz")
+    assert not (tmp_path / "ran").exists()
+    np.save(tmp_path / "plain.npy", np.zeros(3))
+    with pytest.raises(VmError, match="it is no dictionary"):
+        read_track(tmp_path / "plain.npy", tmp_path / "model.npz")
+    cut, _, _ = tram_folder(tmp_path, np.arange(4))
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with pytest.raises(VmError, match="is no result of TRAM"):
+        read_track(cut, tmp_path / "model.npz")
