@@ -32,7 +32,7 @@ class InertialNoise:
     accelerometer: float = 0.02
     gyroscope_bias: float = 1e-4
     accelerometer_bias: float = 1e-3
-    start: tuple[float, float, float, float, float, float] = (5e-4, 1e-4, 0.03, 0.003, 0.02, 0.08)
+    start: tuple[float, float, float, float, float, float] = (5e-4, 1e-4, 0.03, 0.003, 0.04, 0.08)
     leg_velocity: float = 0.08
 
 
@@ -55,6 +55,11 @@ class InertialFilter:
         self.gyro_bias, self.accel_bias = np.zeros(3), np.zeros(3)
         self.gravity = np.array([0.0, 0.0, -GRAVITY])
         self.covariance = np.diag(np.repeat(np.square(self.noise.start), 3))
+
+    @property
+    def level_std_rad(self) -> float:
+        """Of the direction of gravity."""
+        return float(np.sqrt(np.diag(self.covariance)[DOWN].max())) / GRAVITY
 
     def predict(self, gyro: np.ndarray, accel: np.ndarray, dt_s: float, *, covariance: bool = True) -> None:
         """Integrates one sample (3,) [rad/s] and specific force (3,) [m/s²] over dt_s."""

@@ -11,6 +11,7 @@ from collections import deque
 import numpy as np
 
 from vm_core import frames
+from vm_heightmap.building_level import BuildingLevel
 from vm_heightmap.inertial_filter import InertialFilter, exp_so3
 from vm_heightmap.odometry_config import OdometryConfig, ScanVerdict
 from vm_heightmap.odometry_start import Sample, Soles, level_start
@@ -32,7 +33,7 @@ class LidarInertialOdometry:
         epoch: rises with each fresh start.
         registration: of the newest scan that was matched.
         world: levelled by gravity; maps must follow the turn that each scan brings to it.
-        planes: the map of planes.
+        planes: the map of planes.  level: what its floors and walls say of level.
     """
 
     def __init__(self, config: OdometryConfig | None = None) -> None:
@@ -41,7 +42,7 @@ class LidarInertialOdometry:
         self._lidar_turn = frames.matrix_from_quat(turn)
         self._lidar_pos = np.array(self.config.lidar_pos_torso)
         self._imu_pos = self._lidar_pos + self._lidar_turn @ IMU_POS_IN_LIDAR
-        self.planes = PlaneMap(self.config.planes)
+        self.planes, self.level = PlaneMap(self.config.planes), BuildingLevel(self.config.level)
         self.epoch = 0
         self._reset()
 
@@ -59,6 +60,7 @@ class LidarInertialOdometry:
         self.registration: Registration | None = None
         self.scans = 0
         self.planes.clear()
+        self.level.clear()
 
     @property
     def started(self) -> bool:
@@ -162,7 +164,7 @@ class LidarInertialOdometry:
         elif end_s > self._matched_s + self.config.lost_s:
             self.restart()
             return ScanVerdict.LOST, []
-        self.world.update(self._filter)
+        self.world.update(self.level.up(self._filter.gravity, self._filter.level_std_rad), self._filter.position)
         self._pose = None  # the world may have been turned
         poses = [self.world.torso(*e) for e in self._trajectory.entries if start_s - 0.011 <= e[0] <= end_s]
         return verdict, poses
@@ -243,7 +245,9 @@ class LidarInertialOdometry:
         state.update_pose(np.concatenate([found.turn, found.move]), found.information)
         turn = exp_so3(found.turn)
         self._trajectory.move(turn, center, found.move, start_s)
-        self.planes.insert((points - center) @ turn.T + center + found.move)
+        points = (points - center) @ turn.T + center + found.move
+        self.planes.insert(points)
+        self.level.observe(self.planes, points)
         return ScanVerdict.MATCHED
 
     def _knots(self, start_s: float, end_s: float) -> tuple[np.ndarray, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vm_core import g1
+from vm_heightmap.building_level import LevelConfig
 from vm_heightmap.inertial_filter import InertialNoise
 from vm_heightmap.plane_map import PlaneMapConfig
 from vm_heightmap.registration import RegistrationConfig
@@ -47,6 +48,7 @@ class OdometryConfig:
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     planes: PlaneMapConfig = field(default_factory=PlaneMapConfig)
     inertial: InertialNoise = field(default_factory=InertialNoise)
+    level: LevelConfig = field(default_factory=LevelConfig)
     lidar_pos_torso: tuple[float, ...] = tuple(g1.LIDAR_POS_IN_TORSO.tolist())
     lidar_quat_torso_wxyz: tuple[float, ...] = tuple(g1.LIDAR_QUAT_IN_TORSO_WXYZ.tolist())
     points: int = 5000

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 N, SUM, SQUARES = 0, 1, 4  # columns of the sums: count, 3 sums, 6 sums of products (xx, xy, xz, yy, yz, zz)
-NORMAL, OFFSET, VALID = 0, 3, 4  # columns of the plane: n (3), d with n·x = d, whether it is one
+NORMAL, OFFSET, VALID, NORMAL_STD = 0, 3, 4, 5  # columns of the plane: n (3), d with n·x = d, whether it is one, [rad]
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class PlaneMap:
 
     Attributes:
         keys: (2, V) int64 world index of the voxel that a place holds; -1 none.
-        sums: (2, V, 10), relative to the voxel's corner.  planes: (2, V, 5).
+        sums: (2, V, 10), relative to the voxel's `address`.  planes: (2, V, 6).
     """
 
     def __init__(self, config: PlaneMapConfig | None = None) -> None:
         self.config = config or PlaneMapConfig()
         size = 1 << (2 * self.config.bits_xy + self.config.bits_z)
         self.keys = np.full((2, size), -1, dtype=np.int64)
-        self.sums, self.planes = np.zeros((2, size, 10)), np.zeros((2, size, 5))
+        self.sums, self.planes = np.zeros((2, size, 10)), np.zeros((2, size, 6))
         self._touched = np.empty(size, dtype=np.int64)
         self._stamp = np.zeros((2, size), dtype=np.int64)
         self._scan = 0
@@ -74,8 +74,11 @@ class PlaneMap:
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def address(x, y, z, voxel, bits_xy, bits_z):
-    """Place in the arrays and key of the voxel that holds a point."""
-    ix, iy, iz = int(np.floor(x / voxel)), int(np.floor(y / voxel)), int(np.floor(z / voxel))
+    """Place in the arrays and key of the voxel that holds a point; z = 0 is the middle of one.
+
+    The world's first floor is z = 0: on a border, noise would part its points into two voxels and hide its height.
+    """
+    ix, iy, iz = int(np.floor(x / voxel)), int(np.floor(y / voxel)), int(np.floor(z / voxel + 0.5))
     mask, mask_z = (1 << bits_xy) - 1, (1 << bits_z) - 1
     place = ((ix & mask) << (bits_xy + bits_z)) | ((iy & mask) << bits_z) | (iz & mask_z)
     key = ((ix + (1 << 20)) << 42) | ((iy + (1 << 20)) << 21) | (iz + (1 << 20))
@@ -97,7 +100,8 @@ def _insert(points, arrays, touched, stamp, scan, geometry, limits):
             row = sums[level, place]
             if row[N] >= limits[1]:
                 continue
-            x, y, z = x - voxel * np.floor(x / voxel), y - voxel * np.floor(y / voxel), z - voxel * np.floor(z / voxel)
+            x, y = x - voxel * np.floor(x / voxel), y - voxel * np.floor(y / voxel)
+            z = z - voxel * np.floor(z / voxel + 0.5)
             row[0] += 1.0
             row[1] += x
             row[2] += y
@@ -139,7 +143,7 @@ def _fit(key, row, plane, voxel, limits):
     oy = voxel * (((key >> 21) & mask) - (1 << 20)) + my
     oz = voxel * ((key & mask) - (1 << 20)) + mz
     plane[0], plane[1], plane[2], plane[OFFSET] = nx, ny, nz, nx * ox + ny * oy + nz * oz
-    plane[VALID] = 1.0
+    plane[VALID], plane[NORMAL_STD] = 1.0, np.sqrt(max(low, 0.0) / (n * middle))
 
 
 @numba.njit(cache=True, nogil=True)

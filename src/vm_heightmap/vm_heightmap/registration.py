@@ -16,14 +16,14 @@ class RegistrationConfig:
 
     Attributes:
         point_std_m: of a distance to a plane; larger than the sensor's noise, because neighbours err together.
-        huber_m: distances beyond count linearly only.
+        scale_m: distances beyond count for little: at a stair's edge, points of one surface meet the other's plane.
         gates_m: largest distances that count, in the first iteration and later.
         iterations: at most.
         converged_m, converged_rad: steps below end it.
     """
 
-    point_std_m: float = 0.1
-    huber_m: float = 0.03
+    point_std_m: float = 0.07
+    scale_m: float = 0.03
     gates_m: tuple[float, float] = (0.25, 0.10)
     iterations: int = 6
     converged_m: float = 1e-4
@@ -67,7 +67,7 @@ def register(
     arrays = (planes.keys, planes.planes)
     for used in range(1, config.iterations + 1):
         gate = config.gates_m[0] if used == 1 else config.gates_m[1]
-        noise = (config.point_std_m, config.huber_m, gate)
+        noise = (config.point_std_m, config.scale_m, gate)
         gradient = np.zeros(6)
         step_information[:], counts[:] = 0.0, 0
         sums = (step_information, gradient, counts)
@@ -84,7 +84,7 @@ def register(
 @numba.njit(cache=True, nogil=True)
 def _accumulate(points, center, turn, move, arrays, geometry, noise, information, gradient, counts):
     keys, planes = arrays
-    std, huber, gate = noise
+    std, scale, gate = noise
     jacobian = np.empty(6)
     for i in range(len(points)):
         ax, ay, az = points[i, 0] - center[0], points[i, 1] - center[1], points[i, 2] - center[2]
@@ -102,7 +102,8 @@ def _accumulate(points, center, turn, move, arrays, geometry, noise, information
                     break
                 if abs(off) < 0.04:
                     counts[1] += 1
-                weight = (1.0 if abs(off) <= huber else huber / abs(off)) / (std * std)
+                share = 1.0 / (1.0 + off * off / (scale * scale))  # Geman–McClure
+                weight = share * share / (std * std)
                 jacobian[0] = by * plane[2] - bz * plane[1]
                 jacobian[1] = bz * plane[0] - bx * plane[2]
                 jacobian[2] = bx * plane[1] - by * plane[0]

@@ -1,4 +1,4 @@
-"""Where the body was over the last scans, and the world levelled by what the filter learns of gravity."""
+"""Where the body was over the last scans, and the world levelled by what is learnt of up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from vm_core import frames
-from vm_heightmap.inertial_filter import GRAVITY, InertialFilter, exp_so3
+from vm_heightmap.inertial_filter import InertialFilter, exp_so3
 from vm_heightmap.pose_buffer import Pose
 
 KNOTS = 21
@@ -52,7 +52,7 @@ class Trajectory:
 
 
 class LeveledWorld:
-    """Turns the plane map's world about the robot until the gravity that the filter knows by now points down.
+    """Turns the plane map's world about the robot until what is known by now to be up points up.
 
     Attributes:
         turn: (3, 3) from the plane map's world to the levelled one.
@@ -64,13 +64,13 @@ class LeveledWorld:
         self.turn, self._move = np.eye(3), np.zeros(3)
         self.releveled, self.pivot = np.zeros(3), np.zeros(3)
 
-    def update(self, state: InertialFilter) -> None:
-        """Follows the filter's gravity."""
-        here = self.turn @ state.position + self._move
-        down = self.turn @ state.gravity / GRAVITY
-        self.releveled = np.array([-down[1], down[0], 0.0])  # small turn that brings `down` to -z
+    def update(self, up: np.ndarray, position: np.ndarray) -> None:
+        """Lays z along `up` (3,) by a turn about the robot's position (3,), both in the plane map's world."""
+        here = self.turn @ position + self._move
+        up = self.turn @ (up / np.linalg.norm(up))
+        self.releveled = np.array([up[1], -up[0], 0.0])  # small turn that brings `up` to z
         self.turn = exp_so3(self.releveled) @ self.turn
-        self._move = here - self.turn @ state.position
+        self._move = here - self.turn @ position
         self.pivot = here
 
     def torso(self, time_s: float, turn: np.ndarray, position: np.ndarray) -> Pose:
