@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import policy_files as files
 from command_audit import CommandAudit
 from fuzz_messages import FuzzedMessages, sound_low_state
 
+from vm_core import g1
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.controller import Controller
 from vm_policy_node.controller_config import REQUESTS, ControllerConfig
@@ -53,11 +55,6 @@ def _figure(figure: str, value: float, goal: float, better: str = "lower") -> di
 
 def _policy(folder: Path) -> OnnxPolicy:
     """A small network of the tests: fuzzing asks what the node lets through, not how it walks."""
-    sys.path.append(str(Path(__file__).parents[1] / "unit"))
-    import test_vm_policy_node_onnx_policy as files
-
-    from vm_core import g1
-
     moved = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
     pose = tuple(g1.DEFAULT_STAND_POSE[moved])
     return OnnxPolicy.load(files.write(folder / "policy.onnx", files.contract(default_joint_pos=pose)))

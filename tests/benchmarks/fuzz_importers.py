@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import foreign_policies as files
 import numpy as np
 import yaml
 
@@ -18,9 +19,6 @@ from vm_policy_node.importers.holosoma import import_holosoma
 from vm_policy_node.importers.imported import Imported
 from vm_policy_node.importers.mjlab import BEYONDMIMIC, MJLAB, import_metadata_policy
 from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-import foreign_policies as files
 
 LIMITS = ((-0.5, 0.5), (-0.3, 0.3), (-0.5, 0.5))
 _ODD_TEXTS = [

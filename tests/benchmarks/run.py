@@ -68,8 +68,9 @@ def find_benchmarks(only: str) -> dict[str, Path]:
 
 def load(name: str, path: Path) -> ModuleType:
     """Imports a benchmark by its path."""
-    if str(FOLDER) not in sys.path:
-        sys.path.insert(0, str(FOLDER))  # for what benchmarks share
+    for shared in (FOLDER, FOLDER.parent / "unit"):  # what benchmarks share, and small policy files
+        if str(shared) not in sys.path:
+            sys.path.insert(0, str(shared))
     spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,11 +4,10 @@ Each project's formula stands here once more, written from its deployment code w
 random robot states with the observation that the network gets inside the running controller's `PolicyRunner`.
 """
 
-import importlib
 import math
-import sys
 from pathlib import Path
 
+import foreign_policies as files
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -22,9 +21,6 @@ from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.inputs import Odometry, RobotState
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.policy_runner import PolicyInputs, PolicyRunner
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-files = importlib.import_module("foreign_policies")
 
 STEPS = 8
 ORDER = np.arange(28, -1, -1)  # every file here has the motors in reversed order

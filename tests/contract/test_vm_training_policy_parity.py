@@ -1,8 +1,6 @@
 """What the student saw and did in training is what the node sees and does on the robot, number for number."""
 
-import importlib
 import itertools
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import vm_training_cases as cases
 
 import vm_policy_node
 from vm_core import frames, g1, unitree_cdr
@@ -24,9 +23,6 @@ from vm_training.mdp.observations import TRACKING_TERMS, observe
 from vm_training.student import Student
 from vm_training.tasks.distillation import OBSERVATION_SIZE, act
 from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-cases = importlib.import_module("vm_training_cases")
 
 MOVED = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
 PERIOD_S, STAND_S = 0.02, 2.2

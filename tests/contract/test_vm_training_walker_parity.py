@@ -1,12 +1,10 @@
 """What a walker saw in training is what the node sees on the robot: history, gait clock, command and height grid."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import test_vm_training_policy_parity as tracker
 import torch
 
 from vm_core.height_grid import cell_points_world
@@ -26,8 +24,6 @@ from vm_training.motions.courses import WALKING_GAIT
 from vm_training.student import Student
 from vm_training.tasks.motion_folder import Motion, load_motion
 
-sys.path.append(str(Path(__file__).parent))
-tracker = importlib.import_module("test_vm_training_policy_parity")
 PERIOD_S = 0.02
 
 

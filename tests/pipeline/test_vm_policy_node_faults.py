@@ -1,17 +1,12 @@
 """A walking robot under the controller plays each fault once and ends as the table of faults says."""
 
-import importlib
-import sys
-from pathlib import Path
-
+import bench_faults as bench
+import lockstep
 import pytest
 
 from vm_core.errors import VmError
 from vm_policy_node.safety import State
 from vm_sim.faults import WALKER_FAULTS
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-lockstep, bench = (importlib.import_module(name) for name in ("lockstep", "bench_faults"))
 
 
 @pytest.fixture(scope="module")

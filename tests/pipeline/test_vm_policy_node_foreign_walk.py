@@ -1,11 +1,8 @@
 """Imported policies in physics, through the controller that the node runs: paths are walked, motions danced."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+import test_vm_policy_node_walk as walks
 
 from vm_policy_node.controller import Controller, ControllerConfig
 from vm_policy_node.importers.holosoma import import_holosoma
@@ -13,8 +10,6 @@ from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import SafetyLimits, State
 
-sys.path.append(str(Path(__file__).parent))
-walks = importlib.import_module("test_vm_policy_node_walk")
 HOLOSOMA = walks.DATA / "policies/holosoma"
 PERIOD_S = 0.02
 

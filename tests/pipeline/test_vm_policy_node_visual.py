@@ -1,11 +1,10 @@
 """Visual policies that come with the node, before their objects: controller, physics and a noisy D435i in lockstep."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import visual_cases as cases
 
 import vm_policy_node
 from vm_core.scene_asset import SceneAsset
@@ -17,8 +16,6 @@ from vm_sim.depth_thread import DepthThread
 from vm_sim.objects import find_object_scene
 from vm_sim.robot import SimulatedG1, build_model
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-cases = importlib.import_module("visual_cases")
 POLICIES = Path(vm_policy_node.__file__).parent / "policies"
 INSTALLED = sorted(path.parent for path in POLICIES.glob(f"*/{GENERATOR_FILE}"))
 

@@ -11,8 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from test_vm_reconstruction_report import run_folder  # noqa: F401  (a fixture)
 
 from vm_core.errors import VmError

@@ -9,8 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from test_vm_reconstruction_retarget import stepping_up
 
 from vm_core.errors import VmError

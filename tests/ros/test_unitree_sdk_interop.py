@@ -3,7 +3,6 @@
 The SDK speaks Cyclone DDS and lives in an environment of its own; requirements/unitree_sdk.txt says how to make it.
 """
 
-import importlib
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import policy_files as files
 import pytest
 
 from vm_core import g1, ros_environment
@@ -21,8 +21,6 @@ from vm_policy_node.bringup.processes import node_command
 
 ROOT = Path(__file__).resolve().parents[2]
 SDK_PYTHON = ROOT / ".venv-unitree/bin/python"
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-files = importlib.import_module("test_vm_policy_node_onnx_policy")
 pytestmark = pytest.mark.skipif(
     not SDK_PYTHON.is_file(), reason="no Unitree SDK: requirements/unitree_sdk.txt says how to make .venv-unitree"
 )

@@ -1,16 +1,11 @@
 """Faults that real systems meet, played as messages into a running node: what it must do in each."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
+import playing
 import pytest
 
 from vm_core import g1
 
-sys.path.insert(0, str(Path(__file__).parent / "heightmap_faults"))
-playing = importlib.import_module("playing")
 PLAYED = (
     *(
         "viewers",

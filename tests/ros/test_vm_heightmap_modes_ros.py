@@ -1,14 +1,9 @@
 """The running node under a lifecycle manager, under a simulation's clock, and on Unitree's LiDAR topics."""
 
-import importlib
 import subprocess
-import sys
-from pathlib import Path
 
+import playing
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "heightmap_faults"))
-playing = importlib.import_module("playing")
 
 
 def test_a_lifecycle_manager_starts_and_stops_it(ros_domain: int) -> None:

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+import policy_files as files
 import pytest
-import test_vm_policy_node_onnx_policy as files
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from session import PATIENT, play, policy_node

@@ -3,8 +3,8 @@
 import json
 import time
 
+import policy_files as files
 import pytest
-import test_vm_policy_node_onnx_policy as files
 from session import play, policy_node, start
 
 from vm_core import g1

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+import policy_files as files
 import pytest
-import test_vm_policy_node_onnx_policy as files
 from session import PATIENT, play, policy_node
 
 from vm_core import g1

@@ -1,6 +1,6 @@
 """Who steers, over DDS: a path, cmd_vel before it; no start while a controller of the robot's own is active."""
 
-import test_vm_policy_node_onnx_policy as files
+import policy_files as files
 from session import PATIENT, play, policy_node
 
 from vm_core import g1

@@ -1,12 +1,12 @@
 """`vm-view-robot` in a real browser: robot, scan and grid are seen, and a button reaches the policy node."""
 
-import importlib
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import browser
 import cv2
 import numpy as np
 import pytest
@@ -17,8 +17,6 @@ from vm_policy_node.bringup.nodes import NodeSpec
 from vm_policy_node.bringup.processes import node_command
 
 pytest.importorskip("viser")
-sys.path.append(str(Path(__file__).parent))
-browser = importlib.import_module("browser")
 FAKE_ROBOT = Path(__file__).with_name("fake_robot.py")
 pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason="no chromium")
 

@@ -1,9 +1,7 @@
 """The audit that benchmarks hold every motor command against: it sees each kind of fault in a command."""
 
-import importlib
-import sys
-from pathlib import Path
-
+import command_audit as audit
+import controller_cases as cases
 import numpy as np
 import pytest
 
@@ -12,11 +10,6 @@ from vm_core.action import MotorTargets
 from vm_policy_node.inputs import read_low_state
 from vm_policy_node.motor_command import MotorCommand
 from vm_policy_node.safety import State
-
-sys.path.append(str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-audit = importlib.import_module("command_audit")
-cases = importlib.import_module("test_vm_policy_node_controller")
 
 ROBOT = read_low_state(cases.low_state())
 KNEE = g1.motor_index("left_knee_joint")

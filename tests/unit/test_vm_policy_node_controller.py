@@ -1,44 +1,18 @@
 """The controller from message bytes to LowCmd records, without ROS and without physics."""
 
-import importlib
-import itertools
-import sys
-from pathlib import Path
-
 import numpy as np
+import policy_files as files
 import pytest
+from controller_cases import MOVED, POSE, drive, low_state, motors, to_running
 
 from vm_core import frames, g1, unitree_cdr
 from vm_core.height_grid import HeightGridSpec
-from vm_core.policy_contract import GoldenPair, ObservationTerm
-from vm_core.remote import RemoteState, encode_remote
+from vm_core.policy_contract import METADATA_KEY, GoldenPair, ObservationTerm
+from vm_core.remote import RemoteState
 from vm_policy_node import onnx_policy
 from vm_policy_node.controller import Controller, ControllerConfig
 from vm_policy_node.inputs import Grid, read_low_state
 from vm_policy_node.safety import SafetyLimits, State
-
-sys.path.append(str(Path(__file__).parent))
-files = importlib.import_module("test_vm_policy_node_onnx_policy")
-
-POSE = g1.DEFAULT_STAND_POSE
-TICKS = itertools.count(20, 20)
-
-
-def low_state(
-    *, tick: int | None = None, pose: np.ndarray = POSE, quat=(1.0, 0, 0, 0), remote=None, spoil: bool = False
-) -> bytes:
-    record = unitree_cdr.new_low_state()
-    record["tick"], record["mode_machine"] = next(TICKS) if tick is None else tick, 5
-    record["imu"]["quaternion"] = quat
-    record["imu"]["gyroscope"][0] = 1e-5 * (int(record["tick"]) % 700)  # a sensor without any noise counts as frozen
-    unitree_cdr.set_motors(record, "q", pose)
-    record["wireless_remote"] = np.frombuffer(encode_remote(remote or RemoteState()), dtype=np.uint8)
-    record["crc"] = unitree_cdr.low_state_crc(record) ^ int(spoil)
-    return record.tobytes()
-
-
-def motors(record: np.ndarray, name: str) -> np.ndarray:
-    return unitree_cdr.get_motors(record, name)[: g1.NUM_MOTORS]
 
 
 @pytest.fixture
@@ -47,25 +21,6 @@ def controller(tmp_path) -> Controller:
         files.write(tmp_path / "p.onnx", files.contract(default_joint_pos=tuple(POSE[MOVED])))
     )
     return Controller(policy, ControllerConfig(echo_tick=True), SafetyLimits(start_still_s=0.0))
-
-
-MOVED = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
-
-
-def drive(controller: Controller, start_s: float, seconds: float, **state) -> np.ndarray | None:
-    record = None
-    for k in range(round(seconds / 0.02)):
-        now = start_s + 0.02 * k
-        controller.on_low_state(low_state(**state), now)
-        record = controller.step(now)
-    return None if record is None else record.copy()
-
-
-def to_running(controller: Controller) -> None:
-    drive(controller, 0.0, 0.1)
-    assert controller.request("stand", 0.1).accepted
-    drive(controller, 0.1, 2.1)
-    assert controller.request("run", 2.2).accepted
 
 
 def test_idle_sends_nothing(controller):
@@ -194,7 +149,7 @@ def grid_controller(tmp_path) -> Controller:
     pair = GoldenPair((0.0,) * 124, (0.0,) * 23)
     fitting = files.contract(observation=terms, golden=pair, height_grid=HeightGridSpec())
     path = tmp_path / "grid.onnx"
-    path.write_bytes(files.onnx_bytes({files.METADATA_KEY: fitting.to_json()}, weights))
+    path.write_bytes(files.onnx_bytes({METADATA_KEY: fitting.to_json()}, weights))
     return Controller(onnx_policy.OnnxPolicy.load(path), limits=SafetyLimits(start_still_s=0.0))
 
 

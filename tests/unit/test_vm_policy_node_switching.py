@@ -1,18 +1,18 @@
 """Two policies, the remote's buttons, stops of every kind, and what the node puts around the controller."""
 
-import importlib
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import controller_cases as cases
 import numpy as np
+import policy_files as files
 import pytest
 
 from vm_core import g1, unitree_cdr
 from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
-from vm_core.policy_contract import GoldenPair, ObservationTerm
+from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm
 from vm_core.remote import RemoteState
 from vm_policy_node.automation import SETTLED_S, Automation
 from vm_policy_node.controller import Controller, ControllerConfig
@@ -23,10 +23,6 @@ from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.parameters import LIMITS, PARAMETERS
 from vm_policy_node.policy_switch import MAX_STEP_RAD
 from vm_policy_node.safety import SafetyLimits, State
-
-sys.path.append(str(Path(__file__).parent))
-files = importlib.import_module("test_vm_policy_node_onnx_policy")
-cases = importlib.import_module("test_vm_policy_node_controller")
 
 POSE = tuple(cases.POSE[cases.MOVED])
 QUICK = SafetyLimits(start_still_s=0.0)
@@ -113,7 +109,7 @@ def test_no_switch_to_a_policy_without_its_inputs(tmp_path):
     pair = GoldenPair((0.0,) * 124, (0.0,) * 23)
     fitting = other_contract(observation=terms, golden=pair, height_grid=HeightGridSpec())
     path = tmp_path / "grid.onnx"
-    path.write_bytes(files.onnx_bytes({files.METADATA_KEY: fitting.to_json()}, np.zeros((124, 23), dtype=np.float32)))
+    path.write_bytes(files.onnx_bytes({METADATA_KEY: fitting.to_json()}, np.zeros((124, 23), dtype=np.float32)))
     first = load(tmp_path, "first", files.contract(default_joint_pos=POSE))
     controller = Controller(first, limits=QUICK, second=OnnxPolicy.load(path))
     cases.to_running(controller)
@@ -130,7 +126,7 @@ def test_no_switch_to_a_policy_without_its_inputs(tmp_path):
 
 def test_no_switch_into_the_middle_of_a_clip(tmp_path):
     follower = other_contract(action_base="reference_target")
-    path = files.write(tmp_path / "clip.onnx", follower, **{files.REFERENCE_KEY: files.embedded(files.clip())})
+    path = files.write(tmp_path / "clip.onnx", follower, **{REFERENCE_KEY: files.embedded(files.clip())})
     first = load(tmp_path, "first", files.contract(default_joint_pos=POSE))
     controller = Controller(first, limits=QUICK, second=OnnxPolicy.load(path))
     cases.to_running(controller)
@@ -267,7 +263,7 @@ def test_bad_parameters_are_refused_by_name(tmp_path, changes, words):
 
 def test_another_clip_takes_the_place_of_the_embedded_one(tmp_path):
     follower = files.contract(action_base="reference_target", default_joint_pos=POSE)
-    path = files.write(tmp_path / "follower.onnx", follower, **{files.REFERENCE_KEY: files.embedded(files.clip())})
+    path = files.write(tmp_path / "follower.onnx", follower, **{REFERENCE_KEY: files.embedded(files.clip())})
     longer = files.clip(frames=80)
     longer.save(tmp_path / "longer.npz")
     controller = make_controller(values(tmp_path, policy=str(path), reference=str(tmp_path / "longer.npz")))

@@ -1,12 +1,11 @@
 """Visual policies: what the loader refuses, what pictures are refused, what the robot sees, and what it then does."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import controller_cases as messages
 import numpy as np
 import pytest
+import visual_cases as cases
 
 from vm_core import frames, g1
 from vm_core.depth_image import DepthSpec
@@ -21,10 +20,6 @@ from vm_policy_node.visual.depth_input import DepthInput, PictureFilter
 from vm_policy_node.visual.floor_view import FloorCheck
 from vm_policy_node.visual.task_switch import IN_VIEW
 from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("visual_cases")
-messages = importlib.import_module("test_vm_policy_node_controller")
 
 SPEC = DepthSpec()
 

@@ -1,9 +1,7 @@
 """The fixed benchmark: who succeeds, what is measured, what is refused."""
 
-import importlib
 import json
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import vm_training_cases as cases
 
 from vm_core.errors import VmError
 from vm_core.policy_contract import METADATA_KEY, ObservationTerm, PolicyContract
@@ -29,8 +28,6 @@ from vm_training.policy_file import PolicyFile
 from vm_training.rl.tracking_env import GRID, GRID_TERM
 from vm_training.student import Student
 
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 TERMS = (
     ObservationTerm("projected_gravity", 3, history_length=2),
     ObservationTerm("velocity_commands", 3),

@@ -1,13 +1,12 @@
 """The whole task at the smallest size: every stage for real, a teacher that is given."""
 
-import importlib
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import vm_training_cases as cases
 
 from vm_core.errors import VmError
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -16,9 +15,6 @@ from vm_training.tasks import climb, climb_checks
 from vm_training.tasks.distillation import DistillationConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher, TeacherRound
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 DISTILLATION = DistillationConfig(rounds=3, steps_a_round=120, epochs=1, longest_rollout=20, hold_s=0.2)
 CONFIG = climb.ClimbConfig(gait=cases.GAIT, distillation=DISTILLATION, num_envs=4, threads=1)

@@ -1,12 +1,9 @@
 """Checks of a student: who counts as a success, for how long, in which physics."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+import vm_training_cases as cases
 
 from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.randomization import DomainRanges
@@ -14,9 +11,6 @@ from vm_training.student import Student
 from vm_training.tasks import climb_checks
 from vm_training.tasks.climb_checks import CONDITIONS, evaluate_student, follow
 from vm_training.tasks.distillation import OBSERVATION_SIZE
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 
 def silent() -> Student:

@@ -1,19 +1,14 @@
 """A planned motion as a clip: names, contacts, and targets that make the planned torques."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import vm_training_cases as cases
 
 from vm_core import g1
 from vm_core.motion_clip import MotionClip
 from vm_training.motions.clip import KD, KP, reference_clip
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 
 def test_the_clip_is_the_motion():

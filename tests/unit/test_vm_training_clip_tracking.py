@@ -1,12 +1,10 @@
 """Robots on a clip: where they start, how far they are off, when they are lost."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import vm_training_cases as cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +15,6 @@ from vm_sim.g1_model import load_g1_spec
 from vm_training.mdp import clip_tracking
 from vm_training.mdp.clip_tracking import StartNoise, check_model_order
 from vm_training.mdp.randomization import DomainRanges
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 ENV = cases.tracking()
 LAST_FRAME = ENV.clip.num_frames - 1

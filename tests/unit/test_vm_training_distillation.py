@@ -1,13 +1,11 @@
 """DAgger: what is written down, what is learnt from it, how fast."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import vm_training_cases as cases
 
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.mdp.observations import SensorNoise, observe
@@ -26,9 +24,6 @@ from vm_training.tasks.distillation import (
 from vm_training.tasks.lessons import Lessons
 from vm_training.teachers.local_models import CORRECTION_SCALE
 from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD, LqrTeacher
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 torch.set_num_threads(1)  # as the task itself does
 SMALL = DistillationConfig(rounds=5, steps_a_round=320, epochs=3, batch=128, longest_rollout=20, hold_s=0.4)

@@ -1,15 +1,14 @@
 """A student as a policy file: the node accepts it, and it is the same network, clip and contract."""
 
 import base64
-import importlib
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+import vm_training_cases as cases
 
 from vm_core import g1
 from vm_core.errors import VmError
@@ -20,9 +19,6 @@ from vm_training.export import export_policy, tracking_contract
 from vm_training.mdp.observations import TRACKING_TERMS
 from vm_training.student import Student
 from vm_training.tasks.distillation import ACTION_CLIP, OBSERVATION_SIZE
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 GOLDEN = np.random.default_rng(5).normal(size=OBSERVATION_SIZE)
 TRAINING = {"seed": 3, "commit": "abc", "checks": [{"condition": "nominal", "success": 0.98765432109876}]}

@@ -1,21 +1,16 @@
 """Varied robots and places: only what was asked for changes, within its range."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
+import vm_training_cases as cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vm_core import g1
 from vm_training.mdp.randomization import DomainRanges, build_model, vary_model
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 MODEL = build_model(cases.stairs())
 NONE = DomainRanges.none()

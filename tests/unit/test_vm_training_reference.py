@@ -1,11 +1,8 @@
 """Planned climbs: physics agrees with them, or they are refused."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+import vm_training_cases as cases
 
 from vm_core import g1
 from vm_core.errors import VmError
@@ -17,9 +14,6 @@ from vm_training.motions.route import climb_route
 from vm_training.motions.whole_body import reference_model
 from vm_training.tasks import climb
 from vm_training.tasks.work_folder import WorkFolder
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 
 def _rough(scene):

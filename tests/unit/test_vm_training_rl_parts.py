@@ -1,15 +1,13 @@
 """Parts of the environments: mirror, gate, clocks, commands, kinematics, clips that are refused."""
 
-import importlib
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
 import torch
+import vm_training_cases as cases
 from tensordict import TensorDict
 
 from vm_core import g1
@@ -31,8 +29,6 @@ from vm_training.rl.model import GatedModel, student_of, take_student, take_with
 from vm_training.rl.simulation import BODIES
 from vm_training.rl.tracking_env import GRID, GRID_TERM, TRACKING_TERMS, TrackingConfig, TrackingEnv
 
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 TERMS = (*TRACKING_TERMS, GRID_TERM)
 SILENT = SensorNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

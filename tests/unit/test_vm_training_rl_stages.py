@@ -1,13 +1,12 @@
 """The stages from end to end, a few robots and iterations each: pretraining, scenes, fine-tuning, export."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import vm_training_cases as cases
 
 from vm_core.errors import VmError
 from vm_training.export import export_policy, walking_contract
@@ -22,8 +21,6 @@ from vm_training.tasks.finetuning import FinetuneConfig, read_student, train_fin
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
 
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 FEW = EnvConfig(num_envs=4, threads=1)
 SHORT = PpoConfig(iterations=2, steps=4, epochs=1, mini_batches=1, save_every=1, hidden=(16, 8))
 

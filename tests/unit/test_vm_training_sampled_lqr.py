@@ -1,11 +1,9 @@
 """The teacher: found from little simulation, better than the bare reference."""
 
-import importlib
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+import vm_training_cases as cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +18,6 @@ from vm_training.teachers.sampled_lqr import (
     evaluate,
     train_lqr,
 )
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 ROBOTS, CONFIG = 32, LqrConfig(rounds=2, steps_a_round=4000, hold_s=2.0)
 

@@ -1,8 +1,6 @@
 """A walker's training: lessons, rounds that a second start takes up, checks on fresh courses."""
 
 import copy
-import importlib
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,9 +31,6 @@ from vm_training.tasks.school import School
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher
-
-sys.path.append(str(Path(__file__).parent))
-cases = importlib.import_module("vm_training_cases")
 
 LANE = LaneConfig(num_envs=4, threads=1)
 CONFIG = WalkConfig(
