@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, GaitClock, gait_phase
+from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, GaitClock, gait_phase, steps_of_walk
 
 STEP_S, DT = 0.65, 0.02
 AHEAD, REST = np.array([0.4, 0.0, 0.0]), np.zeros(3)
@@ -68,6 +68,17 @@ def test_both_steps_to_rest_are_told_from_any_other_step():
     np.testing.assert_allclose(sizes[:before], 1.0)
     assert np.all(np.diff(sizes[before + 2 : -2]) < 0.0) and sizes[-1] < 1e-9
     assert sizes[before + round(STEP_S / DT)] < 0.7
+
+
+@given(st.floats(0.0, 5.0), st.floats(0.0, 3.0))
+def test_at_least_so_many_steps_follow_and_less_than_one_more(walking_s, steps_to_rest):
+    left = float(steps_of_walk(np.array(walking_s), STEP_S, steps_to_rest)) - walking_s / STEP_S
+    assert steps_to_rest - 1e-9 <= left <= steps_to_rest + 1.0 + 1e-9
+
+
+def test_a_step_that_has_only_begun_may_close_the_feet():
+    steps = steps_of_walk(np.array([2.3, 2.7, -0.2]) * STEP_S, STEP_S, 0.6)
+    assert steps.tolist() == [3.0, 4.0, 2.0]  # before the first step: two in place
 
 
 def test_a_new_command_before_the_end_goes_on():

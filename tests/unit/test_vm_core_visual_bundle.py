@@ -100,6 +100,7 @@ def test_golden_commands_are_compared_number_by_number():
         ({"observation": (ObservationTerm("height_grid", 121),)}, "height_grid"),
         ({"observation": (ObservationTerm("keypoint_command", 18),)}, "last_keypoint_command"),
         ({"observation": (ObservationTerm("gait_phase", 2),)}, "gait_step_s"),
+        ({"gait_steps_to_rest": 9.0}, "rests after 9.0 steps"),
         ({"history_layout": "sideways"}, "sideways"),
         ({"tracker": "abc"}, "abc"),
     ],

@@ -18,7 +18,16 @@ from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.bundle import export_bundle, load_bundle
 from vm_training.visual.evaluate_task import EvaluateTask
-from vm_training.visual.gait_table import STAND_S, STEP_S, STEPS, BatchGaitClock, command_of, gait_table, plan_time
+from vm_training.visual.gait_table import (
+    QUICK_STOP,
+    STAND_S,
+    STEP_S,
+    STEPS,
+    BatchGaitClock,
+    command_of,
+    gait_table,
+    plan_time,
+)
 from vm_training.visual.generator import Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
@@ -51,7 +60,7 @@ def world(config: WorldConfig = STILL, seed: int = 0) -> ObjectWorld:
 
 def test_clock_of_many_is_the_clock_of_one():
     rng, many = np.random.default_rng(0), BatchGaitClock(4)
-    one = [GaitClock(STEP_S) for _ in range(4)]
+    one = [GaitClock(STEP_S, steps_to_rest=QUICK_STOP) for _ in range(4)]
     run = np.zeros(4, dtype=bool)
     for _ in range(1500):
         run ^= rng.random(4) < 0.01

@@ -7,6 +7,7 @@ import pytest
 
 from vm_sim.objects import OBJECT_SCENES
 from vm_training.visual.measures import Measures
+from vm_training.visual.object_evaluation import Stillness
 from vm_training.visual.task_rewards import TaskRewards, approach, nearness
 from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tasks.base import ObjectView
@@ -104,3 +105,15 @@ def test_what_happens_after_a_fall_does_not_count():
     seen.update(view("kick_ball", moved=(1.0, 0.0, 0.0), speed=2.0), np.array([True]))
     seen.update(view("kick_ball", moved=(5.0, 3.0, 0.0), speed=9.0), np.array([False]))
     assert seen.values["forward"][0] == pytest.approx(1.0) and seen.values["fastest"][0] == pytest.approx(2.0)
+
+
+def test_a_moment_between_two_movements_is_no_rest():
+    moves = np.ones(300)  # rad/s of all joints, by control step
+    moves[20:60] = moves[100:180] = moves[200:] = 0.0
+    found = Stillness(3)
+    for step, speed in enumerate(moves):
+        qvel = np.zeros((3, 29))
+        qvel[:2, 6:] = speed
+        qvel[2, 0] = 0.1  # rolls on
+        found.update(step, qvel, np.array([True, step > 150, True]))
+    assert 100 < found.at[0] <= 110 and 200 < found.at[1] <= 210 and np.isinf(found.at[2])

@@ -35,19 +35,33 @@ def gait_phase(
     return (fade_in * fade_out)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
+def steps_of_walk(since_first_step_s: np.ndarray, step_s: float, steps_to_rest: float = STEPS_TO_REST) -> np.ndarray:
+    """How many steps a walk has, (...), whose command ends now.
+
+    Args:
+        since_first_step_s: time since the first foot lifted [s], negative before.
+        step_s: from one touch-down to the next.
+        steps_to_rest: at least so many, whole or in part, still follow; from a step that has only begun, 0.6 lets that
+            very step close the feet, from a later one the next. A walk that has not begun has two steps in place.
+    """
+    done = np.asarray(since_first_step_s, dtype=float) / step_s
+    return np.where(done < 0.0, 2.0, np.floor(done + steps_to_rest) + 1.0)
+
+
 @dataclass
 class GaitClock:
     """Runs while a root command asks for motion.
 
     Attributes:
         step_s: from one touch-down to the next [s].
-        fade_steps: of `gait_phase`.
+        fade_steps: of `gait_phase`.  steps_to_rest: of `steps_of_walk`.
         since_s: since the first lift-off [s], negative before it; None at rest.
         walk_s: from the first lift-off to the last touch-down [s]; infinite while the command lasts.
     """
 
     step_s: float
     fade_steps: float = 0.0
+    steps_to_rest: float = STEPS_TO_REST
     since_s: float | None = None
     walk_s: float = math.inf
 
@@ -58,7 +72,8 @@ class GaitClock:
     def update(self, command: np.ndarray, period_s: float) -> np.ndarray:
         """The phase (2,) for this control period; then time goes on.
 
-        The step that is under way when the command ends is followed by a short one and one that closes the feet.
+        By default the step that is under way when the command ends is followed by a short one and one that closes the
+        feet.
 
         Args:
             command: (3,) vx, vy [m/s], yaw rate [rad/s].
@@ -72,7 +87,7 @@ class GaitClock:
         if wanted and self.since_s < self.walk_s:
             self.walk_s = math.inf
         elif not wanted and math.isinf(self.walk_s):
-            self.walk_s = (max(math.floor(self.since_s / self.step_s), -1) + 1 + STEPS_TO_REST) * self.step_s
+            self.walk_s = float(steps_of_walk(np.array(self.since_s), self.step_s, self.steps_to_rest)) * self.step_s
         phase = gait_phase(np.array(self.since_s), self.walk_s, self.step_s, self.fade_steps)
         self.since_s += period_s
         if self.since_s >= self.walk_s + RAMP_S:

@@ -23,6 +23,7 @@ import numpy as np
 
 from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
+from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_core.observation import COMMAND_TERMS
 from vm_core.policy_contract import HISTORY_LAYOUTS, ObservationTerm, PolicyContract
@@ -61,6 +62,7 @@ class GeneratorContract:
         history_layout: how histories are flattened; one of HISTORY_LAYOUTS.
         control_period_s: the same as the tracker's.
         gait_step_s: time of a step, when a term reads the gait clock, which goes while `run` is 1.
+        gait_steps_to_rest: of that clock, see `vm_core.gait_clock.steps_of_walk`.
         default_joint_pos, joint_names: as the tracker's; what the terms are relative to, in this order.
         training: run, command, git commit, figures; for people.
         golden: what every loader replays.
@@ -76,6 +78,7 @@ class GeneratorContract:
     history_layout: str = "term_major_oldest_first"
     control_period_s: float = 0.02
     gait_step_s: float | None = None
+    gait_steps_to_rest: float = STEPS_TO_REST
     golden: GoldenCommand | None = None
     training: dict = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -87,6 +90,8 @@ class GeneratorContract:
             raise VmError(f"generator reads {COMMAND_TERM}, which it is to make; the one before is last_{COMMAND_TERM}")
         if "gait_phase" in names and not 0.1 <= (self.gait_step_s or 0.0) <= 5.0:
             raise VmError(f"generator reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {self.gait_step_s}")
+        if not 0.0 <= self.gait_steps_to_rest <= 4.0:
+            raise VmError(f"generator rests after {self.gait_steps_to_rest} steps; expected 0 to 4")
         if self.history_layout not in HISTORY_LAYOUTS:
             raise VmError(f"history layout {self.history_layout!r} is unknown; there are {', '.join(HISTORY_LAYOUTS)}")
         if len(self.tracker) != 64:

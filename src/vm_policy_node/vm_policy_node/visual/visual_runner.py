@@ -30,7 +30,9 @@ class VisualRunner(PolicyRunner):
         contract = self._generator_contract = policy.generator.contract
         self.needs = Needs(depth=contract.depth)
         self._looks = ObservationHistory(contract.observation, contract.history_layout)
-        self._gait = None if contract.gait_step_s is None else GaitClock(contract.gait_step_s)
+        self._gait = None
+        if contract.gait_step_s is not None:
+            self._gait = GaitClock(contract.gait_step_s, steps_to_rest=contract.gait_steps_to_rest)
         self._statistics = policy.contract.command_statistics
         self._start_yaw: float | None = None
         self.command = np.zeros(COMMAND_SIZE)

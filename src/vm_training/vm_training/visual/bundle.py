@@ -23,7 +23,7 @@ from vm_core.policy_contract import METADATA_KEY, PolicyContract
 from vm_training.export import export_policy, joint_fields, without_traces
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
-from vm_training.visual.gait_table import STEP_S
+from vm_training.visual.gait_table import QUICK_STOP, STEP_S
 from vm_training.visual.generator import OWN_TERMS, Generator, Sight
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS
@@ -93,6 +93,7 @@ def export_bundle(
         default_joint_pos=contract.default_joint_pos,
         observation=OWN_TERMS,
         gait_step_s=STEP_S,
+        gait_steps_to_rest=QUICK_STOP,
         golden=vb.GoldenCommand(
             tuple(depth.numpy().ravel().tolist()), tuple(observation.numpy()[0].tolist()), tuple(command.tolist())
         ),
@@ -136,8 +137,8 @@ class OnnxGenerator:
 
     sight: Sight = "depth"
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
+    def __init__(self, session: onnxruntime.InferenceSession, steps_to_rest: float = QUICK_STOP) -> None:
+        self._session, self.steps_to_rest = session, steps_to_rest
 
     def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
         """(N, 18) [m]."""
@@ -173,7 +174,7 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
         raise VmError(f"{folder}: other terms than this evaluation gives; expected a bundle that vm-train exported")
     assert contract.command_statistics is not None and contract.observation_size == OBSERVATION_SIZE
     tracker = Tracker(OnnxTracker(sessions[vb.TRACKER_FILE]), contract.command_statistics)
-    generator = OnnxGenerator(sessions[vb.GENERATOR_FILE])
+    generator = OnnxGenerator(sessions[vb.GENERATOR_FILE], about.gait_steps_to_rest)
     assert about.golden is not None
     depth = np.array(about.golden.depth, np.float32).reshape(1, about.depth.height, about.depth.width)
     replayed = generator.command(np.array([about.golden.observation], np.float32), depth)[0]

@@ -18,8 +18,8 @@ from vm_sim.objects import ObjectSpec, add_object
 from vm_sim.render import RenderConfig, build_visual_model, write_video
 from vm_training.visual.gait_table import GaitTable
 from vm_training.visual.generator_training import Saying
-from vm_training.visual.object_evaluation import commander_of
-from vm_training.visual.object_world import NUM_QPOS, PERIOD_S, ObjectWorld, Tracker, WorldConfig
+from vm_training.visual.object_evaluation import commander_of, world_config
+from vm_training.visual.object_world import NUM_QPOS, PERIOD_S, ObjectWorld, Tracker
 from vm_training.visual.tasks.base import ObjectTask
 
 FPS = 25.0
@@ -42,7 +42,7 @@ def film(
     if out.suffix != ".mp4":
         raise VmError(f"{out}: expected a name that ends in .mp4")
     config = RenderConfig(width=640, height=400, fps=FPS)
-    world = ObjectWorld(task, tracker, table, WorldConfig(worlds=1, run_share=1.0, run_after_s=(1.0, 1.0)), seed)
+    world = ObjectWorld(task, tracker, table, world_config(1, generator), seed)
     commander = commander_of(world, "film", generator)
     commander.reset(np.arange(1))
     camera, spec = DepthCamera(world.models), DepthSpec()

@@ -16,7 +16,7 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.frames import heading_quat, quat_rotate, quat_rotate_inverse, yaw_from_quat
-from vm_core.gait_clock import RAMP_S, STEPS_TO_REST
+from vm_core.gait_clock import RAMP_S, steps_of_walk
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_training.mdp.feet import foot_poses
 from vm_training.motions.footsteps import Gait
@@ -32,6 +32,8 @@ REACHING = reaching_arms(-0.65, 0.15, 0.0, 1.0)
 STYLES: tuple[tuple[np.ndarray, float], ...] = ((ARMS_AT_EASE, 0.0), (REACHING, 0.0), (REACHING, 25.0))
 """Arms and the load that the body leans against [N]: at ease, reaching, pushing."""
 FPS = 50.0
+QUICK_STOP = 0.6
+"""Steps to rest of generators that are trained here: as few as do not throw the robot over (0.3: an eighth falls)."""
 
 
 @dataclass
@@ -39,11 +41,13 @@ class BatchGaitClock:
     """`vm_core.gait_clock.GaitClock` of N robots.
 
     Attributes:
+        count: N.  steps_to_rest: of `vm_core.gait_clock.steps_of_walk`.
         since_s: (N,) since the first lift-off; NaN at rest.
         walk_s: (N,) to the last touch-down; infinite while it is not decided.
     """
 
     count: int
+    steps_to_rest: float = QUICK_STOP
     since_s: np.ndarray = field(init=False)
     walk_s: np.ndarray = field(init=False)
 
@@ -66,7 +70,7 @@ class BatchGaitClock:
         going = ~np.isnan(self.since_s)
         self.walk_s[going & wanted & (self.since_s < self.walk_s)] = np.inf
         ends = going & ~wanted & np.isinf(self.walk_s)
-        self.walk_s[ends] = (np.maximum(np.floor(self.since_s[ends] / STEP_S), -1) + 1 + STEPS_TO_REST) * STEP_S
+        self.walk_s[ends] = steps_of_walk(self.since_s[ends], STEP_S, self.steps_to_rest) * STEP_S
         now = self.since_s.copy(), self.walk_s.copy()
         self.since_s += period_s
         self.reset(np.flatnonzero(self.since_s >= self.walk_s + RAMP_S))

@@ -18,7 +18,7 @@ from vm_sim.depth_noise import DepthDelay, DepthNoise, DepthNoiseConfig, NumpyDr
 from vm_sim.depth_shapes import DepthCamera
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.student import NormalizedNetwork, perceptron
-from vm_training.visual.gait_table import STEP_S
+from vm_training.visual.gait_table import QUICK_STOP, STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tracker import Proprioceptor
 
@@ -126,6 +126,7 @@ class Generator(NormalizedNetwork):
         inputs = OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0)
         super().__init__(inputs)
         self.sight: Sight = sight
+        self.steps_to_rest = QUICK_STOP
         if sight == "depth":
             spec = DepthSpec()
             self.eyes = nn.Sequential(

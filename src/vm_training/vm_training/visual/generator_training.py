@@ -35,6 +35,7 @@ class Saying(Protocol):
     """A generator, or its file."""
 
     sight: Sight
+    steps_to_rest: float
 
     def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray: ...
 

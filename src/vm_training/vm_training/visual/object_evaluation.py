@@ -15,8 +15,9 @@ from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks.base import ObjectTask
 
 ROLLOUT_S, RUN_AFTER_S = 60.0, 1.0
-STILL_RAD_S, STILL_M_S = 0.5, 0.05
-"""A robot is still whose joints move slower than this (rms over 0.2 s) and whose pelvis slower than that (mean)."""
+STILL_RAD_S, STILL_M_S, STILL_FOR_S = 0.5, 0.05, 1.0
+"""A robot is still whose joints move slower than this (rms, mean of 0.2 s) and whose pelvis than that, for so long."""
+_MEAN = 10  # control steps
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def evaluate_task(
         seed: of robots, objects and starts, whoever acts.
         rollout_s: of each.
     """
-    world = ObjectWorld(task, tracker, table, _world_config(rollouts), seed)
+    world = ObjectWorld(task, tracker, table, world_config(rollouts, generator), seed)
     commander = commander_of(world, who, generator)
     commander.reset(np.arange(rollouts))
     up, alive = np.ones(rollouts, dtype=bool), np.zeros(rollouts)
@@ -111,9 +112,33 @@ def evaluate_task(
     )
 
 
+class Stillness:
+    """Since when each of N robots has been still.
+
+    Attributes:
+        at: (N,) control step from which it was, for STILL_FOR_S at least; infinite while it has not been.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.at = np.full(count, np.inf)
+        self._joints, self._pelvis = np.full((count, _MEAN), np.inf), np.full((count, _MEAN), np.inf)
+        self._lasted = np.zeros(count, dtype=int)
+
+    def update(self, step: int, qvel: np.ndarray, counts: np.ndarray) -> None:
+        """Takes velocities (N, 29) of a control step; where `counts` (N,) is false nobody is still."""
+        self._joints[:, step % _MEAN] = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=1))
+        self._pelvis[:, step % _MEAN] = np.linalg.norm(qvel[:, :2], axis=1)
+        still = (self._joints.mean(axis=1) < STILL_RAD_S) & (self._pelvis.mean(axis=1) < STILL_M_S) & counts
+        self._lasted = np.where(still, self._lasted + 1, 0)
+        came = (self._lasted == round(STILL_FOR_S / PERIOD_S)) & np.isinf(self.at)
+        self.at[came] = step + 1 - self._lasted[came]
+
+
 @dataclass(frozen=True)
 class PauseFigures:
     """What robots do whose run bit becomes 0 while they work.
+
+    Still is who is so for a second from then on; a moment between two movements does not count.
 
     Attributes:
         pauses: robots that were up when it did.
@@ -140,26 +165,22 @@ def evaluate_pauses(
     task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Saying | None, robots: int, seed: int
 ) -> PauseFigures:
     """The bit becomes 0 at a random moment between 3 and 8 s after the start."""
-    world = ObjectWorld(task, tracker, table, _world_config(robots), seed)
+    world = ObjectWorld(task, tracker, table, world_config(robots, generator), seed)
     commander = commander_of(world, "pause", generator)
     commander.reset(np.arange(robots))
     pause = np.round(world.rng.uniform(3.0, 8.0, robots) / PERIOD_S).astype(int)
     up, counted = np.ones(robots, dtype=bool), np.zeros(robots, dtype=bool)
-    speed, moving = np.ones((robots, 10)), np.ones((robots, 10))
-    still_at, stood = np.full(robots, np.inf), np.zeros(robots, dtype=bool)
+    still, stood = Stillness(robots), np.zeros(robots, dtype=bool)
     for step in range(int(pause.max()) + 500):
         counted |= (step == pause) & up
         world.force_run((step < pause) & (step >= RUN_AFTER_S / PERIOD_S))
         world.tick()
         world.step(commander.command())
         up &= ~world.fallen()
-        speed[:, step % 10] = np.sqrt(np.mean(np.nan_to_num(world.qvel[:, 6:], nan=9.0) ** 2, axis=1))
-        moving[:, step % 10] = np.linalg.norm(np.nan_to_num(world.qvel[:, :2], nan=9.0), axis=1)
-        still = (speed.mean(axis=1) < STILL_RAD_S) & (moving.mean(axis=1) < STILL_M_S) & (step > pause + 5)
-        still_at = np.where(still & np.isinf(still_at), (step - pause) * PERIOD_S, still_at)
+        still.update(step, np.nan_to_num(world.qvel, nan=9.0), (step > pause) & up)
         stood |= (step == pause + 499) & up
     world.close()
-    came = still_at[counted]
+    came = (PERIOD_S * (still.at - pause))[counted]
     total = max(int(counted.sum()), 1)
     return PauseFigures(
         int(counted.sum()),
@@ -170,8 +191,10 @@ def evaluate_pauses(
     )
 
 
-def _world_config(worlds: int) -> WorldConfig:
-    return replace(WorldConfig(), worlds=worlds, run_share=1.0, run_after_s=(RUN_AFTER_S, RUN_AFTER_S))
+def world_config(worlds: int, generator: Saying | None) -> WorldConfig:
+    """All are told to run after a second, and rest as the generator's contract says (None: a script)."""
+    config = replace(WorldConfig(), worlds=worlds, run_share=1.0, run_after_s=(RUN_AFTER_S, RUN_AFTER_S))
+    return config if generator is None else replace(config, steps_to_rest=generator.steps_to_rest)
 
 
 def as_rows(figures: list[Figures]) -> list[dict[str, float | str]]:

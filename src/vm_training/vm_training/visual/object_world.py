@@ -22,7 +22,7 @@ from vm_sim.terrain import add_scene
 from vm_training.mdp.clip_tracking import NUM_JOINTS, NUM_SPEEDS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges, vary_model
-from vm_training.visual.gait_table import BatchGaitClock, GaitTable
+from vm_training.visual.gait_table import QUICK_STOP, BatchGaitClock, GaitTable
 from vm_training.visual.tasks.base import ObjectTask, ObjectView
 from vm_training.visual.tracker import (
     ACTION_SCALE_RAD,
@@ -69,6 +69,7 @@ class WorldConfig:
         sensors: noise on what networks see.
         run_share: share of episodes whose run bit becomes 1; in the others it stays 0.
         run_after_s: least and largest time before it does; every robot starts with 0.
+        steps_to_rest: of the gait clock.
         toggle_s: mean time between changes of the bit afterwards; 0 for none.
         vary: whether objects differ from the nominal one.
         threads: of the physics.
@@ -79,6 +80,7 @@ class WorldConfig:
     sensors: SensorNoise = field(default_factory=SensorNoise)
     run_share: float = 0.5
     run_after_s: tuple[float, float] = (0.3, 1.5)
+    steps_to_rest: float = QUICK_STOP
     toggle_s: float = 0.0
     vary: bool = True
     threads: int = 1
@@ -115,7 +117,7 @@ class ObjectWorld:
         if task.scene.thing.shape == "ball":
             self.weight_n[:] = 0.0
         self._senses = Proprioceptor(TRACKER_TERMS, count, config.sensors)
-        self.gait = BatchGaitClock(count)
+        self.gait = BatchGaitClock(count, config.steps_to_rest)
         self.run, self.age = np.zeros(count, dtype=bool), np.zeros(count, dtype=int)
         self.command = np.zeros((count, kc.COMMAND_SIZE))
         self._target, self._start = np.zeros((count, NUM_JOINTS)), np.zeros((count, 3))
