@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vm_core import g1
-from vm_core.frames import matrix_from_quat
+from vm_core.frames import matrix_from_quat, quat_from_matrix
+from vm_heightmap.compiled_turns import exp_so3, quat_of
 from vm_heightmap.odometry import IMU_POS_IN_LIDAR, LidarInertialOdometry
 from vm_heightmap.odometry_config import ScanVerdict
 from vm_sim.lidar import Mid360Pattern
@@ -77,6 +78,14 @@ def test_a_walk_through_a_room(unit: float) -> None:
     assert abs(odometry.newest_velocity[0] - 0.4) < 0.05
     # the height did not drift
     assert abs(odometry.newest_pose.pos[2] - room.position(np.array(room.time_s))[2] - 0.004) < 0.02
+
+
+def test_compiled_quaternions_are_those_of_frames() -> None:
+    rotvecs = np.random.default_rng(0).uniform(-np.pi, np.pi, (200, 3))
+    for rotvec in (*rotvecs, *np.eye(3) * np.pi, np.zeros(3)):
+        turn = exp_so3(rotvec)
+        np.testing.assert_allclose(matrix_from_quat(quat_of(turn)), turn, atol=1e-9)
+        np.testing.assert_allclose(abs(quat_of(turn) @ quat_from_matrix(turn)), 1.0, atol=1e-9)
 
 
 def test_the_imu_sits_beside_the_lidar() -> None:

@@ -55,17 +55,20 @@ class BuildingLevel:
         """Forgets everything."""
         # rows FLOOR, WALL: information (2, 2) and vector (2,) of the tilt, and points
         self._information, self._vector, self._points = np.zeros((2, 2, 2)), np.zeros((2, 2)), np.zeros(2)
+        self._tilts = np.zeros((2, 2))
 
     def observe(self, planes: PlaneMap, points_world: np.ndarray) -> None:
         """Takes a matched scan's points (N, 3)."""
         c = self.config
-        tilts = np.array([self._tilt(kind) for kind in (FLOOR, WALL)])
         found = (np.zeros((2, 2, 2)), np.zeros((2, 2)), np.zeros(2))
         limits = ((2.0 * c.std_rad) ** 2, c.most_std_rad)
-        _collect(points_world[::EVERY], planes.keys, planes.planes, planes.geometry, tilts, limits, *found)
+        _collect(points_world[::EVERY], planes.keys, planes.planes, planes.geometry, self._tilts, limits, *found)
         keep = np.maximum(1.0 - found[2] / c.memory_points, 0.0)
         self._information = keep[:, None, None] * self._information + found[0]
         self._vector, self._points = keep[:, None] * self._vector + found[1], keep * self._points + found[2]
+        # what no wall told stays zero, for the ridge
+        ridge = 1e-3 * np.trace(self._information, axis1=1, axis2=2)[:, None, None] * np.eye(2) + 1e-9 * np.eye(2)
+        self._tilts = np.linalg.solve(self._information + ridge, self._vector[..., None])[..., 0]
 
     def up(self, gravity: np.ndarray, std_rad: float) -> np.ndarray:
         """Up (3,), not of length one, from gravity (3,), whose direction errs by std_rad, and what was observed."""
@@ -76,15 +79,11 @@ class BuildingLevel:
             most = np.linalg.eigvalsh(self._information[kind])[1]
             # one building errs as a whole: more points make it no truer than its builders
             told = self._information[kind] / (most * self.config.std_rad**2)
-            off = self._tilt(kind) - tilt
+            off = self._tilts[kind] - tilt
             told = self._share(off, told, information) * told
             information = information + told
             tilt = tilt + np.linalg.solve(information, told @ off)
         return np.array([tilt[0], tilt[1], 1.0])
-
-    def _tilt(self, kind: int) -> np.ndarray:
-        """Tilt (2,) that fits what was observed; zero along what was not."""
-        return np.linalg.pinv(self._information[kind], rcond=1e-2, hermitian=True) @ self._vector[kind]
 
     def _share(self, off: np.ndarray, told: np.ndarray, known: np.ndarray) -> float:
         """Probability that what lies `off` (2,) the known level was meant to be level (Bayes' rule)."""

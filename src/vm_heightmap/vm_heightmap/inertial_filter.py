@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numba
 import numpy as np
 
+from vm_heightmap.compiled_turns import exp_so3
+
 GRAVITY = 9.80665
 STATES = 18
 TURN, POSITION, VELOCITY, GYRO_BIAS, ACCEL_BIAS, DOWN = (slice(3 * i, 3 * i + 3) for i in range(6))
@@ -73,11 +75,7 @@ class InertialFilter:
 
     def update_velocity(self, velocity: np.ndarray, std: float) -> None:
         """Takes a velocity (3,) of the body's origin in the world [m/s]."""
-        innovation = velocity - self.velocity
-        spread = self.covariance[VELOCITY, VELOCITY] + std**2 * np.eye(3)
-        gain = np.linalg.solve(spread, self.covariance[VELOCITY]).T
-        self._correct(gain @ innovation)
-        self.covariance -= gain @ self.covariance[VELOCITY]
+        self._correct(_take_velocity(self.covariance, velocity - self.velocity, std))
 
     def update_pose(self, correction: np.ndarray, information: np.ndarray) -> None:
         """Takes the best pose correction (6,) (turn, position), prior included, and the measurement's information."""
@@ -102,17 +100,6 @@ class InertialFilter:
         self.gyro_bias, self.accel_bias = self.gyro_bias + error[GYRO_BIAS], self.accel_bias + error[ACCEL_BIAS]
         self.gravity = self.gravity + error[DOWN]
         self.gravity *= GRAVITY / np.linalg.norm(self.gravity)
-
-
-@numba.njit(cache=True, nogil=True)
-def exp_so3(rotvec):
-    """Rotation matrix of a rotation vector."""
-    angle = np.sqrt(rotvec[0] ** 2 + rotvec[1] ** 2 + rotvec[2] ** 2)
-    half = 0.5 - angle * angle / 24.0 if angle < 1e-4 else (1.0 - np.cos(angle)) / (angle * angle)
-    once = 1.0 - angle * angle / 6.0 if angle < 1e-4 else np.sin(angle) / angle
-    x, y, z = rotvec
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + once * cross + half * (cross @ cross)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -141,3 +128,12 @@ def _propagate(covariance, turn, force, dt, densities):
         after[9 + i, 9 + i] += densities[2] ** 2 * dt
         after[12 + i, 12 + i] += densities[3] ** 2 * dt
     return after
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_velocity(covariance, innovation, std):
+    """Narrows the covariance in place; the correction (18,)."""
+    rows = covariance[6:9].copy()
+    gain = np.linalg.solve(rows[:, 6:9].copy() + std * std * np.eye(3), rows).T.copy()
+    covariance -= gain @ rows
+    return gain @ innovation

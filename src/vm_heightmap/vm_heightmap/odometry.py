@@ -12,7 +12,8 @@ import numpy as np
 
 from vm_core import frames
 from vm_heightmap.building_level import BuildingLevel
-from vm_heightmap.inertial_filter import InertialFilter, exp_so3
+from vm_heightmap.compiled_turns import exp_so3
+from vm_heightmap.inertial_filter import InertialFilter
 from vm_heightmap.odometry_config import OdometryConfig, ScanVerdict
 from vm_heightmap.odometry_start import Sample, Soles, level_start
 from vm_heightmap.plane_map import PlaneMap
@@ -166,8 +167,7 @@ class LidarInertialOdometry:
             return ScanVerdict.LOST, []
         self.world.update(self.level.up(self._filter.gravity, self._filter.level_std_rad), self._filter.position)
         self._pose = None  # the world may have been turned
-        poses = [self.world.torso(*e) for e in self._trajectory.entries if start_s - 0.011 <= e[0] <= end_s]
-        return verdict, poses
+        return verdict, self.world.torsos(self._trajectory.between(start_s - 0.011, end_s))
 
     def restart(self) -> None:
         """Forgets all and begins anew."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from vm_core import g1
-from vm_heightmap.inertial_filter import GRAVITY, InertialFilter, exp_so3
+from vm_heightmap.compiled_turns import exp_so3
+from vm_heightmap.inertial_filter import GRAVITY, InertialFilter
 from vm_heightmap.odometry_config import OdometryConfig
 
 NOMINAL_TORSO_HEIGHT_M = g1.STAND_PELVIS_HEIGHT_M + float(g1.WAIST_ROLL_IN_WAIST_YAW[2])

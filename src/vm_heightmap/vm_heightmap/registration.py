@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from vm_heightmap.compiled_turns import exp_so3
 from vm_heightmap.plane_map import OFFSET, VALID, PlaneMap, address
 
 
@@ -75,7 +76,7 @@ def register(
         gradient += prior @ np.concatenate([rotvec, move])
         step = -np.linalg.solve(step_information + prior, gradient)
         rotvec, move = rotvec + step[:3], move + step[3:]  # turns are small: their vectors add
-        turn = _matrix(rotvec)
+        turn = exp_so3(rotvec)
         if np.abs(step[:3]).max() < config.converged_rad and np.abs(step[3:]).max() < config.converged_m:
             break
     return Registration(rotvec, move, step_information, int(counts[0]), int(counts[1]), used)
@@ -113,12 +114,3 @@ def _accumulate(points, center, turn, move, arrays, geometry, noise, information
                     for b in range(6):
                         information[a, b] += weight * jacobian[a] * jacobian[b]
                 break
-
-
-def _matrix(rotvec: np.ndarray) -> np.ndarray:
-    angle = float(np.linalg.norm(rotvec))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = rotvec / angle
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross

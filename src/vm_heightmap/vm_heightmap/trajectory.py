@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from vm_core import frames
-from vm_heightmap.inertial_filter import InertialFilter, exp_so3
+from vm_heightmap.compiled_turns import exp_so3, quat_of
+from vm_heightmap.inertial_filter import InertialFilter
 from vm_heightmap.pose_buffer import Pose
 
 KNOTS = 21
-CAPACITY = 400
+CAPACITY, KEPT = 800, 400
+TIME, TURN, POSITION = 0, slice(1, 10), slice(10, 13)  # columns
 
 
 class Trajectory:
-    """The body's poses (time, turn (3, 3), position (3,)) in the plane map's world, one an inertial sample."""
+    """The body's poses in the plane map's world, one an inertial sample."""
 
     def __init__(self) -> None:
-        self.entries: deque[tuple[float, np.ndarray, np.ndarray]] = deque(maxlen=CAPACITY)
+        self._table, self._size = np.empty((CAPACITY, 13)), 0
 
     @property
     def start_s(self) -> float:
         """Time of the oldest pose."""
-        return self.entries[0][0]
+        return float(self._table[0, TIME])
 
     def add(self, time_s: float, state: InertialFilter) -> None:
         """Appends the filter's pose."""
-        self.entries.append((time_s, state.turn.copy(), state.position.copy()))
+        if self._size == CAPACITY:
+            self._table[:KEPT], self._size = self._table[-KEPT:], KEPT
+        row = self._table[self._size]
+        row[TIME], row[TURN], row[POSITION] = time_s, state.turn.reshape(9), state.position
+        self._size += 1
+
+    def between(self, start_s: float, end_s: float = np.inf) -> np.ndarray:
+        """Rows (N, 13) of time, turn (9) and position (3), a view."""
+        times = self._table[: self._size, TIME]
+        return self._table[np.searchsorted(times, start_s) : np.searchsorted(times, end_s, side="right")]
 
     def at_knots(self, start_s: float, end_s: float) -> tuple[np.ndarray, np.ndarray, float]:
         """Turns (K, 3, 3) and positions (K, 3) at equal steps over a scan, and the step [s]."""
         times = np.linspace(start_s, max(end_s, start_s + 1e-3), KNOTS)
-        recent = [entry for entry in self.entries if entry[0] >= start_s - 0.02]
-        stamps = np.array([entry[0] for entry in recent])
-        positions, turns = np.array([entry[2] for entry in recent]), np.array([entry[1] for entry in recent])
-        after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
-        share = np.clip((times - stamps[after - 1]) / (stamps[after] - stamps[after - 1]), 0.0, 1.0)[:, None]
-        position = positions[after - 1] + share * (positions[after] - positions[after - 1])
+        rows = self.between(start_s - 0.02)
+        after = np.clip(np.searchsorted(rows[:, TIME], times), 1, len(rows) - 1)
+        low, high = rows[after - 1], rows[after]
+        share = np.clip((times - low[:, TIME]) / (high[:, TIME] - low[:, TIME]), 0.0, 1.0)[:, None]
         # samples are 5 ms apart: the mean of two rotation matrices is a rotation to within 1e-5
-        turn = turns[after - 1] + share[..., None] * (turns[after] - turns[after - 1])
-        return turn, position, float(times[1] - times[0])
+        mean = low + share * (high - low)
+        return mean[:, TURN].reshape(-1, 3, 3), mean[:, POSITION], float(times[1] - times[0])
 
     def move(self, turn: np.ndarray, center: np.ndarray, move: np.ndarray, start_s: float) -> None:
         """Applies a match's correction about `center` to the poses since start_s."""
-        moved = [
-            (t, turn @ r, turn @ (p - center) + center + move) if t >= start_s else (t, r, p)
-            for t, r, p in self.entries
-        ]
-        self.entries = deque(moved, maxlen=CAPACITY)
+        rows = self.between(start_s)
+        rows[:, TURN] = (turn @ rows[:, TURN].reshape(-1, 3, 3)).reshape(-1, 9)
+        rows[:, POSITION] = (rows[:, POSITION] - center) @ turn.T + center + move
 
 
 class LeveledWorld:
@@ -76,4 +81,11 @@ class LeveledWorld:
     def torso(self, time_s: float, turn: np.ndarray, position: np.ndarray) -> Pose:
         """The torso's pose, from the body's in the plane map's world."""
         pos = self.turn @ (position - turn @ self._imu_pos) + self._move
-        return Pose(time_s, pos, frames.quat_from_matrix(self.turn @ turn))
+        return Pose(time_s, pos, quat_of(self.turn @ turn))
+
+    def torsos(self, rows: np.ndarray) -> list[Pose]:
+        """The same for rows of a trajectory."""
+        turns = rows[:, TURN].reshape(-1, 3, 3)
+        pos = (rows[:, POSITION] - turns @ self._imu_pos) @ self.turn.T + self._move
+        quats = frames.quat_from_matrix(self.turn @ turns)
+        return [Pose(float(time_s), *pose) for time_s, *pose in zip(rows[:, TIME], pos, quats, strict=True)]
