@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 from scipy.linalg import LinAlgError, solveh_banded
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from vm_core import g1
 from vm_core.scene_asset import SceneAsset
@@ -19,20 +20,14 @@ from vm_reconstruction.retarget.clearance import SceneSurfaces
 from vm_reconstruction.retarget.collision_shapes import CollisionShapes, Near, SceneGaps
 from vm_reconstruction.retarget.pose_rows import PoseTargets, Weights
 from vm_reconstruction.retarget.robot_tree import FRAME_SIZE, ROOT_SIZE, Links, Motion, RobotTree
-from vm_reconstruction.retarget.rows import Rows
+from vm_reconstruction.retarget.rows import JointRows, Rows
 from vm_reconstruction.retarget.targets import BodyTargets
 from vm_reconstruction.solver.joint import so3
 
-ITERATIONS = 40
-STIFFEN_AT = {
-    0: 0.1,
-    6: 0.3,
-    12: 1.0,
-    18: 1.0,
-    24: 1.0,
-    30: 1.0,
-}  # iteration: share of the firmness
+STAGES = ((0.1, 6), (0.3, 6), (1.0, 6), (1.0, 6), (1.0, 6), (1.0, 10))  # share of the firmness, most steps with it
+ENOUGH, REFUSED_DAMPING = 1e-3, 1e-2  # a step that gains less of the cost is the last of its stage
 LONGEST_STEP_RAD = 0.8  # of any joint in one step; the springs know nothing of what is farther away
+SHORTENED_BESIDE = 9  # frames on both sides of one whose step is too long take shorter ones, too
 REACH_M = 0.05  # shapes farther apart than this are looked at again only every few steps
 
 
@@ -59,35 +54,40 @@ class AllFrames:
         self._stiffness = 1.0
         self._pairs = self._spheres = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
-    def solve(self, qpos: np.ndarray, iterations: int = ITERATIONS) -> np.ndarray:
+    def solve(self, qpos: np.ndarray) -> np.ndarray:
         """The motion (T, 36) after Levenberg-Marquardt steps; joints end inside their limits."""
         motion, damping = Motion.from_qpos(qpos), 1e-4
-        rows: list[Rows] = []
-        cost = np.inf
-        for iteration in range(iterations):
-            if iteration in STIFFEN_AT:
-                self._stiffness = STIFFEN_AT[iteration]
-                self._look_around(self._tree.links(motion))
-                rows, cost = self._rows(motion)
-            step = _solve(*self._normal(rows, motion), damping)
+        for stiffness, most in STAGES:
+            self._stiffness = stiffness
+            self._look_around(self._tree.links(motion))
+            motion, damping = self._descend(motion, damping, most)
+        return motion.qpos
+
+    def _descend(self, motion: Motion, damping: float, most: int) -> tuple[Motion, float]:
+        """At most so many steps at one stiffness, fewer when they gain nothing; the damping to go on with."""
+        rows, cost = self._rows(motion)
+        normal = self._normal(rows, motion)
+        for _ in range(most):
+            step = _solve(*normal, damping)
             trial = _inside_limits(motion.moved(step)) if step is not None else motion
             trial_rows, trial_cost = self._rows(trial)
             if step is None or not trial_cost < cost:
-                damping = max(damping * 10.0, 1e-3)
+                damping = max(damping * 10.0, REFUSED_DAMPING)
                 continue
             gain = (cost - trial_cost) / cost
             motion, rows, cost, damping = trial, trial_rows, trial_cost, damping * 0.2
-            if gain < 1e-3 and iteration > max(STIFFEN_AT):
+            if gain < ENOUGH:
                 break
-        return motion.qpos
+            normal = self._normal(rows, motion)
+        return motion, damping
 
     def _look_around(self, links: Links) -> None:
         self._pairs = self._shapes.possible_pairs(links, REACH_M)
         self._spheres = self._gaps.possible(links, REACH_M)
 
-    def _rows(self, motion: Motion) -> tuple[list[Rows], float]:
+    def _rows(self, motion: Motion) -> tuple[list[Rows | JointRows], float]:
         links = self._tree.links(motion)
-        rows = [*self._targets.rows(self._tree, links, motion), *self._contact_rows(links)]
+        rows: list[Rows | JointRows] = [*self._targets.rows(self._tree, links, motion), *self._contact_rows(links)]
         if self._support is not None:
             rows += self._support.rows(self._tree, links, self._weights.balance)
         cost = sum(float(np.sum(r.residual**2)) for r in rows)
@@ -130,7 +130,7 @@ class AllFrames:
         too_fast = velocity - np.clip(velocity, -fastest, fastest)
         return calm, beyond * w.stiff * w.calm_joint, too_fast * 2.0
 
-    def _normal(self, rows: list[Rows], motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    def _normal(self, rows: list[Rows | JointRows], motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """Lower band (71, T * 35) of the normal matrix and the gradient."""
         frames = len(motion.joints)
         blocks, gradient = np.zeros((frames, FRAME_SIZE, FRAME_SIZE)), np.zeros((frames, FRAME_SIZE))
@@ -174,4 +174,7 @@ def _solve(band: np.ndarray, gradient: np.ndarray, damping: float) -> np.ndarray
     except LinAlgError:
         return None
     step = step.reshape(-1, FRAME_SIZE)
-    return step * np.minimum(1.0, LONGEST_STEP_RAD / np.maximum(np.abs(step).max(), 1e-9))
+    share = np.minimum(1.0, LONGEST_STEP_RAD / np.maximum(np.abs(step).max(axis=1), 1e-9))
+    # the least around a frame, then averaged as widely, is smooth in time and nowhere more than the frame's own
+    share = uniform_filter1d(minimum_filter1d(share, 2 * SHORTENED_BESIDE + 1), 2 * SHORTENED_BESIDE + 1)
+    return step * share[:, None]

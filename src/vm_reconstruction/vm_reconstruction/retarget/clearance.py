@@ -86,13 +86,29 @@ class SceneSurfaces:
         # (B, 3, 3), columns: the box's own axes in the world
         self._axes = np.stack([c, -s, zero, s, c, zero, zero, zero, zero + 1.0], axis=-1).reshape(-1, 3, 3)
 
+    def nearest(self, points: np.ndarray) -> np.ndarray:
+        """Distance (P,) [m] of points (P, 3) to the ground or the nearest box; negative inside, as in `distances`."""
+        ground = (points - self._ground_point) @ self._ground
+        if not len(self._half):
+            return ground
+        local = self._local(points)
+        over = np.abs(local) - self._half
+        inside = np.maximum(np.maximum(over[..., 0], over[..., 1]), local[..., 2] - self._half[:, 2])
+        beyond = np.maximum(over, 0.0)
+        outside = np.sqrt((beyond * beyond).sum(axis=-1))
+        return np.minimum(ground, np.where(outside > 1e-9, outside, inside).min(axis=1))
+
+    def _local(self, points: np.ndarray) -> np.ndarray:
+        """Points (P, B, 3) in the boxes' own axes."""
+        return ((points[:, None] - self._center)[..., None, :] @ self._axes)[..., 0, :]
+
     def distances(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances (P, 1 + B) [m], negative inside, and outward normals (P, 1 + B, 3); the ground comes first.
 
         A point inside a box leaves it through its top or a side, never through the bottom.
         """
         ground = (points - self._ground_point) @ self._ground
-        local = np.einsum("pbi,bij->pbj", points[:, None] - self._center, self._axes)
+        local = self._local(points)
         over = np.abs(local) - self._half
         beyond = np.maximum(over, 0.0)
         outside = np.linalg.norm(beyond, axis=-1)
@@ -104,7 +120,7 @@ class SceneSurfaces:
         direction = direction * np.where(local < 0.0, -1.0, 1.0)
         direction[..., 2] = np.where(outside > 1e-9, direction[..., 2], np.abs(direction[..., 2]))
         direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
-        normal = np.einsum("bij,pbj->pbi", self._axes, direction)
+        normal = (self._axes @ direction[..., None])[..., 0]
         grounds = np.broadcast_to(self._ground, (len(points), 1, 3))
         distance = np.where(outside > 1e-9, outside, inside)
         return np.concatenate([ground[:, None], distance], axis=1), np.concatenate([grounds, normal], axis=1)

@@ -64,7 +64,7 @@ class CollisionShapes:
     def segments(self, links: Links) -> np.ndarray:
         """Ends of all shapes' axes (T, S, 2, 3) [m, world]."""
         rot, pos = links.rot[:, self.body], links.pos[:, self.body]
-        return np.einsum("tsij,sej->tsei", rot, self.ends) + pos[:, :, None]
+        return self.ends @ rot.transpose(0, 1, 3, 2) + pos[:, :, None]
 
     def possible_pairs(self, links: Links, reach_m: float) -> tuple[np.ndarray, np.ndarray]:
         """Frames (N,) and rows of `pairs` (N,) that a rough test does not rule out."""
@@ -89,7 +89,7 @@ class CollisionShapes:
 
     def _ends(self, links: Links, frames: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         rot, pos = links.rot[frames, self.body[shapes]], links.pos[frames, self.body[shapes]]
-        return np.einsum("nij,nej->nei", rot, self.ends[shapes]) + pos[:, None]
+        return self.ends[shapes] @ rot.transpose(0, 2, 1) + pos[:, None]
 
 
 class SceneGaps:
@@ -108,8 +108,7 @@ class SceneGaps:
         count = len(links.pos)
         frames, spheres = np.repeat(np.arange(count), len(self.body)), np.tile(np.arange(len(self.body)), count)
         points = links.points(frames, self.body[spheres], self.local[spheres])
-        distance, _ = self._surfaces.distances(points)
-        near = distance.min(axis=1) < reach_m + self._radius[spheres]
+        near = self._surfaces.nearest(points) < reach_m + self._radius[spheres]
         return frames[near], spheres[near]
 
     def between(self, links: Links, frames: np.ndarray, spheres: np.ndarray) -> Near:

@@ -17,6 +17,7 @@ from vm_reconstruction.retarget.targets import BodyTargets
 from vm_sim.g1_model import joint_addresses, stand_qpos
 
 FIRST_FRAME_ITERATIONS = 60
+EVERY = 2  # of so many frames one is solved, those between are interpolated: the start need not be better
 ITERATIONS = 2
 FOOT_COST = np.array([30.0, 5.0])  # of the position [1/m] and the orientation [1/rad] of a planted foot
 SWING_COST = np.array([15.0, 1.5])  # of a swinging one: it turns with the leg rather than the robot with it
@@ -51,12 +52,15 @@ class ClipSolver:
         self._calm = mink.DampingTask(model, cost=CALM_COST)
         self._joints, _ = joint_addresses(model, g1.MOTOR_NAMES)
 
-    def solve(self, targets: BodyTargets, fps: float, on_frame: Callable[[], object] = lambda: None) -> np.ndarray:
+    def solve(
+        self, targets: BodyTargets, fps: float, on_frame: Callable[[int], object] = lambda count: None
+    ) -> np.ndarray:
         """qpos (T, nq) for all frames at fps; no joint turns faster between two frames than its motor can."""
         frames = len(targets.pelvis_pos)
-        step_s = 1.0 / (fps * ITERATIONS)
-        solved = np.zeros((frames, self._model.nq))
-        for frame in range(frames):
+        chosen = np.unique(np.append(np.arange(0, frames, EVERY), frames - 1))
+        step_s = EVERY / (fps * ITERATIONS)
+        solved = np.zeros((len(chosen), self._model.nq))
+        for row, frame in enumerate(chosen):
             tasks = self._set_targets(targets, frame)
             if frame == 0:
                 self._begin(targets)
@@ -65,10 +69,10 @@ class ClipSolver:
                 self._pelvis_calm.set_target_from_configuration(self._configuration)
                 velocity = mink.solve_ik(self._configuration, tasks, step_s, solver="daqp", damping=1e-4, limits=limits)
                 self._configuration.integrate_inplace(velocity, step_s)
-            solved[frame] = self._configuration.q
-            on_frame()
+            solved[row] = self._configuration.q
+            on_frame(frame - chosen[row - 1] if row else 1)
         solved[:, self._joints] = np.clip(solved[:, self._joints], g1.JOINT_LOWER, g1.JOINT_UPPER)
-        return solved
+        return _between(solved, chosen, frames)
 
     def _begin(self, targets: BodyTargets) -> None:
         """The stand at the first pelvis target: from another heading the solver would turn the robot the wrong way."""
@@ -100,6 +104,15 @@ class ClipSolver:
             self._pelvis_calm,
             self._clearance,
         ]
+
+
+def _between(solved: np.ndarray, chosen: np.ndarray, frames: int) -> np.ndarray:
+    """qpos (frames, 36) on straight lines between those of chosen frames (N,)."""
+    flip = np.cumprod(np.append(1.0, np.where(np.sum(solved[1:, 3:7] * solved[:-1, 3:7], axis=1) < 0.0, -1.0, 1.0)))
+    solved[:, 3:7] *= flip[:, None]
+    qpos = np.stack([np.interp(np.arange(frames), chosen, column) for column in solved.T], axis=1)
+    qpos[:, 3:7] /= np.linalg.norm(qpos[:, 3:7], axis=1, keepdims=True)
+    return qpos
 
 
 def _pose(pos: np.ndarray, quat_wxyz: np.ndarray) -> mink.SE3:

@@ -10,8 +10,8 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.frames import matrix_from_quat
-from vm_reconstruction.retarget.robot_tree import FRAME_SIZE, ROOT_SIZE, Links, Motion, RobotTree
-from vm_reconstruction.retarget.rows import Rows
+from vm_reconstruction.retarget.robot_tree import Links, Motion, RobotTree
+from vm_reconstruction.retarget.rows import JointRows, Rows
 from vm_reconstruction.retarget.targets import HAND_POINT, BodyTargets
 from vm_reconstruction.solver.joint import so3
 
@@ -89,7 +89,7 @@ class PoseTargets:
         self._turn_goal = matrix_from_quat(np.stack([t[1] for t in turns], axis=1).reshape(-1, 4))
         self._turn_weight = np.stack([t[2] for t in turns], axis=1).ravel()
 
-    def rows(self, tree: RobotTree, links: Links, motion: Motion) -> Iterator[Rows]:
+    def rows(self, tree: RobotTree, links: Links, motion: Motion) -> Iterator[Rows | JointRows]:
         """Residuals and Jacobians at the present motion."""
         frames, bodies, weight = self._point_frames, self._point_bodies, self._point_weight[:, None]
         at = links.points(frames, bodies, self._point_local)
@@ -100,16 +100,12 @@ class PoseTargets:
         yield Rows(frames, weight * error, weight[..., None] * tree.turn_jacobian(links, frames, bodies))
         yield self._joint_rows(motion)
 
-    def _joint_rows(self, motion: Motion) -> Rows:
+    def _joint_rows(self, motion: Motion) -> JointRows:
         """The stand as the posture to prefer, and a spring before every limit."""
-        w, frames = self._w, np.arange(self._count)
+        w = self._w
         margin = w.limit_margin_rad
         beyond = motion.joints - np.clip(motion.joints, g1.JOINT_LOWER + margin, g1.JOINT_UPPER - margin)
         posture = np.array([w.wrist_posture if n in g1.WRIST_JOINT_NAMES else w.posture for n in g1.MOTOR_NAMES])
         from_stand = motion.joints - g1.DEFAULT_STAND_POSE
-        residual = np.concatenate([posture * from_stand, w.limit * beyond], axis=1)
-        jacobian = np.zeros((self._count, 58, FRAME_SIZE))
-        joint = np.arange(29)
-        jacobian[:, joint, ROOT_SIZE + joint] = posture
-        jacobian[:, 29 + joint, ROOT_SIZE + joint] = np.where(beyond != 0.0, w.limit, 0.0)
-        return Rows(frames, residual, jacobian)
+        slope = [np.broadcast_to(posture, beyond.shape), np.where(beyond != 0.0, w.limit, 0.0)]
+        return JointRows(np.stack([posture * from_stand, w.limit * beyond], axis=1), np.stack(slope, axis=1))
