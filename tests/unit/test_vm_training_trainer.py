@@ -3,6 +3,8 @@
 import errno
 import importlib
 import json
+import multiprocessing
+import os
 import random
 import signal
 import subprocess
@@ -41,25 +43,33 @@ def test_it_learns(tmp_path, overlap):
     assert last > 0.5 * first, f"reward {first:.3f} to {last:.3f}"
 
 
-def test_a_killed_run_ends_with_the_same_curve(whole, tmp_path):
-    out, rng, kills = tmp_path / "run", random.Random(0), 0
-    command = [sys.executable, str(PROGRAM), str(out), "0.01"]
-    for _ in range(2):
-        before = len(RunFolder(out, "tiny").checkpoints()) and RunFolder(out, "tiny").checkpoints()[-1]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60.0
-        while process.poll() is None and time.monotonic() < deadline:  # it has gone on by at least a checkpoint
-            now = RunFolder(out, "tiny").checkpoints()
-            if now and now[-1] >= min(before + 4, 16):
-                time.sleep(rng.uniform(0.0, 0.4))
-                break
+def newest(path: Path) -> int:
+    return max(RunFolder(path, "tiny").checkpoints(), default=0)
+
+
+def test_a_run_killed_twenty_times_ends_with_the_same_curve(tmp_path, monkeypatch):
+    """At random moments; each life begins with the last checkpoint of the one before."""
+    config, rng = replace(tiny.CONFIG, iterations=100, save_every=4), random.Random(0)
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # for the server, which would not find the module
+    lives = multiprocessing.get_context("forkserver")  # a new process without a new start of torch
+    lives.set_forkserver_preload(["vm_training_tiny_run"])
+    reached, kills = [0], 0
+    for _ in range(20):
+        life = lives.Process(target=tiny.go_on, args=(out, config, 0.01))
+        life.start()
+        goes_to, deadline = reached[-1] + rng.choice([0, 4]), time.monotonic() + 60.0
+        while newest(out) < goes_to and time.monotonic() < deadline:
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
-    assert kills
-    assert curve(out) == curve(whole)
-    states = [read_checkpoint(RunFolder(path, "tiny").checkpoint(20)) for path in (out, whole)]
+        life.join(rng.uniform(0.0, 0.3))
+        life.kill()
+        life.join()
+        kills += life.exitcode == -signal.SIGKILL
+        reached.append(newest(out))
+    assert kills == 20 and reached == sorted(reached) and 16 <= reached[-1] < config.iterations
+    records = [tiny.go_on(out, config).records, tiny.tiny_run(whole, config).records]
+    assert curve(out) == curve(whole) == json.loads(json.dumps(records[0])) == json.loads(json.dumps(records[1]))
+    states = [read_checkpoint(RunFolder(path, "tiny").checkpoint(config.iterations)) for path in (out, whole)]
     for name, tensor in states[0]["ppo"]["actor_state_dict"].items():
         assert torch.equal(tensor, states[1]["ppo"]["actor_state_dict"][name]), name
 

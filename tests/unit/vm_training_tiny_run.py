@@ -66,6 +66,10 @@ def tiny_run(out: Path, config: PpoConfig = CONFIG, resume: bool = False, **opti
     return trainer
 
 
+def go_on(out: Path, config: PpoConfig = CONFIG, pause_s: float = 0.0) -> Trainer:
+    """Begins a run, or goes on with one that was killed."""
+    return tiny_run(out, config, resume=bool(RunFolder(out, "tiny").checkpoints()), pause_s=pause_s)
+
+
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    tiny_run(path, resume=bool(RunFolder(path, "tiny").checkpoints()), pause_s=float(sys.argv[2]))
+    go_on(Path(sys.argv[1]), pause_s=float(sys.argv[2]))

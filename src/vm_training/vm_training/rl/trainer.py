@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 import torch
-from rsl_rl.algorithms import PPO
 from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 
@@ -22,11 +21,9 @@ from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.progress import Progress
 from vm_training.rl.distributed import Workers
-from vm_training.rl.model import GatedModel
+from vm_training.rl.learner_parts import LearnerParts, advantages
 from vm_training.rl.run_folder import RunFolder
 from vm_training.rl.task import PpoConfig, Task
-
-_GROUPS = {"actor": ["actor"], "critic": ["critic"]}
 
 
 class Trainer:
@@ -44,9 +41,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self._env = task.make_env(self._seed(0))
         first = self._env.reset_all()
-        self._storages = [self._storage(first) for _ in range(2)]
-        self.ppo = self._ppo(first)
-        self._acting = [self._model(first, 0), self._model(first, 1)]
+        parts = LearnerParts(config, first, self._env.num_actions, task.grid_cells)
+        self._storages = [parts.storage() for _ in range(2)]
+        self.ppo = parts.ppo(self._storages[0], self.workers.rsl_rl_config)
+        self._acting = [parts.actor(), parts.critic()]
         if task.start is not None:
             task.start(self.ppo.actor)  # type: ignore[arg-type]
         self.workers.share(self.ppo.actor, self.ppo.critic)
@@ -222,47 +220,3 @@ class Trainer:
 
         steps = int(self.records[-1]["steps"]) if self.records else None
         return SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=steps)
-
-    def _model(self, seen: TensorDict, which: int) -> GatedModel:
-        config, part = self.config, ("actor", "critic")[which]
-        gaussian = {"class_name": "GaussianDistribution", "init_std": config.init_std, "std_range": (0.02, 2.0)}
-        if which == 1:
-            return GatedModel(seen, _GROUPS, part, 1, config.hidden)
-        cells = self.task.grid_cells
-        actions = self._env.num_actions
-        return GatedModel(seen, _GROUPS, part, actions, config.hidden, distribution_cfg=gaussian, grid_cells=cells)
-
-    def _storage(self, seen: TensorDict) -> RolloutStorage:
-        return RolloutStorage("rl", self._env.num_envs, self.config.steps, seen, [self._env.num_actions])
-
-    def _ppo(self, seen: TensorDict) -> PPO:
-        config = self.config
-        return PPO(
-            self._model(seen, 0),
-            self._model(seen, 1),
-            self._storages[0],
-            num_learning_epochs=config.epochs,
-            num_mini_batches=config.mini_batches,
-            clip_param=config.clip,
-            gamma=config.gamma,
-            lam=config.lam,
-            value_loss_coef=config.value,
-            entropy_coef=config.entropy,
-            learning_rate=config.learning_rate,
-            schedule="adaptive" if config.desired_kl > 0.0 else "fixed",
-            desired_kl=config.desired_kl,
-            multi_gpu_cfg=self.workers.rsl_rl_config,
-        )
-
-
-def advantages(storage: RolloutStorage, last_values: torch.Tensor, gamma: float, lam: float) -> None:
-    """Returns and normalised generalised advantages of a filled storage, as rsl_rl computes them."""
-    following, advantage = last_values, torch.zeros_like(last_values)
-    for step in reversed(range(storage.num_transitions_per_env)):
-        going = 1.0 - storage.dones[step].float()
-        delta = storage.rewards[step] + going * gamma * following - storage.values[step]
-        advantage = delta + going * gamma * lam * advantage
-        storage.returns[step] = advantage + storage.values[step]
-        following = storage.values[step]
-    found = storage.returns - storage.values
-    storage.advantages = (found - found.mean()) / (found.std() + 1e-8)
