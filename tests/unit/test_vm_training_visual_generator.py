@@ -199,6 +199,15 @@ def test_imitation_learns_the_script_and_goes_on(tmp_path: Path):
     assert len(kept) == 2 and torch.equal(again(None, seen), generator(None, seen))
 
 
+def test_imitation_begins_with_an_earlier_generator(tmp_path: Path):
+    start = Generator("state", (16,))
+    stirred(start)
+    config = GeneratorConfig(rounds=1, steps=4, batch=8, lessons=64, hidden=(16,), world=STILL, learning_rate=1e-9)
+    found, _ = train_generator(TASK, stand_still(), gait_table(), config, WorkFolder(tmp_path / "run"), start=start)
+    seen = torch.randn(2, start.mean.numel())
+    assert torch.allclose(found(None, seen), start(None, seen), atol=1e-5)
+
+
 def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     start = Generator("state", (16, 8))
     stirred(start)

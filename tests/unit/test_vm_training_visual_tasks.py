@@ -11,6 +11,7 @@ from vm_training.visual.object_evaluation import Stillness
 from vm_training.visual.task_rewards import TaskRewards, approach, nearness
 from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tasks.base import ObjectView
+from vm_training.visual.tasks.kick_ball import dribble, dribble_in_view
 
 
 def view(name: str, *, moved: tuple[float, float, float] = (0.0, 0.0, 0.0), speed: float = 0.0) -> ObjectView:
@@ -117,3 +118,23 @@ def test_a_moment_between_two_movements_is_no_rest():
         qvel[2, 0] = 0.1  # rolls on
         found.update(step, qvel, np.array([True, step > 150, True]))
     assert 100 < found.at[0] <= 110 and 200 < found.at[1] <= 210 and np.isinf(found.at[2])
+
+
+def ball_at(ahead: float, aside: float) -> ObjectView:
+    now = view("kick_ball")
+    return replace(now, thing=np.array([[ahead, aside, 0.11]]))
+
+
+def test_the_dribbler_waits_for_a_ball_that_its_feet_would_pass():
+    before, beside = dribble(ball_at(0.45, 0.05)), dribble(ball_at(0.45, 0.3))
+    assert before.stride[0] > 0.2 and beside.stride[0] < 0.05 and beside.turn[0] > 0.1
+    assert dribble(ball_at(0.45, -0.3)).turn[0] < -0.1
+
+
+def test_who_only_sees_is_taught_to_look_to_the_left():
+    lost = ball_at(-0.4, -0.3)
+    assert dribble(lost).turn[0] < 0.0 < dribble_in_view(lost).turn[0]
+    assert dribble_in_view(lost).stride[0] < 0.05
+    for seen in (ball_at(0.8, -0.2), ball_at(0.2, 0.1)):  # the second lies before the feet: go on
+        for mine, theirs in zip(vars(dribble_in_view(seen)).values(), vars(dribble(seen)).values(), strict=True):
+            assert np.array_equal(mine, theirs)

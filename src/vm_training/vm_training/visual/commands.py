@@ -145,6 +145,7 @@ class ImitateGenerator:
         tracker: folder of the tracker that moves the robots.
         out: folder to write.
         teacher: folder of a generator that sees state, to imitate; None: the task's script.
+        start: folder of an earlier generator of the same sight and layers, to begin from.
         clip: clamp commands to those of human motions (without: an ablation).
         config: everything that decides the result.
     """
@@ -153,6 +154,7 @@ class ImitateGenerator:
     tracker: Path
     out: Path
     teacher: Path | None = None
+    start: Path | None = None
     clip: bool = True
     config: GeneratorConfig = field(default_factory=GeneratorConfig)
 
@@ -160,7 +162,8 @@ class ImitateGenerator:
         tracker = frozen_tracker(self.tracker, self.clip)
         teacher = None if self.teacher is None else load_generator(self.teacher, "state")
         task, table = find_object_task(self.task), gait_table()
-        _, records = train_generator(task, tracker, table, self.config, WorkFolder(self.out), teacher)
+        start = None if self.start is None else load_generator(self.start, self.config.sight)
+        _, records = train_generator(task, tracker, table, self.config, WorkFolder(self.out), teacher, start)
         write_curve(self.out / "curve.png", records, f"{self.task}, {self.config.sight}")
         print(f"{self.out / 'generator.npz'}: {records[-1]['seconds_a_fall']:.1f} s a fall in the last round")
         return 0

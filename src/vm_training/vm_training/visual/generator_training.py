@@ -133,9 +133,11 @@ class GeneratorSchool:
         self.generator = Generator(config.sight, config.hidden)
         self.world = ObjectWorld(task, tracker, table, config.world, config.seed)
         self._pupil = LearntCommander(self.world, self.generator, config.depth_noise)
-        self._teacher: Commander = ScriptedGenerator(self.world)
-        if teacher is not None:
-            self._teacher = LearntCommander(self.world, teacher)
+        self._teacher: Commander = (
+            ScriptedGenerator(self.world, seeing=config.sight == "depth")
+            if teacher is None
+            else LearntCommander(self.world, teacher)
+        )
         self._lessons = SeenLessons(config.lessons, config.sight)
         self._optimizer = torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate)
         self.world.age[:] = self.world.rng.integers(0, round(config.longest_s * 50.0), self.world.num_envs)
@@ -197,6 +199,7 @@ def train_generator(
     config: GeneratorConfig,
     folder: WorkFolder,
     teacher: Generator | None = None,
+    start: Generator | None = None,
 ) -> tuple[Generator, list[dict[str, float]]]:
     """All rounds that are not done yet; a resumed run goes on from the last whole round and gathers lessons anew.
 
@@ -205,6 +208,7 @@ def train_generator(
         config: everything that decides the result.
         folder: for what a resumed run needs.
         teacher: that knows the thing's state; None: the task's script.
+        start: an earlier generator that sees the same and has the same layers, to begin from.
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
@@ -215,9 +219,11 @@ def train_generator(
         saved = folder.read_arrays("generator.npz")
         records = folder.read_json("generator.json")[: int(saved["rounds"])]
         school.generator.load_state_dict(generator_of(saved, config.sight).state_dict())
+    elif start is not None:
+        school.generator.load_state_dict(start.state_dict())
     with Progress(f"{task.name}, {config.sight}", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
-            records.append(school.round(index, fresh=index == 0))
+            records.append(school.round(index, fresh=index == 0 and start is None))
             newest = records[-1]
             bar.round_done(loss=f"{newest['loss']:.4f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
             folder.write_json("generator.json", records)

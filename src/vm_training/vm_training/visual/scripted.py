@@ -16,12 +16,18 @@ LEAST_REACH_M = 0.15
 class ScriptedGenerator:
     """Commands of a task's script for all worlds; sees everything, needs no training."""
 
-    def __init__(self, world: ObjectWorld) -> None:
-        if world.task.script is None:
+    def __init__(self, world: ObjectWorld, *, seeing: bool = False) -> None:
+        """Takes the task's script, or what it teaches those who see.
+
+        Raises:
+            VmError: it has none.
+        """
+        script = (world.task.taught if seeing else None) or world.task.script
+        if script is None:
             raise VmError(
                 f"{world.task.name} has no script: no walk does it; expected a teacher that was trained for it"
             )
-        self._world, self._script = world, world.task.script
+        self._world, self._script = world, script
         self._stick = np.zeros((world.num_envs, 3))
 
     def reset(self, envs: np.ndarray) -> None:

@@ -125,6 +125,7 @@ class ObjectTask:
         scene: the object and how it varies.
         script: what a walker that knows everything would do; None: no walk does it, only learning can.
         success_text, success: in words, and from figures of a rollout, each (N,); see `measures.Measures`.
+        taught: the script for students that see, where it asks for what they could not know; None: the same.
         goal_m: (2,) where the object is to come to, from where it was, along x and to the left [m].
         height_m: at which its centre is to be [m].
         two_handed: contact points are the palms; else the pelvis.
@@ -137,6 +138,7 @@ class ObjectTask:
     script: Callable[[ObjectView], Stick] | None
     success_text: str
     success: Callable[[dict[str, np.ndarray]], np.ndarray]
+    taught: Callable[[ObjectView], Stick] | None = None
     goal_m: tuple[float, float] = (0.0, 0.0)
     height_m: float = 0.0
     two_handed: bool = False

@@ -8,10 +8,13 @@ from vm_sim.objects import OBJECT_SCENES
 from vm_training.visual.tasks.base import ObjectTask, ObjectView, Stick, towards
 
 BEHIND_M, GOAL_M, NEAR_M, LINED_UP_RAD = 0.30, 2.0, 0.45, 0.7
+FEET_REACH_M, WAITS_M, TURNS_M = 0.15, 0.42, 0.6  # to either side; ahead, where a ball farther aside is waited for
+FOOT_M = 0.07  # from the middle to the foot that is to meet the ball
+LOWEST_VIEW_M, SEARCH_STRIDE_M, SEARCH_TURN_RAD = 0.34, 0.03, 0.13
 
 
-def dribble(view: ObjectView) -> Stick:
-    """Goes behind the ball as seen from a point on the x axis ahead of it, then through it."""
+def go_through(view: ObjectView) -> Stick:
+    """Goes behind the thing as seen from a point on the x axis ahead of it, then through it."""
     goal = np.stack([view.thing[:, 0] + GOAL_M, np.zeros(len(view.root))], axis=1)
     way = goal - view.thing[:, :2]
     way /= np.linalg.norm(way, axis=1, keepdims=True)
@@ -26,6 +29,25 @@ def dribble(view: ObjectView) -> Stick:
     return Stick(stride, towards(angle, 0.6), np.zeros(len(near)))
 
 
+def dribble(view: ObjectView) -> Stick:
+    """Goes through the ball, but waits before one that the feet would pass, and turns to it while it is in view."""
+    stick, (ahead, aside) = go_through(view), view.ahead(view.thing).T
+    far = np.hypot(ahead, aside)
+    missed = (np.abs(aside) > FEET_REACH_M) & (far < TURNS_M + 0.15)
+    wait = 0.26 * np.clip((ahead - WAITS_M) / 0.25, 0.0, 1.0)
+    angle = np.arctan2(aside - FOOT_M * np.sign(aside), np.maximum(ahead, 0.05))
+    turn = np.where(missed & (far < TURNS_M), towards(angle, 0.9), stick.turn)
+    return Stick(np.where(missed, np.minimum(stick.stride, wait), stick.stride), turn, stick.style)
+
+
+def dribble_in_view(view: ObjectView) -> Stick:
+    """The same as one can who only sees: a ball that is not in the picture is looked for, always to the left."""
+    stick, (ahead, aside) = dribble(view), view.ahead(view.thing).T
+    gone = (ahead < LOWEST_VIEW_M) & ((ahead < 0.0) | (np.abs(aside) > 0.2))
+    stride, turn = np.where(gone, SEARCH_STRIDE_M, stick.stride), np.where(gone, SEARCH_TURN_RAD, stick.turn)
+    return Stick(stride, turn, stick.style)
+
+
 KICK_BALL = ObjectTask(
     "kick_ball",
     "dribble a football along x",
@@ -33,4 +55,5 @@ KICK_BALL = ObjectTask(
     dribble,
     "the ball is at least 5 m further along x, its drift at most a quarter of that, and the robot has not fallen",
     lambda f: (f["forward"] >= 5.0) & (f["drift"] <= 0.25 * f["forward"]) & (f["alive"] >= 60.0),
+    taught=dribble_in_view,
 )
