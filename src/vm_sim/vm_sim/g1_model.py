@@ -10,7 +10,9 @@ from vm_core.errors import VmError
 from vm_core.g1_files import find_g1_xml
 
 _SOLE_FRICTION = 0.6
-COLLISIONS = ("spheres", "full", "described")
+COLLISIONS = ("spheres", "seat", "full", "described")
+_SEAT_GEOMS = ("pelvis_", "hip_", "thigh_")
+"""What may rest on a seat."""
 
 
 def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bool = True) -> mujoco.MjSpec:
@@ -20,8 +22,9 @@ def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bo
     (`set_gains` changes them at run time); velocity damping is integrated implicitly by `implicitfast`.
 
     Args:
-        collision: "spheres": four spheres a sole and nothing else; "full": the soles' spheres plus the body's capsules,
-            which also touch each other; "described": the shapes as the model file has them, capsules for the feet too.
+        collision: "spheres": four spheres a sole and nothing else; "seat": also pelvis, hips and thighs, which touch the
+            scene only; "full": the soles' spheres plus the body's capsules, which also touch each other; "described":
+            the shapes as the model file has them, capsules for the feet too.
         meshes: keep the visual meshes (for pictures); physics does not need them.
         wrists: keep the six wrist joints; False welds them.
     """
@@ -80,7 +83,10 @@ def _set_options(spec: mujoco.MjSpec) -> None:
 def _set_collisions(spec: mujoco.MjSpec, collision: str) -> None:
     for geom in list(spec.geoms):
         is_foot = "_foot" in geom.name and geom.name.endswith("_collision")
-        if not geom.name.endswith("_collision") or is_foot or collision == "spheres":
+        may_sit = collision == "seat" and any(part in geom.name for part in _SEAT_GEOMS)
+        if may_sit and geom.name.endswith("_collision"):
+            geom.contype, geom.conaffinity, geom.condim = 0, 1, 3
+        elif not geom.name.endswith("_collision") or is_foot or collision != "full":
             geom.contype, geom.conaffinity = 0, 0
         else:
             geom.contype, geom.conaffinity, geom.condim = 1, 1, 1

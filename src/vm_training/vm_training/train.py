@@ -12,18 +12,22 @@ import tyro
 
 from vm_core import command_line
 from vm_core.errors import VmError
+from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
+from vm_training.motions.seat_place import sits
 from vm_training.rl.run_folder import PICTURE_FILE
 from vm_training.rl.trainer import Trainer
 from vm_training.tasks import finetuning, motion_pretraining, scene_tracking
 from vm_training.tasks.climb import ClimbConfig, train_climb
+from vm_training.tasks.climb_checks import Check
 from vm_training.tasks.finetuning import FinetuneConfig, train_finetune
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
+from vm_training.tasks.sit import SitConfig, train_sit
 from vm_training.tasks.walk import good_motions, train_walk
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
@@ -59,10 +63,43 @@ class DemoSteps:
         scene = SceneAsset.load(self.scene)
         work = self.work or self.out.with_suffix(".training")
         checks = train_climb(scene, self.config, WorkFolder(work), self.out, "demo_steps")
-        print(f"policy: {self.out}\nreaches the top and stands for 3 s (collision shapes of the whole body, 2 ms):")
-        for check in checks:
-            print(f"  {check.condition:<20} {check.success:4.0%} of {check.starts}, {check.upright_s:.1f} s")
-        return 0
+        return _checked(self.out, "reaches the top and stands", checks)
+
+
+@dataclass(frozen=True)
+class FromVideo:
+    """A policy that does what the person in a video did: sits down on the seat and gets up, or climbs the steps.
+
+    Attributes:
+        folder: as vm-reconstruct writes it, with clip.npz and scene/.
+        out: policy file to write.
+        work: folder for what a resumed run needs; by default beside `out`.
+        sit: everything that decides the result where the person sits.
+        climb: the same where the person does not, and the scene has steps.
+    """
+
+    folder: Path
+    out: Path
+    work: Path | None = None
+    sit: SitConfig = field(default_factory=SitConfig)
+    climb: ClimbConfig = field(default_factory=ClimbConfig)
+
+    def run(self) -> int:
+        _check_policy_name(self.out)
+        seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / "scene")
+        work = WorkFolder(self.work or self.out.with_suffix(".training"))
+        if sits(seen):
+            checks = train_sit(scene, seen, self.sit, work, self.out, self.out.stem)
+            return _checked(self.out, "sits down, gets up and stands", checks)
+        checks = train_climb(scene, self.climb, work, self.out, self.out.stem)
+        return _checked(self.out, "reaches the top and stands", checks)
+
+
+def _checked(out: Path, what: str, checks: list[Check]) -> int:
+    print(f"policy: {out}\n{what} for 3 s (collision shapes of the whole body, 2 ms):")
+    for check in checks:
+        print(f"  {check.condition:<20} {check.success:4.0%} of {check.starts}, {check.upright_s:.1f} s")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -207,6 +244,7 @@ def _told(trainer: Trainer) -> int:
 
 TASKS: dict[str, type[Task]] = {
     "demo_steps": DemoSteps,
+    "from_video": FromVideo,
     "lqr_teachers": LqrTeachers,
     "walk": Walk,
     motion_pretraining.NAME: MotionPretraining,

@@ -52,6 +52,7 @@ class ClipTracking:
     Attributes:
         frame: (N,) index of each robot's current clip frame, counting on beyond the end.
         last_target: (N, J) the PD targets before.
+        lost_m: distance from the clip [m] at which a robot cannot come back.
     """
 
     clip: MotionClip
@@ -63,6 +64,7 @@ class ClipTracking:
     collision: str = "spheres"
     timestep_s: float = 0.005
     threads: int = 2
+    lost_m: float = LOST_POSITION_M
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -138,7 +140,7 @@ class ClipTracking:
     def lost(self) -> np.ndarray:
         """(N,) bool: too far from the clip to come back, or broken."""
         error = self.error_state()
-        far = np.linalg.norm(error[:, :3], axis=1) > LOST_POSITION_M
+        far = np.linalg.norm(error[:, :3], axis=1) > self.lost_m
         tilted = np.linalg.norm(error[:, 3:6], axis=1) > LOST_TILT_RAD
         return far | tilted | ~np.isfinite(error).all(axis=1)
 

@@ -9,6 +9,7 @@ import numpy as np
 from vm_core import g1
 from vm_training.motions.clip import MOTORS
 from vm_training.motions.reference import Reference
+from vm_training.motions.whole_body import WholeBodyMotion
 
 MAX_FOOT_ERROR_M, MAX_ROOT_RESIDUAL, MAX_ZMP_ERROR_M = 0.005, 2.0, 0.01
 _TORQUE_LIMIT, _VELOCITY_LIMIT = g1.TORQUE_LIMIT[MOTORS], g1.VELOCITY_LIMIT[MOTORS]
@@ -36,12 +37,16 @@ class Feasibility:
 
     @staticmethod
     def of(reference: Reference) -> Feasibility:
-        """Judges a reference of the 23-joint model, whose joints follow the policy's order."""
-        motion = reference.motion
+        """Judges a reference."""
+        return Feasibility.of_motion(reference.motion, float(reference.zmp_error_m.max()))
+
+    @staticmethod
+    def of_motion(motion: WholeBodyMotion, zmp_error_m: float = 0.0) -> Feasibility:
+        """Judges a motion of the 23-joint model, whose joints follow the policy's order."""
         return Feasibility(
             float(motion.foot_error.max()),
             float(np.sqrt(np.mean(motion.root_residual**2))),
-            float(reference.zmp_error_m.max()),
+            zmp_error_m,
             float((np.abs(motion.torque) / _TORQUE_LIMIT).max()),
             float((np.abs(motion.qvel[:, 6:]) / _VELOCITY_LIMIT).max()),
             motion.joints_at_limit,

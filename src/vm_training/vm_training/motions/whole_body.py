@@ -12,11 +12,16 @@ from scipy.optimize import nnls
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_rotate
 from vm_sim.g1_model import joint_addresses, load_g1_spec, stand_qpos
+from vm_training.motions.seat_contact import hip_points
 from vm_training.motions.swing import FeetPath
 
 FRICTION = 0.5
 FORCE_REGULARIZATION = 0.01
 TOUCHING_M = 0.004
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
+EDGES = len(_SIDES)
+SEAT_PRICE = 40.0
+"""How much dearer than from a sole a force from a seat is at first, so that it takes over smoothly."""
 FIRST_FRAME_ITERATIONS, ITERATIONS = 80, 4
 ARM_JOINTS: tuple[str, ...] = tuple(name for name in g1.POLICY_JOINT_NAMES if "shoulder" in name or "elbow" in name)
 HAND_BODIES = ("left_wrist_yaw_link", "right_wrist_yaw_link")
@@ -76,7 +81,7 @@ def solve_kinematics(
     com_task = mink.ComTask(cost=100.0)
     pelvis = mink.FrameTask(g1.PELVIS_BODY, "body", position_cost=0.0, orientation_cost=10.0)
     torso = mink.FrameTask(g1.TORSO_BODY, "body", position_cost=0.0, orientation_cost=10.0)
-    posture = mink.PostureTask(model, cost=_posture_cost(model))
+    posture = mink.PostureTask(model, cost=posture_cost(model))
     posture.set_target(start)
     arms_at, _ = joint_addresses(model, ARM_JOINTS)
     limits = [mink.ConfigurationLimit(model)]
@@ -105,7 +110,8 @@ def solve_kinematics(
     return qpos, error
 
 
-def _posture_cost(model: mujoco.MjModel) -> np.ndarray:
+def posture_cost(model: mujoco.MjModel) -> np.ndarray:
+    """(nv,) how much each joint is drawn to a posture: arms firmly, legs and waist hardly."""
     cost = np.zeros(model.nv)
     for name in g1.POLICY_JOINT_NAMES:
         is_arm = "shoulder" in name or "elbow" in name
@@ -120,12 +126,14 @@ def with_dynamics(
     foot_error: np.ndarray,
     dt_s: float,
     load_world: np.ndarray | None = None,
+    seat_share: np.ndarray | None = None,
 ) -> WholeBodyMotion:
     """Adds velocities, joint torques and checks to configurations (T, nq) that are `dt_s` apart.
 
     Contact forces are the non-negative combination of friction-pyramid edges at the planted soles that explains the
     root's share of the inverse dynamics (least squares); their torques are taken off the joints'. What pushes against
-    the hands, `load_world` (T, 3) [N] shared by both, is taken off before.
+    the hands, `load_world` (T, 3) [N] shared by both, is taken off before. Where `seat_share` (T,) is above 0 a seat
+    may bear the hips, too; up to 1 the more willingly.
     """
     qvel = _velocities(model, qpos, dt_s)
     qacc = np.gradient(qvel, dt_s, axis=0)
@@ -136,14 +144,19 @@ def with_dynamics(
         data.qpos[:], data.qvel[:], data.qacc[:] = qpos[frame], qvel[frame], qacc[frame]
         mujoco.mj_inverse(model, data)
         com[frame] = data.subtree_com[0]
-        edges = _pyramid_edges(model, data, [side for side in planted if planted[side][frame]])
+        soles = [point for side in planted if planted[side][frame] for point in _sole_points(model, data, side)]
+        share = 0.0 if seat_share is None else float(seat_share[frame])
+        hips = hip_points(model, data) if share > 0.0 else []
+        edges = _pyramid_edges(model, data, [*soles, *hips])
         force = data.qfrc_inverse.copy()
         if load_world is not None:
             force -= hand_force(model, data, load_world[frame])
         if edges.shape[1]:
-            stacked = np.vstack([edges[:6], FORCE_REGULARIZATION * np.eye(edges.shape[1])])
-            share, _ = nnls(stacked, np.concatenate([force[:6], np.zeros(edges.shape[1])]))
-            force -= edges @ share
+            price = np.full(edges.shape[1], FORCE_REGULARIZATION)
+            price[len(price) - EDGES * len(hips) :] *= 1.0 + SEAT_PRICE * (1.0 - share) ** 2
+            stacked = np.vstack([edges[:6], np.diag(price)])
+            push, _ = nnls(stacked, np.concatenate([force[:6], np.zeros(edges.shape[1])]))
+            force -= edges @ push
         torque[frame], residual[frame] = force[6:], np.sqrt(np.mean(force[:6] ** 2))
     return WholeBodyMotion(qpos, qvel, com, torque, residual, foot_error, _at_limit(model, qpos))
 
@@ -166,21 +179,20 @@ def _velocities(model: mujoco.MjModel, qpos: np.ndarray, dt_s: float) -> np.ndar
     return qvel
 
 
-def _pyramid_edges(model: mujoco.MjModel, data: mujoco.MjData, sides: list[str]) -> np.ndarray:
-    """Generalized forces (nv, 16 a foot) of unit forces along the edges of each sole point's friction pyramid."""
-    columns = []
-    directions = [np.array([FRICTION * x, FRICTION * y, 1.0]) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
-    jacobian = np.zeros((3, model.nv))
-    for side in sides:
-        body = model.body(g1.FOOT_BODIES[side == "right"]).id
-        points = range(len(g1.SOLE_POINTS))
-        lowest = min(data.geom(f"{side}_sole{i}").xpos[2] for i in points)
-        for i in points:
-            point = data.geom(f"{side}_sole{i}").xpos
-            if point[2] > lowest + TOUCHING_M:
-                continue  # the heel of a foot that rolls over its toes
-            mujoco.mj_jac(model, data, jacobian, None, point, body)
-            columns += [jacobian.T @ direction for direction in directions]
+def _sole_points(model: mujoco.MjModel, data: mujoco.MjData, side: str) -> list[tuple[int, np.ndarray]]:
+    """Body and place of what of a sole is on the ground; not the heel of a foot that rolls over its toes."""
+    body = model.body(g1.FOOT_BODIES[side == "right"]).id
+    points = [data.geom(f"{side}_sole{i}").xpos for i in range(len(g1.SOLE_POINTS))]
+    lowest = min(point[2] for point in points)
+    return [(body, point) for point in points if point[2] <= lowest + TOUCHING_M]
+
+
+def _pyramid_edges(model: mujoco.MjModel, data: mujoco.MjData, points: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Generalized forces (nv, EDGES a point) of unit forces along the edges of each point's friction pyramid."""
+    columns, jacobian = [], np.zeros((3, model.nv))
+    for body, point in points:
+        mujoco.mj_jac(model, data, jacobian, None, point, body)
+        columns += [jacobian.T @ np.array([FRICTION * x, FRICTION * y, 1.0]) for x, y in _SIDES]
     return np.stack(columns, axis=-1) if columns else np.zeros((model.nv, 0))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
-from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
+from vm_training.mdp.clip_tracking import LOST_POSITION_M, ClipTracking, StartNoise
 from vm_training.mdp.observations import SensorNoise, observe
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
@@ -38,12 +38,19 @@ class Check:
 
 
 def evaluate_student(
-    student: Student, clip: MotionClip, scene: SceneAsset, *, seed: int, starts: int = 64, threads: int = 2
+    student: Student,
+    clip: MotionClip,
+    scene: SceneAsset,
+    lost_m: float = LOST_POSITION_M,
+    *,
+    seed: int,
+    starts: int = 64,
+    threads: int = 2,
 ) -> list[Check]:
     """Follows the clip and stands for three seconds, with full collision shapes at 2 ms, under each condition."""
     checks = []
     for condition, (ranges, noise) in CONDITIONS.items():
-        env = ClipTracking(clip, scene, starts, ranges, noise, seed, "full", 0.002, threads)
+        env = ClipTracking(clip, scene, starts, ranges, noise, seed, "full", 0.002, threads, lost_m)
         checks.append(Check(condition, starts, *follow(env, student)))
     return checks
 
