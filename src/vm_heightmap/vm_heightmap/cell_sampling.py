@@ -64,26 +64,26 @@ def _sample_seen(x, y, reach, corner, layers):
     middle = surface[mx - n if mx >= n else mx, my - n if my >= n else my]
     z0, per_cell = middle[HEIGHT], 1.0 / reach
     total, sum_z, sum_v, other, rise = 0.0, 0.0, 0.0, 0.0, np.float32(0.0)
-    for jx in range(low_x, low_x + 2 * reach):
-        weight_x = 1.0 - abs(x - jx) * per_cell
-        kx = jx + corner[2]
-        if kx >= n:
-            kx -= n
-        for jy in range(low_y, low_y + 2 * reach):
-            ky = jy + corner[3]
-            if ky >= n:
-                ky -= n
-            if source[kx, ky] != SEEN:
+    row, first = low_x + corner[2], low_y + corner[3]
+    row, first = row - n if row >= n else row, first - n if first >= n else first
+    for jx in range(2 * reach):
+        weight_x = 1.0 - abs(x - low_x - jx) * per_cell
+        column = first
+        for jy in range(2 * reach):
+            if source[row, column] != SEEN:
                 return nothing
-            weight = weight_x * (1.0 - abs(y - jy) * per_cell)
-            off = surface[kx, ky, HEIGHT] - z0
+            weight = weight_x * (1.0 - abs(y - low_y - jy) * per_cell)
+            cell = surface[row, column]
+            off = cell[HEIGHT] - z0
             if abs(off) <= EDGE_M:
                 total += weight
                 sum_z += weight * off
-                sum_v += weight * weight * surface[kx, ky, VARIANCE]
+                sum_v += weight * weight * cell[VARIANCE]
             else:
                 other += weight
                 rise = max(rise, abs(off))
+            column = column + 1 if column + 1 < n else 0
+        row = row + 1 if row + 1 < n else 0
     if (other > 0.0 and middle[HIT_COUNT] < SPECK_HITS) or not total > 0.0:
         return nothing
     edge = other / (total + other) * rise * rise

@@ -138,10 +138,8 @@ class ElevationMap:
         if up_m == 0.0:
             return
         self.changes += 1
-        self.height[...] += np.float32(up_m)
-        self.ceiling += np.float32(up_m)
-        for slot in range(fusion.SLOTS):
-            self.cells[..., fusion.COLUMNS * slot + fusion.HEIGHT] += np.float32(up_m)
+        up = np.full(self.source.shape, up_m, dtype=np.float32)
+        fusion.lift(up, self.layers, self.cells)
 
     def tilt(self, turn: np.ndarray, pivot: np.ndarray) -> None:
         """Turns the heights by a small rotation vector (3,) about a point (3,); what lies where does not change."""
@@ -150,10 +148,7 @@ class ElevationMap:
         self.changes += 1
         x, y = self.cell_centers()
         up = (turn[0] * (y - pivot[1]) - turn[1] * (x - pivot[0])).astype(np.float32)
-        self.height[...] += up
-        self.ceiling += up
-        for slot in range(fusion.SLOTS):
-            self.cells[..., fusion.COLUMNS * slot + fusion.HEIGHT] += up
+        fusion.lift(up, self.layers, self.cells)
 
     def seed(self, feet_world: np.ndarray, time_s: float, slope: np.ndarray | None = None) -> None:
         """Fills cells around the feet that no point has met with the plane of the nearest foot.

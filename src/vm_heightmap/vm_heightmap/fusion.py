@@ -118,14 +118,11 @@ def _miss_above(cell, limit, before):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add_point(cell, z, point_variance, now, noise, gate):
-    nearest, weakest, distance = -1, 0, np.inf
-    for k in range(SLOTS):
-        at = COLUMNS * k
+    nearest, distance = -1, np.inf
+    for at in (0, COLUMNS, 2 * COLUMNS):
         off = abs(z - cell[at + HEIGHT])
         if cell[at + HITS] > 0.0 and off < distance:
             nearest, distance = at, off
-        if cell[at + HITS] < cell[weakest + HITS]:
-            weakest = at
     if nearest >= 0:
         drift = min(noise[3] * max(now - cell[nearest + TIME], 0.0), noise[4])
         variance = cell[nearest + VARIANCE] + drift
@@ -140,6 +137,10 @@ def _add_point(cell, z, point_variance, now, noise, gate):
                     cell[COLUMNS * k + HITS] *= np.float32(0.5)
                     cell[COLUMNS * k + MISSES] *= np.float32(0.5)
             return
+    weakest = 0
+    for at in (COLUMNS, 2 * COLUMNS):
+        if cell[at + HITS] < cell[weakest + HITS]:
+            weakest = at
     if nearest < 0:
         cell[BORN] = now
     cell[weakest + HITS] -= 1.0
@@ -168,6 +169,12 @@ def _went_along(cell, own, now):
 def _select(ix, iy, surface, ceiling, source, cells, share, now):
     """Writes the cell's surface: the highest one with a fair share of the hits."""
     cell = cells[ix, iy]
+    lone = cell[COLUMNS + VARIANCE] == 0.0 and cell[2 * COLUMNS + VARIANCE] == 0.0 and cell[HITS] > 0.0
+    if lone and MISSES_FOR_HITS * cell[HITS] >= cell[MISSES]:  # most cells; what follows would say the same
+        ceiling[ix, iy] = cell[HEIGHT]
+        _show(surface[ix, iy], cell, 0)
+        source[ix, iy] = _SEEN
+        return
     most, highest, chosen = np.float32(0.0), np.float32(-1e9), -1
     for at in (0, COLUMNS, 2 * COLUMNS):
         if cell[at + HITS] > 0.0:
@@ -185,11 +192,16 @@ def _select(ix, iy, surface, ceiling, source, cells, share, now):
     if chosen >= 0 and _went_along(cell, chosen, now):
         chosen = -1
     if chosen >= 0:
-        surface[ix, iy, 0], surface[ix, iy, 1] = cell[chosen + HEIGHT], cell[chosen + VARIANCE]
-        surface[ix, iy, LAST_SEEN], source[ix, iy] = cell[chosen + TIME], _SEEN
-        surface[ix, iy, HIT_COUNT] = cell[chosen + HITS]
+        _show(surface[ix, iy], cell, chosen)
+        source[ix, iy] = _SEEN
     elif source[ix, iy] == _SEEN:
         surface[ix, iy, 0], source[ix, iy] = np.nan, _UNKNOWN
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _show(shown, cell, at):
+    shown[HEIGHT], shown[VARIANCE] = cell[at + HEIGHT], cell[at + VARIANCE]
+    shown[LAST_SEEN], shown[HIT_COUNT] = cell[at + TIME], cell[at + HITS]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -267,3 +279,15 @@ def residuals(points, before, place, cells, out):
                 count += 1
                 break
     return count
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def lift(up, layers, cells):
+    """Adds up (n, n) [m] to every height."""
+    surface, ceiling, _ = layers
+    for ix in range(len(cells)):
+        for iy in range(len(cells)):
+            surface[ix, iy, HEIGHT] += up[ix, iy]
+            ceiling[ix, iy] += up[ix, iy]
+            for at in (0, COLUMNS, 2 * COLUMNS):
+                cells[ix, iy, at + HEIGHT] += up[ix, iy]

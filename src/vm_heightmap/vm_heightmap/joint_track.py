@@ -58,10 +58,9 @@ class JointTrack:
         stamps = np.array([stamp for stamp, _ in self._track])
         picks = np.linspace(0, len(times) - 1, SNAPSHOTS).round().astype(int)
         found, lowest = [], np.inf
-        for k in picks:
+        for k, turn in zip(picks, frames.matrix_from_quat(quat[picks]), strict=True):
             nearest = int(np.abs(stamps - times[k]).argmin())
             joints = self._track[nearest][1]
-            turn = frames.matrix_from_quat(quat[k])
             capsules = capsules_in_torso(joints)
             capsules[:, :3] = capsules[:, :3] @ turn.T + pos[k]
             capsules[:, 3:6] = capsules[:, 3:6] @ turn.T + pos[k]

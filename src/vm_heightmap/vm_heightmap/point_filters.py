@@ -101,15 +101,15 @@ def _filter_and_place(xyz, offset_s, knots, knot_step_s, limits, shell, points, 
         k = min(int(at), last - 1)
         # between knots a few milliseconds apart, a straight line between both placements is as good as a slerp
         share = at - k
-        low, high = knots[k], knots[k + 1]
         for j in range(3):
-            a = low[j] + low[3 + 3 * j] * x + low[4 + 3 * j] * y + low[5 + 3 * j] * z
-            b = high[j] + high[3 + 3 * j] * x + high[4 + 3 * j] * y + high[5 + 3 * j] * z
+            r = 3 + 3 * j
+            a = knots[k, j] + knots[k, r] * x + knots[k, r + 1] * y + knots[k, r + 2] * z
+            b = knots[k + 1, j] + knots[k + 1, r] * x + knots[k + 1, r + 1] * y + knots[k + 1, r + 2] * z
             points[kept, j] = a + share * (b - a)
-            origins[kept, j] = low[j] + share * (high[j] - low[j])
-        dx = points[kept, 0] - (low[12] + share * (high[12] - low[12]))
-        dy = points[kept, 1] - (low[13] + share * (high[13] - low[13]))
-        dz = points[kept, 2] - (low[14] + share * (high[14] - low[14]))
+            origins[kept, j] = knots[k, j] + share * (knots[k + 1, j] - knots[k, j])
+        dx = points[kept, 0] - (knots[k, 12] + share * (knots[k + 1, 12] - knots[k, 12]))
+        dy = points[kept, 1] - (knots[k, 13] + share * (knots[k + 1, 13] - knots[k, 13]))
+        dz = points[kept, 2] - (knots[k, 14] + share * (knots[k + 1, 14] - knots[k, 14]))
         flat = dx * dx + dy * dy
         if (
             dz > body_bottom

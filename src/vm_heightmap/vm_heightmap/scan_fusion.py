@@ -16,6 +16,7 @@ from vm_heightmap.pose_buffer import PoseBuffer
 from vm_heightmap.scan_input import Scan
 
 KNOTS = 16
+DRIFT_POINTS = 3000  # so many of a scan's, or up to twice as many, are asked how far the map has drifted
 MOUNT_POINTS = 3000  # a scan of fewer says nothing about the mount
 
 
@@ -55,7 +56,8 @@ class ScanFusion:
         """Shifts the map by what the points say of its drift, then adds them."""
         if drift.ground_offset_m:
             points[:, 2] -= drift.ground_offset_m
-        elevation.shift(drift.overlap(elevation.residuals(points[::2], end_s, self.config.drift.rest_s)))
+        asked = points[:: max(1, len(points) // DRIFT_POINTS)]
+        elevation.shift(drift.overlap(elevation.residuals(asked, end_s, self.config.drift.rest_s)))
         elevation.add_points(points, origins, end_s)
         self.end_s = end_s
 
