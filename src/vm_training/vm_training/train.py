@@ -17,7 +17,7 @@ from vm_core.scene_asset import SceneAsset
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
 from vm_training.motions.seat_place import sits
-from vm_training.rl.run_folder import PICTURE_FILE
+from vm_training.rl.run_task import RunTask, told
 from vm_training.rl.trainer import Trainer
 from vm_training.tasks import finetuning, motion_pretraining, scene_tracking
 from vm_training.tasks.climb import ClimbConfig, train_climb
@@ -181,65 +181,52 @@ class Walk:
         return 0
 
 
-@dataclass(frozen=True)
-class MotionPretraining:
+@dataclass(frozen=True, kw_only=True)
+class MotionPretraining(RunTask):
     """Reinforcement learning, stage 1: one policy that tracks many clips on level ground (a run folder).
 
     Attributes:
-        out: run folder.
-        resume: go on with the run that is there.
         config: everything that decides the result.
     """
 
-    out: Path
     config: Annotated[MotionPretrainingConfig, tyro.conf.arg(name="")]
-    resume: bool = False
 
     def run(self) -> int:
         return _told(train_motion_pretraining(self.config, self.out, self.resume))
 
 
-@dataclass(frozen=True)
-class SceneTracking:
+@dataclass(frozen=True, kw_only=True)
+class SceneTracking(RunTask):
     """Reinforcement learning, stage 2: clips on their scenes with a height map, from a pretrained tracker.
 
     Attributes:
-        out: run folder.
-        resume: go on with the run that is there.
         config: everything that decides the result.
     """
 
-    out: Path
     config: Annotated[SceneTrackingConfig, tyro.conf.arg(name="")]
-    resume: bool = False
 
     def run(self) -> int:
         return _told(train_scene_tracking(self.config, self.out, self.resume))
 
 
-@dataclass(frozen=True)
-class Finetune:
+@dataclass(frozen=True, kw_only=True)
+class Finetune(RunTask):
     """Reinforcement learning, stage 4: a student goes on under commands, pushes and the map's errors.
 
     Attributes:
-        out: run folder.
-        resume: go on with the run that is there.
         config: everything that decides the result.
     """
 
-    out: Path
     config: Annotated[FinetuneConfig, tyro.conf.arg(name="")]
-    resume: bool = False
 
     def run(self) -> int:
         return _told(train_finetune(self.config, self.out, self.resume))
 
 
 def _told(trainer: Trainer) -> int:
-    last = trainer.records[-1]
-    print(f"{trainer.folder.path}: {len(trainer.records)} iterations, {last['steps'] / 1e6:.2f} M control steps")
-    print(f"curve: {trainer.folder.path / PICTURE_FILE}; policy: vm-export {trainer.folder.path}")
-    return 0
+    code = told(trainer)
+    print(f"policy: vm-export {trainer.folder.path}")
+    return code
 
 
 TASKS: dict[str, type[Task]] = {

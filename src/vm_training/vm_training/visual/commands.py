@@ -12,6 +12,7 @@ import tyro
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_training.rl.run_task import RunTask, told
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder, git_commit
 from vm_training.teachers.sampled_lqr import LqrTeacher
@@ -114,26 +115,18 @@ def load_tracker(folder: Path) -> tuple[Student, CommandMoments]:
     return tracker_of(WorkFolder(file.parent).read_arrays(file.name))
 
 
-@dataclass(frozen=True)
-class KeypointTeacher:
+@dataclass(frozen=True, kw_only=True)
+class KeypointTeacher(RunTask):
     """The keypoint tracker's teacher by reinforcement learning: two seconds of what is to come, contact forces.
 
     Attributes:
-        out: run folder.
-        resume: go on with the run that is there.
         config: everything that decides the result.
     """
 
-    out: Path
     config: Annotated[KeypointTeacherConfig, tyro.conf.arg(name="")]
-    resume: bool = False
 
     def run(self) -> int:
-        trainer = train_keypoint_teacher(self.config, self.out, self.resume)
-        print(
-            f"{self.out}: {len(trainer.records)} iterations, {trainer.records[-1]['steps'] / 1e6:.2f} M control steps"
-        )
-        return 0
+        return told(train_keypoint_teacher(self.config, self.out, self.resume))
 
 
 @dataclass(frozen=True)
@@ -141,7 +134,7 @@ class ImitateGenerator:
     """A generator of an object task that imitates its script, or a teacher that knows the object's state.
 
     Attributes:
-        task: one of push_box, kick_ball, kick_box, reach_box.
+        task: one of the object tasks that have a script, or any with a teacher.
         tracker: folder of the tracker that moves the robots.
         out: folder to write.
         teacher: folder of a generator that sees state, to imitate; None: the task's script.
@@ -169,24 +162,20 @@ class ImitateGenerator:
         return 0
 
 
-@dataclass(frozen=True)
-class GeneratorTeacher:
+@dataclass(frozen=True, kw_only=True)
+class GeneratorTeacher(RunTask):
     """A generator of an object task by reinforcement learning over the frozen tracker (a run folder).
 
     Attributes:
-        task: one of push_box, kick_ball, kick_box, reach_box.
+        task: one of the object tasks.
         tracker: folder of the tracker that moves the robots.
-        out: run folder.
         start: folder of an imitation that sees state, of layers 256 and 128; None: from nothing.
-        resume: go on with the run that is there.
         config: everything that decides the result.
     """
 
     task: str
     tracker: Path
-    out: Path
     start: Path | None = None
-    resume: bool = False
     config: GeneratorPpoConfig = field(default_factory=GeneratorPpoConfig)
 
     def run(self) -> int:
@@ -196,10 +185,7 @@ class GeneratorTeacher:
         generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
         with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, **generator_arrays(generator, len(trainer.records)))  # type: ignore[arg-type]
-        print(
-            f"{self.out}: {len(trainer.records)} iterations, {trainer.records[-1]['steps'] / 1e6:.2f} M control steps"
-        )
-        return 0
+        return told(trainer)
 
 
 @dataclass(frozen=True)
