@@ -158,6 +158,12 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
     assert not policy.contract.uses_odometry
 
 
+def test_teachers_are_told_to_be_bolder(folder):
+    plain, bold = (walk._teacher(folder / "teachers", "kerb_0000", replace(CONFIG, teacher_gain=g)) for g in (1.0, 1.5))
+    np.testing.assert_allclose(bold.gains, 1.5 * plain.gains)
+    assert np.abs(plain.gains).max() > 0.0 and bold.limit_rad == plain.limit_rad
+
+
 def test_without_good_teachers_nothing_starts(folder, tmp_path):
     with pytest.raises(VmError, match="no teacher reaches 100%"):
         walk.train_walk(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from vm_training.tasks.school import LEARNING, School
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_validation import Validation
 from vm_training.tasks.work_folder import WorkFolder
+from vm_training.teachers.sampled_lqr import LqrTeacher
 
 RECORDS_FILE = "walker.json"
 
@@ -57,7 +58,7 @@ def train_walk(
     torch.manual_seed(config.seed)
     names = good_motions(motions, WorkFolder(teachers), config.least_teacher)
     folder.begin({"config": asdict(config), "motions": names, "start": start})
-    loaded = {name: (load_motion(motions, name), load_teacher(teachers, name)) for name in names}
+    loaded = {name: (load_motion(motions, name), _teacher(teachers, name, config)) for name in names}
     default = DEFAULT_JOINT_POS  # which a robot can hold before the policy runs; the plans' crouch it cannot
     school = School(loaded, default, config)
     records = _resumed(school, folder)
@@ -76,6 +77,11 @@ def train_walk(
             bar.round_done(loss=f"{newest['loss']:.3f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
     validation.take_best(school.walker)
     return school.walker, default
+
+
+def _teacher(teachers: Path, name: str, config: WalkConfig) -> LqrTeacher:
+    found = load_teacher(teachers, name)
+    return replace(found, gains=config.teacher_gain * found.gains)
 
 
 def _resumed(school: School, folder: WorkFolder) -> list[dict[str, float]]:

@@ -36,6 +36,7 @@ class WalkConfig:
         validation_courses: of each kind.
         validation_robots: on each.
         least_teacher: share of starts that a teacher must take to the end.
+        teacher_gain: times the teachers' own gains, which regression on noisy rollouts leaves timid.
         lane: how robots and places differ.
         seed: of everything random.
     """
@@ -59,6 +60,7 @@ class WalkConfig:
     validation_courses: int = 2
     validation_robots: int = 12
     least_teacher: float = 0.8
+    teacher_gain: float = 1.4
     lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24))
     seed: int = 0
 
