@@ -17,6 +17,7 @@ from vm_core.errors import VmError
 from vm_core.ros_environment import ros_environment
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup import demo
+from vm_policy_node.bringup.demo_result import top_line
 from vm_policy_node.bringup.processes import pick_domain_id
 
 MONITOR = Path(__file__).with_name("loop_monitor.py")
@@ -53,7 +54,7 @@ def _starts(scene_folder: Path, folder: Path, seed: int) -> Iterator[dict]:
         out = folder / f"start_{start}"
         run, seen = _one_start(scene_folder, out, seed + start)
         position = run["pelvis_pos_world"]
-        reached.append(demo.top_line(scene, None if position is None else np.array(position))[1])
+        reached.append(top_line(scene, None if position is None else np.array(position))[1])
         latency += seen["latency_ms"]
         period += seen["period_ms"]
         factors.append(run["real_time_factor"])

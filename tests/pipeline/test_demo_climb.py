@@ -12,6 +12,7 @@ from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import new_low_cmd
 from vm_policy_node.bringup import demo
+from vm_policy_node.bringup.demo_result import top_line
 from vm_policy_node.controller import Controller
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import State
@@ -87,7 +88,7 @@ def test_policy_reaches_the_top_of_the_reconstructed_steps(reconstruction, seed)
     assert trial.controller.policy.clip is not None
     trial.run(trial.controller.policy.clip.duration_s + 4.0)
     pelvis = trial.robot.data.qpos[:3].copy()
-    text, reached = demo.top_line(scene, pelvis)
+    text, reached = top_line(scene, pelvis)
     assert reached, text
     first_step = round(1.0 / 0.02)  # the clip stands for a second
     assert max(trial.held_by_gantry[first_step:]) == 0.0

@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
 from vm_core.errors import VmError
-from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup import network, processes, start
-from vm_policy_node.bringup.demo import DEMO_POLICY, top_line
+from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
 from vm_policy_node.bringup.start import Sim, launch_folder, start_sim
@@ -293,25 +292,6 @@ def test_bad_inputs_are_refused_before_anything_starts(tmp_path):
         start_sim(Sim(policy=DEMO_POLICY, scene=scene))
     with pytest.raises(VmError, match="expected .npz arrays without pickle"):
         start_sim(Sim(policy=DEMO_POLICY, start=clip))
-
-
-STEPS = SceneAsset(boxes=(SceneBox((1.0, 0.0, 0.05), (0.5, 0.5, 0.05)), SceneBox((2.0, 0.0, 0.1), (0.5, 0.5, 0.1))))
-
-
-@pytest.mark.parametrize(
-    ("pelvis", "reached", "words"),
-    [
-        ([2.0, 0.0, 0.95], True, "stands on a surface at 0.20 m; the top is reached"),
-        ([1.0, 0.0, 0.85], False, "at 0.20 m, is NOT reached"),
-        ([2.0, 0.0, 0.35], False, "lies on a surface"),
-        ([0.0, 0.0, 0.75], False, "NOT reached"),
-    ],
-)
-def test_the_top_is_judged_by_place_and_posture(pelvis, reached, words):
-    text, verdict = top_line(STEPS, np.array(pelvis))
-    assert verdict is reached
-    assert words in text
-    assert top_line(STEPS, None)[1] is False
 
 
 @pytest.mark.parametrize(("sim", "given", "wanted"), [(False, None, "0"), (False, "7", "7"), (True, "7", "7")])

@@ -15,6 +15,7 @@ import tyro
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
+from vm_policy_node.bringup.demo_result import result_line
 from vm_policy_node.bringup.start import Sim, start_sim
 from vm_policy_node.onnx_policy import OnnxPolicy
 
@@ -24,19 +25,19 @@ DEMO_TRUTH = DEMO_VIDEO.with_name("climb_steps_truth.npz")
 DEMO_POLICY = Path(__file__).parents[1] / "policies/demo_steps.onnx"
 DEMO_HEIGHT_M = 1.75
 _BEFORE_CLIP_S, _AFTER_CLIP_S = 7.0, 2.0
-_LEAST_PELVIS_HEIGHT_M = 0.45
-_TOP_TOLERANCE_M = 0.03
+RECORD = "robot_run.npz"
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Reconstructs a video and lets the G1 act in the reconstructed scene.
+    """Reconstructs a video, trains the G1 for what the person does there, and lets it act in the reconstructed scene.
 
     Attributes:
-        video: any video; by default the project's own of a person who climbs three steps.
+        video: any video; by default the project's own of a person who climbs three steps, whose policy is there.
         height: of the person [m].
-        out: folder for all results.
-        policy: policy for the reconstructed scene; by default, and only for the project's own video, the committed one.
+        out: folder for all results; a second start goes on where the first one was.
+        policy: policy for the reconstructed scene, in place of training one.
+        train: train a policy for a video of your own (minutes); otherwise it ends with the robot's motion.
         seed: of the simulation.
     """
 
@@ -44,6 +45,7 @@ class Demo:
     height: float = DEMO_HEIGHT_M
     out: Path = Path("out/demo")
     policy: Annotated[Path | None, tyro.conf.arg(aliases=["-p"])] = None
+    train: bool = True
     seed: int = 0
 
 
@@ -59,27 +61,25 @@ def _main() -> int:
     lines = [f"report:  {folder / 'report.html'}", f"overlay: {folder / 'overlay.mp4'}"]
     if own:
         lines.append(_error_line(folder))
+    if policy is None and options.train:
+        policy = _trained(folder, options.out / "policy.onnx")
     if policy is None:
         lines.append(f"robot:   {folder / 'robot.mp4'} (the clip; to act it out, train a policy and give --policy)")
         print("\n".join(lines))
-        return 0
+        return 1 if options.train else 0
     pelvis = _simulate(policy, folder / "scene", options.out, options.seed)
-    text, reached = top_line(SceneAsset.load(folder / "scene"), pelvis)
+    text, reached = result_line(policy, SceneAsset.load(folder / "scene"), options.out / RECORD, pelvis)
     print("\n".join([*lines, f"robot:   {options.out / 'robot_run.mp4'}", text]))
     return 0 if reached else 1
 
 
-def top_line(scene: SceneAsset, pelvis: np.ndarray | None) -> tuple[str, bool]:
-    """Where the robot ended, in words, and whether it stands on the highest surface of the scene."""
-    if pelvis is None:
-        return "result:  no odometry came", False
-    height = float(scene.height_at(pelvis[None, :2])[0])
-    top = max((box.top for box in scene.boxes), default=float(scene.ground[2]))
-    upright = pelvis[2] - height > _LEAST_PELVIS_HEIGHT_M
-    reached = upright and height > top - _TOP_TOLERANCE_M
-    posture = "stands" if upright else "lies"
-    where = "the top is reached" if reached else f"the top, at {top:.2f} m, is NOT reached"
-    return f"result:  the G1 {posture} on a surface at {height:.2f} m; {where}", bool(reached)
+def _trained(folder: Path, out: Path) -> Path | None:
+    """A policy for a reconstruction, or None where what the person does there cannot be trained; it says why."""
+    try:
+        _run("vm-train", "from_video", "--folder", str(folder), "--out", str(out))
+    except VmError:
+        return None
+    return out
 
 
 def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False) -> dict:
@@ -101,7 +101,7 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
         Sim(
             policy=policy,
             scene=scene,
-            record=str(out / "robot_run.npz"),
+            record=str(out / RECORD),
             report=report,
             sim_report=sim_report,
             duration_s=duration_s,
@@ -117,7 +117,7 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
 
 def _simulate(policy: Path, scene: Path, out: Path, seed: int) -> np.ndarray | None:
     report = run_in_scene(policy, scene, out, seed)
-    _run("vm-render", str(out / "robot_run.npz"), "--scene", str(scene), "--out", str(out / "robot_run.mp4"))
+    _run("vm-render", str(out / RECORD), "--scene", str(scene), "--out", str(out / "robot_run.mp4"))
     position = report["pelvis_pos_world"]
     return None if position is None else np.array(position)
 

@@ -12,6 +12,7 @@ from vm_training.motions.sitting import SitStyle
 from vm_training.tasks.climb_checks import Check
 from vm_training.tasks.tracker import Course, TrackerConfig, train_tracker
 from vm_training.tasks.work_folder import WorkFolder
+from vm_training.teachers.sampled_lqr import LqrConfig
 
 LOST_M = 0.2
 """From the clip: a robot that stays on its seat, or never comes to it, is lost."""
@@ -23,8 +24,10 @@ class SitConfig(TrackerConfig):
 
     Attributes:
         style: how the robot sits down and gets up.
+        teacher: sampled LQR; it holds after two rounds.
     """
 
+    teacher: LqrConfig = field(default_factory=lambda: LqrConfig(rounds=3))
     style: SitStyle = field(default_factory=SitStyle)
 
 
