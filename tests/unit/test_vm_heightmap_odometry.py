@@ -94,6 +94,21 @@ def test_the_imu_sits_beside_the_lidar() -> None:
     np.testing.assert_allclose(odometry._imu_pos, expected)
 
 
+def test_a_scan_does_not_wait_for_the_sample_at_its_end() -> None:
+    room, odometry = Room(), LidarInertialOdometry()
+    room.play(odometry, 3.0)
+    for _ in range(10):
+        for _ in range(19):
+            room.time_s += 0.005
+            odometry.on_imu(room.time_s, *room.imu(room.time_s))
+        xyz, offset_s = room.scan(room.time_s - 0.095)
+        assert odometry.on_scan(xyz, offset_s, room.time_s - 0.095)[0] is ScanVerdict.MATCHED
+        assert odometry.newest_pose.time_s == pytest.approx(room.time_s + 0.005, abs=1e-4)
+        room.time_s += 0.005
+        odometry.on_imu(room.time_s, *room.imu(room.time_s))
+    assert error_m(room, odometry) < 0.01
+
+
 def test_tiny_scans_are_predicted_over_and_then_matched_again() -> None:
     room, odometry = Room(), LidarInertialOdometry()
     room.play(odometry, 3.0)

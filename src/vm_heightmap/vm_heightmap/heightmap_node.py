@@ -33,8 +33,8 @@ from vm_heightmap.saved_map import save_map
 from vm_heightmap.steady_timer import SteadyTimer
 from vm_heightmap.warm_up import compile_now
 
-AFTER_SCAN_S = 0.002
-"""A grid follows a fused scan by about this, so that scans come out new; fusing takes longer now and then."""
+AFTER_SCAN_S = 0.0005
+"""A grid follows this after scans that took long to fuse, so that scans come out new."""
 SWITCH_INTERVAL_S = 0.0005  # how long one thread may keep the interpreter from the other
 
 
@@ -168,6 +168,7 @@ class HeightmapNode(LifecycleNode):
             self._fused_s = self.mapper.fusion.end_s
             if self._grid_timer is not None:
                 self._grid_timer.aim(time.monotonic() + AFTER_SCAN_S)
+            self.inputs.learn()
 
     def _on_pose(self) -> None:
         self.outputs.publish_odometry(self.inputs.frame_id)

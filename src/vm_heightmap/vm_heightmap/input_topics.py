@@ -68,6 +68,11 @@ class InputTopics:
             for topic in self._topics:
                 topic.drain()
 
+    def learn(self) -> None:
+        """Lets the mapper do what could wait."""
+        with self.lock:
+            self._mapper.learn()
+
     def _topic(self, kind: type, topic: str, take: Any, depth: int, *, raw: bool = False) -> PolledTopic:
         def when_taking(message: Any, came_s: float) -> None:
             if self._taking:

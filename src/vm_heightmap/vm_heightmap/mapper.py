@@ -148,6 +148,11 @@ class HeightMapper:
         self._fuse_pending()
         self._show()
 
+    def learn(self) -> None:
+        """What the next scan needs and the present grid does not; best called when nobody waits."""
+        if self.own is not None:
+            self.own.learn()
+
     # -- outputs -------------------------------------------------------------------------------------------------------
 
     @property

@@ -50,6 +50,7 @@ class LidarInertialOdometry:
     def _reset(self) -> None:
         self._filter: InertialFilter | None = None
         self._ahead: InertialFilter | None = None
+        self._ahead_s = -np.inf
         self._pose: Pose | None = None  # of `_ahead`, once somebody has asked for it
         self._time_s = self._matched_s = -np.inf
         self._samples: deque[Sample] = deque(maxlen=2000)
@@ -60,6 +61,7 @@ class LidarInertialOdometry:
         self.world = LeveledWorld(self._imu_pos)
         self.registration: Registration | None = None
         self.scans = 0
+        self._unlearnt: np.ndarray | None = None
         self.planes.clear()
         self.level.clear()
 
@@ -84,12 +86,11 @@ class LidarInertialOdometry:
 
     @property
     def newest_pose(self) -> Pose | None:
-        """The torso's pose carried ahead to the newest inertial sample."""
+        """The torso's pose carried ahead to the newest inertial sample, or to the end of a newer scan."""
         if self._ahead is None:
             return None
         if self._pose is None:
-            time_s = self._samples[-1][0] if self._samples else self._time_s
-            self._pose = self.world.torso(time_s, self._ahead.turn, self._ahead.position)
+            self._pose = self.world.torso(self._ahead_s, self._ahead.turn, self._ahead.position)
         return self._pose
 
     @property
@@ -124,9 +125,8 @@ class LidarInertialOdometry:
         self._pose = None
         if self._filter is None:
             self._try_start()
-        elif self._ahead is not None and len(self._samples) > 1:
-            step_s = time_s - self._samples[-2][0]
-            self._ahead.predict(sample[1], self._accel_scale * sample[2], step_s, covariance=False)
+        else:
+            self._predict_ahead(sample)
         return True
 
     def on_soles(self, ends_torso: np.ndarray) -> None:
@@ -152,7 +152,7 @@ class LidarInertialOdometry:
                 return ScanVerdict.TIME_JUMP, []
             return ScanVerdict.OLD, []
         newest_s = self._samples[-1][0] if self._samples else -np.inf
-        if newest_s < end_s:
+        if newest_s < end_s - self.config.held_s:
             if end_s > newest_s + 1.0:
                 return ScanVerdict.TIME_JUMP, []
             return ScanVerdict.WAITS, []
@@ -169,6 +169,13 @@ class LidarInertialOdometry:
         self._pose = None  # the world may have been turned
         return verdict, self.world.torsos(self._trajectory.between(start_s - 0.011, end_s))
 
+    def learn(self) -> None:
+        """Takes the newest matched scan into the map of planes; the next scan does, if nobody had time before."""
+        points, self._unlearnt = self._unlearnt, None
+        if points is not None:
+            self.planes.insert(points)
+            self.level.observe(self.planes, points)
+
     def restart(self) -> None:
         """Forgets all and begins anew."""
         self._reset()
@@ -184,7 +191,7 @@ class LidarInertialOdometry:
         middles = [(time_s, ends.mean(axis=1)) for time_s, ends in self._soles]
         state, self._accel_scale = level_start(window, middles, self._imu_pos, self.config)
         self._filter, self._ahead = state, state.copy()
-        self._time_s = self._matched_s = newest_s
+        self._time_s = self._matched_s = self._ahead_s = newest_s
         self._trajectory.add(newest_s, state)
 
     # -- one scan ------------------------------------------------------------------------------------------------------
@@ -194,10 +201,10 @@ class LidarInertialOdometry:
         state = self._filter
         assert state is not None
         while self._time_s < end_s - 1e-9:
-            while self._samples and self._samples[0][0] <= self._time_s + 1e-9:
+            while len(self._samples) > 1 and self._samples[0][0] <= self._time_s + 1e-9:
                 self._samples.popleft()
             time_s, gyro, accel = self._samples[0]
-            until_s = min(time_s, end_s)
+            until_s = min(time_s, end_s) if time_s > self._time_s + 1e-9 else end_s  # the newest is held to the end
             state.predict(gyro, self._accel_scale * accel, until_s - self._time_s)
             self._time_s = until_s
             self._take_legs(gyro)
@@ -222,6 +229,7 @@ class LidarInertialOdometry:
     def _match(self, xyz: np.ndarray, offset_s: np.ndarray, start_s: float, end_s: float) -> ScanVerdict:
         config, state = self.config, self._filter
         assert state is not None
+        self.learn()
         every = max(1, len(xyz) // config.points)
         limits = FilterConfig(config.min_range_m, config.max_range_m, 0.0, np.inf, np.inf)
         knots, step_s = self._knots(start_s, end_s)
@@ -245,9 +253,7 @@ class LidarInertialOdometry:
         state.update_pose(np.concatenate([found.turn, found.move]), found.information)
         turn = exp_so3(found.turn)
         self._trajectory.move(turn, center, found.move, start_s)
-        points = (points - center) @ turn.T + center + found.move
-        self.planes.insert(points)
-        self.level.observe(self.planes, points)
+        self._unlearnt = (points - center) @ turn.T + center + found.move
         return ScanVerdict.MATCHED
 
     def _knots(self, start_s: float, end_s: float) -> tuple[np.ndarray, float]:
@@ -259,8 +265,12 @@ class LidarInertialOdometry:
 
     def _carry_ahead(self) -> None:
         assert self._filter is not None
-        self._ahead, last_s = self._filter.copy(), self._time_s
-        for time_s, gyro, accel in self._samples:
-            if time_s > last_s:
-                self._ahead.predict(gyro, self._accel_scale * accel, time_s - last_s, covariance=False)
-                last_s = time_s
+        self._ahead, self._ahead_s = self._filter.copy(), self._time_s
+        for sample in self._samples:
+            self._predict_ahead(sample)
+
+    def _predict_ahead(self, sample: Sample) -> None:
+        time_s, gyro, accel = sample
+        if self._ahead is not None and time_s > self._ahead_s:
+            self._ahead.predict(gyro, self._accel_scale * accel, time_s - self._ahead_s, covariance=False)
+            self._ahead_s = time_s

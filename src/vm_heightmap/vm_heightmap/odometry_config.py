@@ -39,6 +39,7 @@ class OdometryConfig:
         max_step_m, max_step_rad: a match farther from the prediction is refused.
         start_s: inertial data that the start averages; standing still is best.
         still_rad_s: turning no faster than this, it stands still, and the gyroscope's mean is its bias.
+        held_s: a scan does not wait for the next inertial sample if it ends so soon after the newest.
         max_gap_s: longer pauses in the inertial data are jumps in time.
         lost_s: without a match for longer, dead reckoning is worth nothing and all begins anew.
         leg_period_s: between velocities from the legs.
@@ -60,6 +61,7 @@ class OdometryConfig:
     max_step_rad: float = 0.17
     start_s: float = 1.0
     still_rad_s: float = 0.1
+    held_s: float = 0.005
     max_gap_s: float = 0.5
     lost_s: float = 1.5
     leg_period_s: float = 0.02

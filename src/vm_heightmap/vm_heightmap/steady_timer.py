@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 MOST_SLEW = 0.005  # of a period that a step may be shortened or stretched
+EASY_SHARE, EASY_SLEW = 0.3, 0.0002  # a schedule behind its aim by less than this share of a period hurries so little
 
 
 class SteadyTimer:
@@ -40,7 +41,10 @@ class SteadyTimer:
         self._thread = None
 
     def aim(self, at_s: float) -> None:
-        """Asks for a call at this moment of the monotonic clock or whole periods from it; the schedule slews there."""
+        """Asks for a call at this moment of the monotonic clock or whole periods from it; the schedule slews there.
+
+        It goes back quickly and comes forward slowly: of aims that scatter, nearly all lie before a call.
+        """
         self._aim_s = at_s
 
     def _run(self) -> None:
@@ -67,5 +71,6 @@ class SteadyTimer:
         if self._aim_s is None:
             return 0.0
         off = (self._aim_s - due_s + 0.5 * self._period_s) % self._period_s - 0.5 * self._period_s
-        most = MOST_SLEW * self._period_s
+        easy = -EASY_SHARE * self._period_s < off < 0.0
+        most = (EASY_SLEW if easy else MOST_SLEW) * self._period_s
         return min(max(off, -most), most)
