@@ -51,6 +51,7 @@ class KeypointTracker:
         sampled: how many of all give samples for the gains.
         unseen: how many others, of any kind, judge the tracker.
         start: folder of an earlier tracker of the same layers, to begin from, with its gains.
+        judge_teachers: say, too, how many starts on the unseen motions the teachers themselves lose.
         teacher: how the gains are found.
         tracker: everything that decides the student.
     """
@@ -61,6 +62,7 @@ class KeypointTracker:
     sampled: int = 40
     unseen: int = 24
     start: Path | None = None
+    judge_teachers: bool = False
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
@@ -87,6 +89,8 @@ class KeypointTracker:
         folder = WorkFolder(self.out / "tracker")
         student, _, _ = train_tracker(motions, common, self.tracker, folder, start and start[0])
         unseen = make_library(self.out / "motions", self.unseen, self.tracker.seed + UNSEEN_SEED)
+        if self.judge_teachers:
+            print(f"teachers: {evaluate_tracker(None, unseen, common, self.tracker.sight).falls:.1%} fall")
         score = evaluate_tracker(student, unseen, common, self.tracker.sight)
         folder.write_json("unseen.json", asdict(score))
         print(
