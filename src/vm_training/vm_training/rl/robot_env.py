@@ -14,13 +14,14 @@ from tensordict import TensorDict
 
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate_inverse, yaw_from_quat
-from vm_core.height_grid import HeightGridSpec, policy_heights
+from vm_core.height_grid import HeightGridSpec
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.policy_contract import ObservationTerm
 from vm_core.scene_asset import SceneAsset
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 from vm_training.mdp.terrain_raster import TerrainRaster
 from vm_training.rl.env_config import EnvConfig
+from vm_training.rl.mapped_heights import MappedHeights
 from vm_training.rl.mirror import joint_mirror, term_mirror
 from vm_training.rl.simulation import FEET, TORSO, CpuSimulation, RobotParameters
 
@@ -65,10 +66,11 @@ class RobotEnv:
         self.terrain = TerrainRaster(scenes, device)
         self.default_joint_pos = torch.tensor(default_joint_pos, dtype=torch.float32, device=device)
         self.action_scale, self.action_clip = action_scale, action_clip
-        self._unknown_m = grid_unknown_m
-        scales = GridErrorScales.measured(config.ranges.grid_errors)
-        self._grid_errors = GridErrors(self.num_envs, grid, scales, self.generator, control_period_s) if grid else None
-        self._cells = torch.tensor(grid.cell_offsets_xy, dtype=torch.float32, device=device) if grid else None
+        self._heights: MappedHeights | None = None
+        if grid is not None:
+            scales = GridErrorScales.measured(config.ranges.grid_errors)
+            errors = GridErrors(self.num_envs, grid, scales, self.generator, control_period_s)
+            self._heights = MappedHeights(grid, errors, self.terrain, self.scene_of, grid_unknown_m)
         self._history = {t.name: torch.zeros((self.num_envs, t.history_length, t.size), device=device) for t in terms}
         self._fresh = torch.ones(self.num_envs, dtype=torch.bool, device=device)
         self._joint_mirror, self._seen_mirror = joint_mirror(), term_mirror(terms, grid)
@@ -125,8 +127,8 @@ class RobotEnv:
         self.target[envs] = self.target_base()[envs]
         if self.config.mirror:
             self.mirrored[envs] = torch.rand(count, generator=self.generator, device=self.device) < 0.5
-        if self._grid_errors is not None:
-            self._grid_errors.reset(envs)
+        if self._heights is not None:
+            self._heights.reset(envs)
         self.after_reset(envs)
 
     # -- what a task says ----------------------------------------------------------------------------------------------
@@ -226,22 +228,12 @@ class RobotEnv:
             root_pos_world=qpos[:, :3] + noise.position_m * self.randn(count, 3),
             root_lin_vel_world=qvel[:, :3] + noise.linear_m_s * self.randn(count, 3),
         )
-        if self.grid is not None:
-            inputs.height_grid = self._heights()
+        if self._heights is not None:
+            torso = self.sim.body_pos[:, TORSO].nan_to_num(0.0)
+            yaw = yaw_from_quat(self.sim.body_quat[:, TORSO]).nan_to_num(0.0)
+            inputs.height_grid = self._heights.read(torso, yaw, qvel[:, :2].norm(dim=1).nan_to_num(0.0))
         self.task_inputs(inputs)
         return inputs
-
-    def _heights(self) -> torch.Tensor:
-        """(N, cells) torso z minus terrain z [m], with the map's errors."""
-        assert self._cells is not None and self._grid_errors is not None
-        torso = self.sim.body_pos[:, TORSO].nan_to_num(0.0)
-        yaw = yaw_from_quat(self.sim.body_quat[:, TORSO]).nan_to_num(0.0)
-        c, s = yaw.cos()[:, None], yaw.sin()[:, None]
-        x, y = self._cells[:, 0], self._cells[:, 1]
-        cells = torch.stack([torso[:, :1] + c * x - s * y, torso[:, 1:2] + s * x + c * y], dim=-1)
-        terrain = self.terrain.heights(self.scene_of, self._grid_errors.shift(cells))
-        speed = self.sim.qvel[:, :2].norm(dim=1).nan_to_num(0.0)
-        return policy_heights(torso[:, 2], self._grid_errors.disturb(terrain, speed), self._unknown_m)
 
     def _truth(self) -> torch.Tensor:
         """(N, 56) for the critic: velocity in the pelvis frame, height over ground, contacts, joints, without noise."""
