@@ -72,7 +72,7 @@ class FromVideo:
 
     Attributes:
         folder: as vm-reconstruct writes it, with clip.npz and scene/.
-        out: policy file to write.
+        out: policy file to write; beside it goes its scene.
         work: folder for what a resumed run needs; by default beside `out`.
         sit: everything that decides the result where the person sits.
         climb: the same where the person does not, and the scene has steps.
@@ -88,6 +88,7 @@ class FromVideo:
         _check_policy_name(self.out)
         seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / "scene")
         work = WorkFolder(self.work or self.out.with_suffix(".training"))
+        scene.save(self.out.with_suffix(".scene"))  # where vm-bringup looks for the place that a policy is for
         if sits(seen):
             checks = train_sit(scene, seen, self.sit, work, self.out, self.out.stem)
             return _checked(self.out, "sits down, gets up and stands", checks)

@@ -26,6 +26,9 @@ ROBOT_DOMAIN = "0"
 _SOURCES = Path(__file__).parents[3]
 
 
+SCENE_SUFFIX = ".scene"
+
+
 @dataclass(frozen=True)
 class _Shared:
     """What a simulated and a real robot have in common.
@@ -77,7 +80,7 @@ class Sim(_Shared):
     """Simulated robot, height map and policy.
 
     Attributes:
-        scene: scene folder; flat ground without it.
+        scene: scene folder; by default the one beside the policy (NAME.scene), if there is one, else flat ground.
         start: clip (.npz) whose first frame the robot starts in; by default the policy's own reference, if it has one.
         sim_report: JSON that the simulator writes when the run ends.
         duration_s: simulated seconds; 0: until Ctrl-C.
@@ -155,7 +158,7 @@ def completed(system: System, folder: Path) -> System:
         if system.record.endswith(VIDEO_SUFFIXES):
             raise VmError(f"record {system.record!r}: only the simulator makes videos; give true or a folder")
         return system
-    scene, start = system.scene, system.start
+    scene, start = system.scene or _own_scene(system.policy), system.start
     if scene:
         SceneAsset.load(scene)
     else:
@@ -167,6 +170,12 @@ def completed(system: System, folder: Path) -> System:
         start = str(folder / "start.npz")
         policy.clip.save(start)
     return replace(system, scene=scene, start=start)
+
+
+def _own_scene(policy: str) -> str:
+    """The scene folder beside a policy that was trained for one place, or ""."""
+    folder = Path(policy).with_suffix(SCENE_SUFFIX)
+    return str(folder) if folder.is_dir() else ""
 
 
 def installed_policy(task: str) -> str:
