@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vm_core import g1
-from vm_core.frames import matrix_from_quat, quat_from_matrix
-from vm_heightmap.compiled_turns import exp_so3, quat_of
+from vm_core.frames import matrix_from_quat, quat_from_matrix, quat_from_rotvec, quat_slerp
+from vm_heightmap.compiled_turns import exp_so3, quat_of, slerp
 from vm_heightmap.odometry import IMU_POS_IN_LIDAR, LidarInertialOdometry
 from vm_heightmap.odometry_config import ScanVerdict
 from vm_sim.lidar import Mid360Pattern
@@ -86,6 +86,9 @@ def test_compiled_quaternions_are_those_of_frames() -> None:
         turn = exp_so3(rotvec)
         np.testing.assert_allclose(matrix_from_quat(quat_of(turn)), turn, atol=1e-9)
         np.testing.assert_allclose(abs(quat_of(turn) @ quat_from_matrix(turn)), 1.0, atol=1e-9)
+    ends, share = quat_from_rotvec(rotvecs).reshape(2, 100, 4), np.linspace(0.0, 1.0, 100)
+    between = slerp(ends[0], ends[1], share)
+    np.testing.assert_allclose(np.abs(np.sum(between * quat_slerp(*ends, share), axis=1)), 1.0, atol=1e-9)
 
 
 def test_the_imu_sits_beside_the_lidar() -> None:

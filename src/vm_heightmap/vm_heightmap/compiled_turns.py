@@ -35,3 +35,21 @@ def quat_of(turn):
         q[1 + i], q[1 + j], q[1 + k] = largest, turn[i, j] + turn[j, i], turn[i, k] + turn[k, i]
     q /= np.sqrt(np.sum(q * q))
     return -q if q[0] < 0.0 else q
+
+
+@numba.njit(cache=True, nogil=True)
+def slerp(a, b, share):
+    """Quaternions (N, 4) between a and b (N, 4) at shares (N,), as `frames.quat_slerp` gives them."""
+    out = np.empty_like(a)
+    for i in range(len(a)):
+        cosine = np.sum(a[i] * b[i])
+        sign = 1.0 if cosine >= 0.0 else -1.0
+        angle = np.arccos(min(abs(cosine), 1.0))
+        if angle < 1e-3:
+            low, high = 1.0 - share[i], share[i]
+        else:
+            low, high = np.sin((1.0 - share[i]) * angle) / np.sin(angle), np.sin(share[i] * angle) / np.sin(angle)
+        for j in range(4):
+            out[i, j] = low * a[i, j] + high * sign * b[i, j]
+        out[i] /= np.sqrt(np.sum(out[i] * out[i]))
+    return out

@@ -254,7 +254,7 @@ class HeightMapper:
 
     def _match_own(self, own: LidarInertialOdometry, scan: Scan) -> ScanVerdict:
         """Lets the own odometry take the scan, and follows what it made of it."""
-        usable = scan.usable
+        usable = slice(None) if scan.usable.all() else scan.usable  # a view costs nothing
         verdict, poses = own.on_scan(scan.xyz[usable], scan.offset_s[usable], scan.start_s)
         self._follow_own_epoch()
         if verdict in (ScanVerdict.MATCHED, ScanVerdict.FIRST):

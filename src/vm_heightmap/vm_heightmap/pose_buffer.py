@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 
 from vm_core import frames
+from vm_heightmap.compiled_turns import slerp
 
 
 class PoseVerdict(Enum):
@@ -103,7 +104,7 @@ class PoseBuffer:
         share = np.clip((times_s - stamps[after - 1]) / (stamps[after] - stamps[after - 1]), 0.0, 1.0)
         pos, quat = np.array([pose.pos for pose in recent]), np.array([pose.quat_wxyz for pose in recent])
         a, b, p, q = pos[after - 1], pos[after], quat[after - 1], quat[after]
-        return a + share[:, None] * (b - a), frames.quat_slerp(p, q, share)
+        return a + share[:, None] * (b - a), slerp(p, q, share)
 
     def covers(self, start_s: float, end_s: float) -> bool:
         """Whether both times lie within the buffer."""

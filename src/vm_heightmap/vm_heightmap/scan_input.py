@@ -39,8 +39,7 @@ class Scan:
     @cached_property
     def end_s(self) -> float:
         """Time of the last usable point."""
-        offsets = self.offset_s[self.usable]
-        return self.start_s + (float(offsets.max()) if len(offsets) else 0.0)
+        return self.start_s + max(0.0, float(np.max(self.offset_s, initial=-np.inf, where=self.usable)))
 
 
 def scan_from_custom_msg(data: bytes) -> Scan:
