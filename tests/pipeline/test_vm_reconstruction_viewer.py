@@ -1,5 +1,6 @@
 """vm-view: one HTML file that a browser without a screen shows; live layers move with the timeline."""
 
+import html
 import os
 import shutil
 import subprocess
@@ -87,3 +88,17 @@ def test_a_folder_without_results(tmp_path):
 
     with pytest.raises(VmError, match="neither human.npz nor clip.npz"):
         Result.load(tmp_path)
+
+
+def test_the_recording_stands_in_the_report_once(tmp_path):
+    from vm_reconstruction.report.recording import put_into_report
+
+    with pytest.raises(VmError, match=r"no report.html in"):
+        put_into_report(tmp_path, "<html></html>")
+    (tmp_path / "report.html").write_text("<html><body><p>rows</p></body></html>")
+    for name in ("first", "second"):
+        put_into_report(tmp_path, f'<html><script>let x = "{name}" < 1;</script></html>')
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<iframe") == 1 and "second" in page and "first" not in page
+    assert page.endswith("</body></html>") and "<p>rows</p>" in page
+    assert html.unescape(page.partition('srcdoc="')[2].partition('"></iframe>')[0]).endswith("</script></html>")

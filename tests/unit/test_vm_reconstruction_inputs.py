@@ -11,11 +11,14 @@ from test_vm_reconstruction_retarget import REST, standing
 
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
+from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import JOINT_NAMES, HumanMotion
 from vm_reconstruction.inputs import smpl
 from vm_reconstruction.inputs.bvh import read_bvh
 from vm_reconstruction.inputs.named_joints import find_joints
 from vm_reconstruction.inputs.read import read_motion
+from vm_reconstruction.retarget.objects import ObjectTracks
+from vm_reconstruction.retarget.variants import Variant
 
 BONES = {  # name, parent, our joint that lies there
     "Hips": ("", "pelvis"), "Spine": ("Hips", "spine"), "Spine1": ("Spine", "chest"), "Neck": ("Spine1", "neck"),
@@ -105,6 +108,31 @@ def test_joints_by_other_names_and_missing_ones(tmp_path):
     np.savez(tmp_path / "a.npz", joint_pos=positions, joint_names=np.array(names), fps=30.0)
     with pytest.raises(VmError, match="not finite in 1 of 30 frames, first 7"):
         read_motion(tmp_path / "a.npz")
+
+
+def test_objects_follow_the_motion_into_its_variants(tmp_path):
+    names = list(BONES)
+    positions = np.tile(np.array([POINTS[ours] for _, ours in BONES.values()]), (31, 1, 1)) - [0.0, 0.0, 0.5]
+    at = np.linspace([[0.4, 0.3, 0.1]], [[1.0, 0.3, 0.1]], 31)
+    turned = np.tile(Rotation.from_euler("z", 30, degrees=True).as_quat(scalar_first=True), (31, 1, 1))
+    np.savez(tmp_path / "a.npz", joint_pos=positions, joint_names=np.array(names), fps=30.0, object_pos=at,
+             object_names=np.array(["crate"]), object_quat_wxyz=turned)  # fmt: skip
+    motion, _ = read_motion(tmp_path / "a.npz", height_m=1.75)
+    crate = ObjectTracks.beside(tmp_path / "a.npz", motion)
+    assert crate is not None and crate.names == ("crate",)
+    up = crate.pos_world[0, 0, 2] - motion.joint("pelvis")[0, 2]
+    np.testing.assert_allclose(up, 0.1 - positions[0, names.index("Hips"), 2], atol=1e-9)  # both moved onto the ground
+    variant = Variant(mirrored=True, speed=2.0, size=1.2)
+    changed, _ = variant.apply(motion, SceneAsset())
+    found = crate.varied(variant).like(changed, 0.5)
+    assert found.fps == changed.fps and len(found.pos_world) == changed.num_frames == 16
+    np.testing.assert_allclose(found.pos_world[-1, 0, :2], [0.6 * 1.0, -0.6 * 0.3], atol=1e-9)
+    yaw = Rotation.from_quat(found.quat_wxyz_world[5, 0], scalar_first=True).as_euler("zyx", degrees=True)[0]
+    assert yaw == pytest.approx(-30.0)
+    np.savez(tmp_path / "b.npz", joint_pos=positions, joint_names=np.array(names), fps=30.0, object_pos=at[:9],
+             object_names=np.array(["crate"]), object_quat_wxyz=turned[:9])  # fmt: skip
+    with pytest.raises(VmError, match="objects in 9 frames, the person in 31"):
+        ObjectTracks.beside(tmp_path / "b.npz", motion)
 
 
 def tiny_model(path: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ class Arguments:
     Attributes:
         motion: result folder of vm-reconstruct, human.npz, climbing sequence, .bvh, joints .npz, SMPL .npz, GVHMR .pt,
             TRAM hps_track_0.npy, VideoMimic result folder.
-        out: folder for clip.npz, scene/, human.npz, retarget.json.
+        out: folder for clip.npz, scene/, human.npz, retarget.json, and objects.npz where the motion has objects.
         scene: scene folder or .obj of upright boxes; by default the motion's own, else level ground.
         height: the person's height [m]; by default from the legs.
         body_model: your SMPL or SMPL-X model (.npz), for motions in its parameters.
@@ -59,6 +59,7 @@ def _main() -> int:
     os.environ.setdefault("MUJOCO_GL", "egl")
     from vm_core.errors import VmError
     from vm_reconstruction.inputs.read import read_motion
+    from vm_reconstruction.retarget.objects import OBJECTS_FILE, ObjectTracks
     from vm_reconstruction.retarget.stage import render_clip, retarget
     from vm_reconstruction.retarget.variants import Variant, at_rate
 
@@ -68,6 +69,7 @@ def _main() -> int:
     motion, scene = read_motion(
         arguments.motion, arguments.scene, arguments.height, arguments.body_model, arguments.person
     )
+    objects = ObjectTracks.beside(arguments.motion, motion)
     motion, scene = variant.apply(motion, scene)
     fps = arguments.fps or min(motion.fps, FASTEST_FPS)
     motion = motion if fps == motion.fps else at_rate(motion, fps)
@@ -76,6 +78,8 @@ def _main() -> int:
     motion.save(arguments.out / "human.npz")
     result.clip.save(arguments.out / "clip.npz")
     result.scene.save(arguments.out / "scene")
+    if objects is not None:
+        objects.varied(variant).like(motion, result.metrics["scale"]).save(arguments.out / OBJECTS_FILE)
     record = {"config": {k: str(v) for k, v in asdict(arguments).items()}, "metrics": result.metrics}
     (arguments.out / "retarget.json").write_text(json.dumps(record, indent=1))
     if arguments.video:

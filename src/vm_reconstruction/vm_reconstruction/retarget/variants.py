@@ -11,8 +11,8 @@ from vm_core.scene_asset import SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.retarget.scaling import scale_scene
 
-_MIRROR = np.array([1.0, -1.0, 1.0])
-_MIRROR_QUAT = np.array([1.0, -1.0, 1.0, -1.0])  # of a rotation seen in the mirror y = 0
+MIRROR = np.array([1.0, -1.0, 1.0])
+MIRROR_QUAT = np.array([1.0, -1.0, 1.0, -1.0])  # of a rotation seen in the mirror y = 0
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def mirrored_motion(motion: HumanMotion) -> HumanMotion:
     joints, contacts = _swapped(motion.joint_names), _swapped(motion.contact_names)
     return replace(
         motion,
-        joint_pos_world=motion.joint_pos_world[:, joints] * _MIRROR,
-        joint_quat_wxyz_world=motion.joint_quat_wxyz_world[:, joints] * _MIRROR_QUAT,
+        joint_pos_world=motion.joint_pos_world[:, joints] * MIRROR,
+        joint_quat_wxyz_world=motion.joint_quat_wxyz_world[:, joints] * MIRROR_QUAT,
         contact=motion.contact[:, contacts],
     )
 
