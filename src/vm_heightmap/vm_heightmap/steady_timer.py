@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 MOST_SLEW = 0.005  # of a period that a step may be shortened or stretched
-EASY_SHARE, EASY_SLEW = 0.3, 0.0002  # a schedule behind its aim by less than this share of a period hurries so little
+AIMS, LATER_ONES = 50, 25  # so many aims are remembered; a call comes after all but one in so many of them
 
 
 class SteadyTimer:
@@ -23,7 +24,7 @@ class SteadyTimer:
         self._period_s, self._call = period_s, call
         self.missed = 0
         self.failure: Exception | None = None
-        self._aim_s: float | None = None
+        self._aims: deque[float] = deque(maxlen=AIMS)
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -43,9 +44,9 @@ class SteadyTimer:
     def aim(self, at_s: float) -> None:
         """Asks for a call at this moment of the monotonic clock or whole periods from it; the schedule slews there.
 
-        It goes back quickly and comes forward slowly: of aims that scatter, nearly all lie before a call.
+        Of aims that scatter, nearly all lie before a call then.
         """
-        self._aim_s = at_s
+        self._aims.append(at_s)
 
     def _run(self) -> None:
         try:
@@ -68,9 +69,10 @@ class SteadyTimer:
                 due_s += skipped * self._period_s
 
     def _slew(self, due_s: float) -> float:
-        if self._aim_s is None:
+        aims = tuple(self._aims)  # the owner's thread adds to them
+        if not aims:
             return 0.0
-        off = (self._aim_s - due_s + 0.5 * self._period_s) % self._period_s - 0.5 * self._period_s
-        easy = -EASY_SHARE * self._period_s < off < 0.0
-        most = (EASY_SLEW if easy else MOST_SLEW) * self._period_s
+        half = 0.5 * self._period_s
+        offs = sorted((aim_s - due_s + half) % self._period_s - half for aim_s in aims)
+        off, most = offs[-1 - len(offs) // LATER_ONES], MOST_SLEW * self._period_s
         return min(max(off, -most), most)
