@@ -1,5 +1,7 @@
 """The committed policy of a reconstructed phone video: sits down on the log, rests on it, gets up and stands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from trial import Trial
@@ -8,6 +10,10 @@ from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.bringup.demo_result import seat_line
 from vm_policy_node.onnx_policy import OnnxPolicy
+from vm_training.benchmark.courses import user_scene
+from vm_training.benchmark.physics import PHYSICS
+from vm_training.benchmark.runner import run_course, simple_grid
+from vm_training.policy_file import PolicyFile
 
 POLICY = DEMO_POLICY.with_name("sit.onnx")
 SCENE = SceneAsset.load(POLICY.with_suffix(".scene"))
@@ -27,6 +33,24 @@ def test_the_g1_sits_on_the_log_and_gets_up(seed):
     assert did, text
     assert max(trial.held_by_gantry[50:]) == 0.0
     assert np.linalg.norm(pelvis[-1] - pelvis[-10]) < 0.02  # it stands still
+
+
+@pytest.mark.parametrize(("label", "succeeds"), [("seat", True), ("step", False)])
+def test_the_benchmark_counts_a_sit_as_one(label, succeeds):
+    """A pelvis that rests on a seat has not fallen onto it; on anything else it has."""
+    scene = replace(SCENE, boxes=tuple(replace(box, label=label) for box in SCENE.boxes))
+    results = run_course(
+        PolicyFile.load(POLICY),
+        user_scene("sit", scene),
+        3,
+        seed=0,
+        grid="true",
+        variant=PHYSICS["nominal"],
+        threads=1,
+        make_grid=simple_grid,
+    )
+    assert {result.success for result in results} == {succeeds}
+    assert {result.fell for result in results} == {not succeeds}
 
 
 def test_without_the_log_it_does_not_sit(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -54,12 +56,13 @@ class NoisyGrid(TrueGrid):
         return policy_heights(torso_height, wrong, robots.contract.height_grid_unknown)
 
 
-def terrain_heights(robots: Robots, xy: np.ndarray) -> np.ndarray:
-    """Terrain z (N, P) [m] at points xy (N, P, 2), each robot's in its own scene."""
+def terrain_heights(robots: Robots, xy: np.ndarray, without: str = "") -> np.ndarray:
+    """Terrain z (N, P) [m] at points xy (N, P, 2), each robot's in its own scene; without boxes of a label."""
     found = np.zeros(xy.shape[:2])
     scenes = {id(episode.scene): episode.scene for episode in robots.episodes}
     for key, scene in scenes.items():
         rows = np.array([id(episode.scene) == key for episode in robots.episodes])
         points = xy[rows]
-        found[rows] = scene.height_at(points.reshape(-1, 2)).reshape(points.shape[:2])
+        kept = replace(scene, boxes=tuple(box for box in scene.boxes if box.label != without))
+        found[rows] = kept.height_at(points.reshape(-1, 2)).reshape(points.shape[:2])
     return found

@@ -126,8 +126,7 @@ class Robots:
         """(N,) bool: tilted beyond 60 degrees, the pelvis within 0.35 m of the surface (N,), or diverged."""
         qpos = self.physics.qpos
         up = 1.0 - 2.0 * (qpos[:, 4] ** 2 + qpos[:, 5] ** 2)
-        seat = np.array([min(episode.seat_m, 0.25) for episode in self.episodes])
-        return ~((up > _FALLEN_TILT) & (qpos[:, 2] - ground > _FALLEN_HEIGHT_M - seat))
+        return ~((up > _FALLEN_TILT) & (qpos[:, 2] - ground > _FALLEN_HEIGHT_M))
 
     def push(self, envs: np.ndarray, velocity_xy: np.ndarray) -> None:
         """Adds a pelvis velocity (E, 2) [m/s] to robots (E,)."""

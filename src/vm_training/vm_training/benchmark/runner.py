@@ -17,7 +17,8 @@ from vm_training.benchmark.robots import GridSource, Robots
 from vm_training.policy_file import PolicyFile
 
 REFERENCE_HOLD_S = 3.0
-_NEAR_END_M = 0.5
+_NEAR_END_M, _DEEP_ENOUGH_M = 0.25, 0.1
+"""A tracker ends this near its clip's end, and its pelvis comes as low as the clip's: a seat is sat on, and left."""
 _MOST_ASIDE_M = 1.0
 OnStep = Callable[[float], None]
 
@@ -118,7 +119,8 @@ def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnSte
 
 
 def _ground(robots: Robots, qpos: np.ndarray) -> np.ndarray:
-    return terrain_heights(robots, np.nan_to_num(qpos[:, None, :2]))[:, 0]
+    """Under each robot [m]; who sits has not fallen onto the seat."""
+    return terrain_heights(robots, np.nan_to_num(qpos[:, None, :2]), without="seat")[:, 0]
 
 
 def _result(
@@ -140,7 +142,8 @@ def _result(
         total = float(np.linalg.norm(goal - start[i]))
         drift = float(np.linalg.norm(last - goal))
         progress = float(np.clip(1.0 - drift / max(total, 0.1), 0.0, 1.0))
-        success = not fell[i] and drift < _NEAR_END_M
+        dips = reference.root_pos_world[:, 2].min() - path[:, 2].min() if len(path) else np.inf
+        success = not fell[i] and drift < _NEAR_END_M and abs(float(dips)) < _DEEP_ENOUGH_M
     elif way.goal_m == 0.0:
         drift = float(np.linalg.norm(last[:2] - start[i, :2]))
         progress = min(recorder.up_s[i] / way.time_limit_s, 1.0)
