@@ -106,9 +106,9 @@ def _plot(stages: list[list[dict[str, Any]]], out: Path) -> None:
         before += stage[-1]["steps"] if stage else 0.0
     axis.set_xlabel("control steps [million]")
     axis.set_ylabel("seconds a fall")
-    axis.set_ylim(bottom=0.0)
+    axis.set_yscale("log")  # robots that have just been put on their feet seldom fall
     axis.grid(alpha=0.3)
-    axis.legend()
+    axis.legend(loc="lower right")
     figure.tight_layout()
     figure.savefig(out, format="png")
     pyplot.close(figure)
