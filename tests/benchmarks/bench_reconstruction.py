@@ -82,3 +82,5 @@ def _against(summary: dict) -> Iterator[dict]:
         found = ours[f"{name}s_found"] / max(ours[true], 1.0)
         yield _figure(f"{name}s found", found, "share", 1.0, "higher")
         yield _figure(f"{name} error, median", ours[f"{name}_cm_median"] or float("nan"), "cm", goal)
+    yield _figure("pieces of a terrain, most", ours["pieces_most"] or float("nan"), "pieces", 64.0)
+    yield _figure("drop test of the terrains, worst", ours["drop_mm_most"] or float("nan"), "mm", 5.0)

@@ -62,7 +62,7 @@ def test_walking_people_and_the_floor_correct_a_leaning_first_frame() -> None:
     ankle = np.column_stack([np.linspace(0, 3, 150), 0.1 * np.sin(np.arange(150) / 5), np.full(150, 0.08)])
     neck = ankle + [0.0, 0.0, 1.35] + 0.02 * rng.normal(size=(150, 3))
     cloud = np.column_stack([rng.uniform(-1, 4, 4000), rng.uniform(-1, 1, 4000), 0.01 * rng.normal(size=4000)])
-    opinions = gravity.upright_people([lean.apply(neck)], [lean.apply(ankle)], 30.0)
+    opinions = gravity.upright_people([lean.apply(0.5 * (neck + ankle))], [lean.apply(neck)], [lean.apply(ankle)], 30.0)
     opinions += gravity.floor(lean.apply(cloud), lean.apply(ankle))
     assert len(opinions) == 2
     off = np.degrees(np.arccos(gravity.combined(opinions) @ lean.apply([0.0, 0.0, 1.0])))
@@ -72,7 +72,7 @@ def test_walking_people_and_the_floor_correct_a_leaning_first_frame() -> None:
 def test_people_who_sit_and_slopes_say_nothing_of_the_vertical() -> None:
     neck = np.tile([-0.4, 0.0, 0.9], (150, 1))
     neck[:30] = [0.0, 0.0, 1.4]  # stood for a second, then sat
-    (one,) = gravity.upright_people([neck], [np.zeros((150, 3))], 30.0)
+    (one,) = gravity.upright_people([0.5 * neck], [neck], [np.zeros((150, 3))], 30.0)
     np.testing.assert_allclose(one.up, [0, 0, 1], atol=1e-9)
     steep = gravity.Vertical(np.array([np.sin(0.4), 0.0, np.cos(0.4)]), 0.01)
     np.testing.assert_allclose(gravity.combined([steep]), [0, 0, 1], atol=1e-9)

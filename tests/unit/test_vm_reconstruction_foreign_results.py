@@ -10,11 +10,14 @@ import pytest
 from test_vm_reconstruction_inputs import REST, tiny_model
 
 from vm_core.errors import VmError
+from vm_reconstruction.frontends.networks import NetworkFrontend
 from vm_reconstruction.inputs import smpl
 from vm_reconstruction.inputs.read import read_motion
 from vm_reconstruction.inputs.tram import read_track, read_tram
 from vm_reconstruction.inputs.videomimic import KEYPOINTS_FILE, read_videomimic
+from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import so3
+from vm_reconstruction.stages.frames import FrameSource
 
 SMPL_45 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -138,3 +141,53 @@ def test_a_track_that_would_run_something_is_refused_and_nothing_runs(tmp_path):
     cut.write_bytes(cut.read_bytes()[:-200])
     with pytest.raises(VmError, match="is no result of TRAM"):
         read_track(cut, tmp_path / "model.npz")
+
+
+def _folder_of_tram(folder: Path, people: int, frames: int) -> dict:
+    """A config of tracks of two people who stand 4 m before a camera that moves to the right."""
+    torch = pytest.importorskip("torch")
+    tiny_body(folder / "model.npz")
+    (folder / "hps").mkdir()
+    upright = np.tile(np.eye(3), (frames, 24, 1, 1))
+    upright[:, 0] = np.diag([1.0, -1.0, -1.0])
+    for k in range(people):
+        shift = np.tile([1.2 * k - 0.6, 0.0, 4.0 + k], (frames, 1))
+        track = {"pred_rotmat": torch.tensor(upright).float(), "pred_shape": torch.zeros(frames, 10),
+                 "pred_trans": torch.tensor(shift).float()[:, None], "frame": torch.arange(frames)}  # fmt: skip
+        np.save(folder / "hps" / f"hps_track_{k}.npy", np.array(track, dtype=object))
+    camera = {"pred_cam_R": np.tile(np.eye(3), (frames, 1, 1)), "pred_cam_T": np.outer(np.arange(frames), [0.1, 0, 0]),
+              "img_focal": np.array(200.0), "img_center": np.array([100.0, 75.0])}  # fmt: skip
+    np.save(folder / "camera.npy", np.array(camera, dtype=object))
+    tracks = [str(folder / "hps" / f"hps_track_{k}.npy") for k in range(people)]
+    pose = {"tram": tracks, "body_model": str(folder / "model.npz")}
+    return {"depth": {"model": "none"}, "pose": pose, "cameras": {"tram": str(folder / "camera.npy")}}
+
+
+def tiny_body(path: Path) -> None:
+    """A model whose joints stand like REST, SMPL's axes: y up, z forward, x to the left."""
+    at = [_place(name) for name in SMPL_45[:24]]
+    vertices = np.array([[y, z - 0.9, x] for x, y, z in at])
+    np.savez(path, v_template=vertices, shapedirs=np.zeros((24, 3, 10)), J_regressor=np.eye(24))
+
+
+def test_tracks_of_tram_are_several_people_for_the_joint_solver(tmp_path, monkeypatch):
+    config = _folder_of_tram(tmp_path, 2, 4)
+    monkeypatch.setattr(NetworkFrontend, "_depth", lambda self, source, size: np.full((4, size[1], size[0]), 3.0))
+    source = FrameSource(str(tmp_path), 30.0, 4, 1, 400, 300, 400, 300, 400.0, "given")
+    observed = NetworkFrontend(config).observe(source, (1.8, 1.7), lambda: None)
+    assert [p.height_m for p in observed.people] == [1.8, 1.7] and observed.matrix[0, 0] == 400.0
+    np.testing.assert_allclose(observed.camera_center[:, 0], [0, 0.1, 0.2, 0.3], atol=1e-6)
+    hips = [POINTS.index("left_hip"), POINTS.index("right_hip")]
+    left, right = (p.xy_px[0, hips].mean(axis=0) for p in observed.people)
+    np.testing.assert_allclose([left[0], right[0]], [200 - 400 * 0.6 / 4, 200 + 400 * 0.6 / 5], atol=3.0)
+    head = observed.people[0].xy_px[0, POINTS.index("head")]
+    assert head[1] < left[1] and observed.people[0].found.all()
+    row, column = (int(left[1] * observed.mask.shape[1] / 300), int(left[0] * observed.mask.shape[2] / 400))
+    assert observed.mask[0, row, column] == 1 and (observed.mask == 2).any()
+    with pytest.raises(VmError, match=r"1 heights; expected one a track \(2\)"):
+        NetworkFrontend(config).observe(source, (1.8,), lambda: None)
+    short = FrameSource(str(tmp_path), 30.0, 3, 1, 400, 300, 400, 300, 400.0, "given")
+    with pytest.raises(VmError, match="has 4 frames"):
+        NetworkFrontend(config).observe(short, (1.8, 1.7), lambda: None)
+    with pytest.raises(VmError, match="expected cameras, too"):
+        NetworkFrontend({**config, "cameras": {}}).observe(source, (1.8, 1.7), lambda: None)

@@ -18,9 +18,9 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import arrow, so3, solve, surfaces, videomimic
+from vm_reconstruction.solver.joint import apart, arrow, so3, solve, start, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
-from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState
+from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,40 @@ def test_derivatives_are_those_of_the_residuals(observed: Observations, publishe
         behind = _stacked(list(model(state.moved(-h * step, -h * shared))))
         slope, expected = (ahead - behind) / (2 * h), J @ np.concatenate([step.ravel(), shared])
         assert np.abs(slope - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def _side_by_side(observed: Observations, apart_m: float) -> Observations:
+    """The first person twice, the second so much farther to the right."""
+    person = observed.people[0]
+    right = apart_m * observed.matrix[0, 0] / np.median(start.placed(person, observed.matrix)[0][:, 2])
+    other = replace(person, xy_px=person.xy_px + [right, 0.0])
+    columns = round(right * observed.mask.shape[2] / observed.size[0])
+    mask = np.maximum(observed.mask, 2 * np.roll(observed.mask == 1, columns, axis=2))
+    return replace(observed, people=(person, other), mask=mask.astype(np.uint8))
+
+
+def test_two_people_do_not_stand_in_each_other(observed: Observations) -> None:
+    close = _side_by_side(_short(observed, 20), 0.08)
+    rng, h = np.random.default_rng(4), 1e-6
+    problem, state = solve.make_problem(close, Sigmas())
+    sizes = problem.sizes
+    state = state.moved(0.05 * rng.standard_normal(sizes[:2]), np.zeros(sizes[2]))  # parallel trunks have no nearest
+    bodies = [PersonPoints.of(d.skeleton, s) for d, s in zip(problem.people, state.people, strict=True)]
+    rows = apart.trunks_apart(bodies[0], bodies[1], 0, 1, sizes[2], 0.25, 0.02)
+    assert len(rows.frames) > 10 and (rows.residual < 0).all() and rows.border is not None
+    step, shared = rng.standard_normal(sizes[:2]), rng.standard_normal(sizes[2])
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = state.moved(sign * h * step, sign * h * shared)
+        pair = [PersonPoints.of(d.skeleton, s) for d, s in zip(problem.people, moved.people, strict=True)]
+        ends.append(apart.trunks_apart(pair[0], pair[1], 0, 1, sizes[2], 0.25, 0.02).residual[:, 0])
+    by_frame = step[rows.frames][:, rows.columns[0]]
+    expected = np.einsum("tmk,tk->t", rows.jacobians[0], by_frame) + rows.border[:, 0] @ shared
+    np.testing.assert_allclose((ends[0] - ends[1]) / (2 * h), expected, atol=1e-4 * np.abs(expected).max())
+    roots = [person.joint_pos_world[:, 0] for person in solve.solve(close).people]
+    free = [person.joint_pos_world[:, 0] for person in solve.solve(close, Sigmas(apart_m=1e6)).people]
+    gap, free_gap = (float(np.linalg.norm(a - b, axis=1).mean()) for a, b in (roots, free))
+    assert gap > free_gap + 0.03
 
 
 def test_the_banded_step_is_the_dense_one(observed: Observations) -> None:

@@ -155,7 +155,7 @@ def test_parts_become_observations(transformers, tmp_path, monkeypatch):
     assert person.found.tolist() == [True, False, True] and not person.confidence[1].any()  # NaN became: not seen
     hips = [POINTS.index("left_hip"), POINTS.index("right_hip")]
     np.testing.assert_allclose(person.points_camera[:, hips].mean(axis=1), 0.0, atol=1e-9)
-    with pytest.raises(VmError, match="2 heights; this front-end follows one person"):
+    with pytest.raises(VmError, match="2 heights; expected one; pose with several tracks of tram follows more"):
         NetworkFrontend(config, Finder()).observe(source(tmp_path), (1.8, 1.7), lambda: None)
 
 

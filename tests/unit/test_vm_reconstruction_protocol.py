@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
 from vm_reconstruction.evaluate import EvaluationConfig
 from vm_reconstruction.evaluation import dataset, protocol, scene_metrics
+from vm_reconstruction.evaluation.terrain import drop_test
 from vm_reconstruction.geometry import planes
 from vm_reconstruction.solver.joint import so3
 
@@ -92,3 +94,15 @@ def test_wrong_input_is_named(tmp_path: Path) -> None:
         dataset.evaluate_dataset(tmp_path, tmp_path, ["magic"], 0, 1.0)
     with pytest.raises(VmError, match="either --truth"):
         EvaluationConfig(tmp_path)
+
+
+def test_cubes_rest_where_the_scene_says_and_a_box_that_tells_another_height_is_found() -> None:
+    step = SceneBox((0.5, 0.0, 0.1), (0.3, 0.4, 0.1), 0.3, "step", 0.01)
+    pieces, off_mm = drop_test(SceneAsset(boxes=(step,), ground=(0.0, 0.0, 0.0)))
+    assert pieces == 2 and off_mm < 2.0
+
+    class Wrong(SceneAsset):
+        def height_at(self, xy):
+            return super().height_at(xy) + np.where(np.hypot(*(xy - [0.5, 0.0]).T) < 0.2, 0.012, 0.0)
+
+    assert drop_test(Wrong(boxes=(step,), ground=(0.0, 0.0, 0.0)))[1] > 5.0

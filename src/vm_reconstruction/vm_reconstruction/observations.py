@@ -14,6 +14,13 @@ from vm_reconstruction.solver.body_problem import POINTS
 _PERSON = ("xy_px", "confidence", "points_camera", "found")
 _SHARED = ("matrix", "R_world_camera", "camera_center", "depth", "mask", "up_first_camera")
 
+# How far annotators disagree, as shares of the body's size in the picture: COCO's sigmas of the joints nearest to ours;
+# heels and toes as ankles (COCO has none), the head as ears.
+COCO_SIGMA = {
+    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "heel": 0.089, "toe": 0.089, "shoulder": 0.079, "elbow": 0.072,
+    "wrist": 0.062, "head": 0.035,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class PersonObservation:

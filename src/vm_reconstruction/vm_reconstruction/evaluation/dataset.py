@@ -30,7 +30,8 @@ ROWS = (
     ("penetration_cm", "soles in the scene [cm]", 2), ("camera_mm", "camera, rigid [mm]", 1),
     ("camera_scaled_mm", "camera, scaled [mm]", 1), ("chamfer_m", "Chamfer [m]", 3),
     ("contact_agreement", "contact agreement", 3), ("tread_cm_median", "tread height, median [cm]", 2),
-    ("edge_cm_median", "step edge, median [cm]", 2), ("seconds", "time a video [s]", 2),
+    ("edge_cm_median", "step edge, median [cm]", 2), ("pieces_most", "pieces of a terrain, most", 0),
+    ("drop_mm_most", "drop test, worst [mm]", 1), ("seconds", "time a video [s]", 2),
 )  # fmt: skip
 
 
@@ -79,6 +80,8 @@ def summary(videos: list[dict]) -> dict[str, float | None]:
         values = [video[field.name] for video in videos]
         if not isinstance(values[0], list):
             result[field.name] = float(np.mean(values))
+    for name in ("pieces", "drop_mm"):
+        result[f"{name}_most"] = float(max(video[name] for video in videos))
     result["scale_percent_abs_median"] = float(np.median([abs(video["scale_percent"]) for video in videos]))
     for name, true in (("tread", "steps_true"), ("edge", "edges_true")):
         errors = [error for video in videos for error in video[f"{name}_errors_cm"]]

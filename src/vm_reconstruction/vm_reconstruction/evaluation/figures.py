@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.evaluation import protocol, scene_metrics
 from vm_reconstruction.evaluation.methods import Estimate
+from vm_reconstruction.evaluation.terrain import drop_test
 from vm_reconstruction.evaluation.treads import edge_errors, match_steps
 from vm_reconstruction.human_motion import HumanMotion, joint_index
 from vm_reconstruction.stages.scene import scene_of
@@ -34,6 +35,7 @@ class VideoFigures:
         contact_agreement: share of frames and feet with the right contact.
         steps_true, tread_errors_cm: treads under the feet, and errors of the heights of those found.
         edges_true, edge_errors_cm: edges that the way crosses, and errors of the places of those found.
+        pieces, drop_mm: of the scene with its steps in MuJoCo, see `terrain`; 0 where the video has no steps.
         seconds: of the estimate.
     """
 
@@ -54,6 +56,8 @@ class VideoFigures:
     tread_errors_cm: list[float]
     edges_true: int
     edge_errors_cm: list[float]
+    pieces: int
+    drop_mm: float
     seconds: float
 
 
@@ -62,7 +66,9 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
     people = [_person(e, t, truth) for e, t in zip(found.people, truth.people, strict=True)]
     mean = {name: float(np.mean([person[name] for person in people])) for name in people[0]}
     camera, exact = found.T_world_camera[:, :3, 3], truth.T_world_camera[:, :3, 3]
-    true_tops, tops, true_edges, edges = _steps(found.people[0], truth)
+    scene = _scene_of(found.people[0]) if any(_is_step(box) for box in truth.scene.boxes) else None
+    true_tops, tops, true_edges, edges = _steps(scene, found.people[0], truth)
+    pieces, drop_mm = drop_test(scene) if scene is not None else (0, 0.0)
     return VideoFigures(
         **mean,
         scale_percent=100.0 * (found.scale * units_a_metre - 1.0),
@@ -73,6 +79,8 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
         tread_errors_cm=[100.0 * abs(a - b) for a, b in tops],
         edges_true=true_edges,
         edge_errors_cm=[100.0 * error for error in edges],
+        pieces=pieces,
+        drop_mm=drop_mm,
         seconds=found.seconds,
     )
 
@@ -95,10 +103,15 @@ def _person(estimate: HumanMotion, truth: HumanMotion, video: VideoTruth) -> dic
     }
 
 
-def _steps(person: HumanMotion, truth: VideoTruth) -> tuple[int, list[tuple[float, float]], int, list[float]]:
+def _is_step(box: SceneBox) -> bool:
+    return box.label.startswith("step")
+
+
+def _steps(
+    scene: SceneAsset | None, person: HumanMotion, truth: VideoTruth
+) -> tuple[int, list[tuple[float, float]], int, list[float]]:
     """How many treads there are, pairs of heights of those found, edges on the way, errors of those found."""
-    boxes = [box for box in truth.scene.boxes if box.label.startswith("step")]
-    scene = _scene_of(person) if boxes else None
+    boxes = [box for box in truth.scene.boxes if _is_step(box)]
     if scene is None:
         return len(boxes), [], 0, []
     a, b = person.joint_pos_world, truth.people[0].joint_pos_world

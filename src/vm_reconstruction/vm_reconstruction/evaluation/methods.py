@@ -12,7 +12,8 @@ from vm_reconstruction.geometry import clouds, planes
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.joint import solve, videomimic
-from vm_reconstruction.solver.joint.problem import TOUCHING, Sigmas
+from vm_reconstruction.solver.joint.problem import Sigmas
+from vm_reconstruction.solver.joint.skeleton import TOUCHING
 
 FRAME_STEP, PIXEL_STEP = 5, 4  # of the depth pictures that become points
 # Planes hold points within a share of their distance, for that is how depth errs.

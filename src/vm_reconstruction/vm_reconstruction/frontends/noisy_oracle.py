@@ -7,9 +7,9 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter, minimum_filter, zoo
 from scipy.spatial.transform import Rotation
 
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
-from vm_reconstruction.frontends.oracle_noise import COCO_SIGMA, OracleNoise
+from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.human_motion import HumanMotion, joint_index
-from vm_reconstruction.observations import Observations, PersonObservation
+from vm_reconstruction.observations import COCO_SIGMA, Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
 
 _MIRRORED = [POINTS.index(n.replace("left", "right") if "left" in n else n.replace("right", "left")) for n in POINTS]

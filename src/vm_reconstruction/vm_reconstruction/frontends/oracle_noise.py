@@ -24,12 +24,6 @@ from dataclasses import dataclass
 
 from vm_core.errors import VmError
 
-# COCO's sigmas of the joints nearest to ours; heels and toes as ankles (COCO has none), the head as ears.
-COCO_SIGMA = {
-    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "heel": 0.089, "toe": 0.089, "shoulder": 0.079, "elbow": 0.072,
-    "wrist": 0.062, "head": 0.035,
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class OracleNoise:

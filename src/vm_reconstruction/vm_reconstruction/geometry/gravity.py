@@ -14,10 +14,13 @@ from scipy.spatial import cKDTree
 
 from vm_reconstruction.geometry import planes
 
-FIRST_STD_DEG, FLOOR_STD_DEG, BODY_STD_DEG = 1.8, 1.5, 0.8
+FIRST_STD_DEG, FLOOR_STD_DEG, BODY_STD_DEG = 1.8, 0.9, 1.4
+LEAN_SHARE = 0.6  # of the way from the hips to the neck: higher up tells more, but who walks or climbs leans forward
 UPRIGHT_SECONDS = 2.0  # shorter clips are caught in the middle of a step: their mean says less
 STANDING_SHARE = 0.8  # of the usual height of the neck over the ankles; lower is bent or seated
-FLOOR_REACH_M, FLOOR_BAND_M, FLOOR_TOLERANCE_M, FLOOR_SHARE = 2.5, 0.25, 0.03, 0.3
+FLOOR_REACH_M, FLOOR_TOLERANCE_M, FLOOR_SHARE, MOST_FLOORS = 2.5, 0.03, 0.06, 5
+DOUBT = 2.0  # standard deviations from the others beyond which an opinion counts less and less
+ABOVE_SOLES_M = 0.1  # points higher than this over the highest step are of nothing that was walked on
 STEEPEST_DEG = 15.0  # evidence that leans further is of something else
 
 
@@ -29,11 +32,13 @@ class Vertical:
     std: float
 
 
-def upright_people(necks: list[np.ndarray], ankles: list[np.ndarray], fps: float) -> list[Vertical]:
-    """From necks (T, 3) and middles between the ankles (T, 3) [m], while people stand or walk; one each."""
+def upright_people(
+    hips: list[np.ndarray], necks: list[np.ndarray], ankles: list[np.ndarray], fps: float
+) -> list[Vertical]:
+    """From hips, necks and middles between the ankles (T, 3) [m], while people stand or walk; one each."""
     found = []
-    for neck, ankle in zip(necks, ankles, strict=True):
-        axis = neck - ankle
+    for hip, neck, ankle in zip(hips, necks, ankles, strict=True):
+        axis = hip + LEAN_SHARE * (neck - hip) - ankle
         standing = axis[:, 2] > STANDING_SHARE * np.quantile(axis[:, 2], 0.9)
         seconds = float(standing.sum()) / fps
         if seconds > 0:
@@ -43,23 +48,35 @@ def upright_people(necks: list[np.ndarray], ankles: list[np.ndarray], fps: float
 
 
 def floor(cloud: np.ndarray, soles: np.ndarray) -> list[Vertical]:
-    """From static points (N, 3) about the lowest places where soles (M, 3) [m] were; none if nothing flat is there."""
+    """Level planes among static points (N, 3) around where soles (M, 3) [m] were; together they count as one opinion.
+
+    Floors, treads and landings; what leans further than STEEPEST_DEG is a wall or a slope.
+    """
     near = cloud[cKDTree(soles[:, :2]).query(cloud[:, :2])[0] < FLOOR_REACH_M]
-    low = near[near[:, 2] < np.quantile(soles[:, 2], 0.1) + FLOOR_BAND_M]
-    if len(low) < 50:
+    near = near[near[:, 2] < np.quantile(soles[:, 2], 0.95) + ABOVE_SOLES_M]
+    if len(near) < 50:
         return []
-    found = planes.find_planes(low, np.full(len(low), FLOOR_TOLERANCE_M), FLOOR_SHARE, 1)
-    return [_unit(plane.normal * np.sign(plane.normal[2]), np.radians(FLOOR_STD_DEG)) for plane in found]
+    found = planes.find_planes(near, np.full(len(near), FLOOR_TOLERANCE_M), FLOOR_SHARE, MOST_FLOORS)
+    level = [plane for plane in found if abs(plane.normal[2]) > np.cos(np.radians(STEEPEST_DEG))]
+    total = sum(plane.members.sum() for plane in level)
+    return [
+        _unit(p.normal * np.sign(p.normal[2]), np.radians(FLOOR_STD_DEG) * np.sqrt(total / p.members.sum()))
+        for p in level
+    ]
 
 
 def combined(opinions: list[Vertical], first: np.ndarray | None = None) -> np.ndarray:
     """The weighted mean direction (3,) of opinions and of the first frame's up (the world's z if not given)."""
     start = np.array([0.0, 0.0, 1.0]) if first is None else first
-    total = start / np.radians(FIRST_STD_DEG) ** 2
-    for one in opinions:
-        if one.up @ start > np.cos(np.radians(STEEPEST_DEG)):
-            total = total + one.up / one.std**2
-    return total / np.linalg.norm(total)
+    heard = [Vertical(start, float(np.radians(FIRST_STD_DEG)))]
+    heard += [one for one in opinions if one.up @ start > np.cos(np.radians(STEEPEST_DEG))]
+    ups, std = np.array([one.up for one in heard]), np.array([one.std for one in heard])
+    weight = 1.0 / std**2
+    for _ in range(10):
+        middle = weight @ ups / np.linalg.norm(weight @ ups)
+        off = np.linalg.norm(ups - middle, axis=1) / std
+        weight = 1.0 / (std**2 * (1.0 + (off / DOUBT) ** 2))
+    return weight @ ups / np.linalg.norm(weight @ ups)
 
 
 def levelling(up: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def read_track(path: Path, model: Path) -> TramTrack:
     Raises:
         VmError: no such file, another one, or one with more than tensors in it.
     """
-    values = _dictionary(path, ("pred_rotmat", "pred_shape", "pred_trans", "frame"))
+    values = dictionary(path, ("pred_rotmat", "pred_shape", "pred_trans", "frame"))
     rotations, frames = values["pred_rotmat"].astype(np.float64), values["frame"].astype(int).ravel()
     shift = values["pred_trans"].astype(np.float64).reshape(-1, 3)
     if rotations.shape[1:] != (24, 3, 3) or not len(rotations) == len(frames) == len(shift):
@@ -87,7 +87,7 @@ def read_tram(path: Path, model: Path) -> tuple[np.ndarray, list[str], float]:
     joints = track.joints
     camera = path.parent.parent / CAMERA_FILE
     if camera.is_file():
-        values = _dictionary(camera, ("pred_cam_R", "pred_cam_T"))
+        values = dictionary(camera, ("pred_cam_R", "pred_cam_T"))
         turn, center = values["pred_cam_R"].astype(np.float64), values["pred_cam_T"].astype(np.float64)
         if track.frames.max() >= len(turn) or turn.shape[1:] != (3, 3) or center.shape != (len(turn), 3):
             raise VmError(f"{camera}: rotations {turn.shape}, centres {center.shape} do not fit {path.name}'s frames")
@@ -100,15 +100,15 @@ def read_tram(path: Path, model: Path) -> tuple[np.ndarray, list[str], float]:
 
 def _upright(joints: np.ndarray) -> np.ndarray:
     """The same joints (T, 22, 3) in a world whose z the person stands along."""
-    neck, ankles = (joints[:, [smpl.JOINTS.index(n) for n in names]].mean(axis=1) for names in _PLUMB)
-    return joints @ gravity.levelling(gravity.combined(gravity.upright_people([neck], [ankles], FPS))).T
+    hips, neck, ankles = ([joints[:, [smpl.JOINTS.index(n) for n in names]].mean(axis=1)] for names in _PLUMB)
+    return joints @ gravity.levelling(gravity.combined(gravity.upright_people(hips, neck, ankles, FPS))).T
 
 
-_PLUMB = (("neck",), ("left_ankle", "right_ankle"))
+_PLUMB = (("pelvis",), ("neck",), ("left_ankle", "right_ankle"))
 _CAMERA_TO_Z_UP = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # forward, left, up of a level camera
 
 
-def _dictionary(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+def dictionary(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays under `keys` of a dictionary that numpy.save wrote."""
     try:
         with path.open("rb") as file:

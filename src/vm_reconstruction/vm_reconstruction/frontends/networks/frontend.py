@@ -1,46 +1,46 @@
-"""Puts observations of one person together: MediaPipe finds him, networks and result files tell the rest better."""
+"""Puts observations together: MediaPipe or TRAM's tracks find people, networks and result files tell more."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
+from vm_reconstruction.frontends.networks import people
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
+from vm_reconstruction.frontends.networks.people import SeenPerson
 from vm_reconstruction.frontends.networks.result_files import (
     CameraResult,
     read_geocalib_up,
     read_gvhmr_points,
     read_megasam,
     read_monst3r,
+    read_tram_cameras,
 )
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
 from vm_reconstruction.observations import Observations, PersonObservation
-from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.stages import camera
-from vm_reconstruction.stages.body import gathered, turned_to_ray
 from vm_reconstruction.stages.frames import FrameSource, read_frames
-from vm_reconstruction.stages.landmarks import inside
 
 KEYS = {"depth", "cameras", "points", "masks", "pose", "up", "device"}
 DEPTH_PX = 192  # longer side of the depth and mask pictures in observations
 LEVEL_UP = (0.0, -1.0, 0.0)  # in the first camera's axes: phones are held level; all frames refine it
-_HIPS = [POINTS.index("left_hip"), POINTS.index("right_hip")]
 
 
 class NetworkFrontend:
     """As `--frontend networks:CONFIG.json` describes it.
 
     depth: {"model": folder or hub name} (Depth Anything metric, Depth Pro), or {} where the cameras' result has it;
-    cameras: {"megasam": file} or {"monst3r": folder}, else rotation from the background;
-    points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...}, pose: {"gvhmr": file, "body_model": file},
-    each else MediaPipe's; up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
+    cameras: {"megasam": file}, {"monst3r": folder} or {"tram": camera.npy}, else rotation from the background;
+    points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...}, pose: {"gvhmr": file} or {"tram": a track
+    or a list, one a person}, with "body_model": file; each else MediaPipe's;
+    up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
     """
 
     def __init__(self, config: dict[str, Any], finder: PoseFrontend | None = None) -> None:
@@ -68,25 +68,42 @@ class NetworkFrontend:
         return {"networks": self._config}
 
     def observe(self, source: FrameSource, heights_m: tuple[float, ...], on_frame: Callable[[], None]) -> Observations:
-        """One person's observations; models are loaded once and kept."""
-        if len(heights_m) != 1:
-            raise VmError(f"{len(heights_m)} heights; this front-end follows one person")
+        """What is told of one person, or of as many as TRAM's tracks; models are loaded once and kept."""
+        size, tracks = _small(source), self._tracks()
+        if len(heights_m) != max(1, len(tracks)):
+            expected = (
+                f"one a track ({len(tracks)})" if tracks else "one; pose with several tracks of tram follows more"
+            )
+            raise VmError(f"{len(heights_m)} heights; expected {expected}")
+        seen = None if tracks else self._landmarks(source, on_frame)
+        cameras = self._cameras(source, seen, size)
+        depth = cameras.depth if cameras.depth is not None else self._depth(source, size)
+        focal = cameras.focal_share * source.width
+        matrix = np.array([[focal, 0, source.width / 2], [0, focal, source.height / 2], [0, 0, 1.0]])
+        if seen is None:
+            found = people.of_tracks(tracks, Path(self._config["pose"]["body_model"]), source, matrix, size)
+        else:
+            found = [self._with_pose(people.of_landmarks(seen, source, matrix, size))]
+        found = [self._looked_at(person, source, size) for person in found]
+        told = tuple(
+            PersonObservation(h, p.xy_px, p.confidence, p.points_camera, p.found & (p.confidence.max(axis=1) > 0))
+            for h, p in zip(heights_m, found, strict=True)
+        )
+        return Observations(
+            fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
+            camera_center=cameras.center, depth=depth, mask=_labelled([p.masks for p in found]),
+            up_first_camera=self._up(cameras), people=told,
+        )  # fmt: skip
+
+    def _tracks(self) -> list[Path]:
+        given = self._config.get("pose", {}).get("tram", [])
+        return [Path(path) for path in ([given] if isinstance(given, str) else given)]
+
+    def _landmarks(self, source: FrameSource, on_frame: Callable[[], None]) -> PoseLandmarks:
         seen = self._finder.landmarks(read_frames(source), source.width, source.height, False, on_frame)
         if not seen.found.any():
             raise VmError(f"nobody in view in {source.path}; expected one person, whole body")
-        boxes, size = person_boxes(seen, source), _small(source)
-        cameras = self._cameras(source, seen, size)
-        depth = cameras.depth if cameras.depth is not None else self._depth(source, size)
-        xy, confidence = self._points(source, seen, boxes)
-        focal = cameras.focal_share * source.width
-        matrix = np.array([[focal, 0, source.width / 2], [0, focal, source.height / 2], [0, 0, 1.0]])
-        points = self._pose(seen, xy, matrix)
-        person = PersonObservation(heights_m[0], xy, confidence, points, seen.found & (confidence.max(axis=1) > 0))
-        return Observations(
-            fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
-            camera_center=cameras.center, depth=depth, mask=self._masks(source, seen, boxes, size).astype(np.uint8),
-            up_first_camera=self._up(cameras), people=(person,),
-        )  # fmt: skip
+        return seen
 
     def _part(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._models:
@@ -97,11 +114,15 @@ class NetworkFrontend:
     def _device(self) -> str:
         return self._config.get("device", "cpu")
 
-    def _cameras(self, source: FrameSource, seen: PoseLandmarks, size: tuple[int, int]) -> CameraResult:
+    def _cameras(self, source: FrameSource, seen: PoseLandmarks | None, size: tuple[int, int]) -> CameraResult:
         given = self._config.get("cameras", {})
         for name, read in (("megasam", read_megasam), ("monst3r", read_monst3r)):
             if name in given:
                 return _fitting(read(Path(given[name]), size), given[name], source)
+        if "tram" in given:
+            return _fitting(read_tram_cameras(Path(given["tram"])), given["tram"], source)
+        if seen is None:
+            raise VmError('the pose comes from tracks; expected cameras, too, as {"tram": "camera.npy"}')
         turned = camera.track(source, seen, lambda: None).R_cam_first
         return CameraResult(turned.transpose(0, 2, 1), np.zeros((len(turned), 3)), None, source.focal_px / source.width)
 
@@ -120,52 +141,44 @@ class NetworkFrontend:
         model: DepthEstimator = self._part("depth", lambda: TransformersDepth(given["model"], self._device))
         return model.depth(read_frames(source), size, lambda: None)
 
-    def _points(self, source: FrameSource, seen: PoseLandmarks, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _with_pose(self, person: SeenPerson) -> SeenPerson:
+        given = self._config.get("pose", {})
+        if "gvhmr" not in given:
+            return person
+        points = read_gvhmr_points(Path(given["gvhmr"]), Path(given["body_model"]))
+        if len(points) != len(person.found):
+            raise VmError(
+                f"{given['gvhmr']} has {len(points)} frames, the video {len(person.found)}; expected the same"
+            )
+        return replace(person, points_camera=points)
+
+    def _looked_at(self, person: SeenPerson, source: FrameSource, size: tuple[int, int]) -> SeenPerson:
+        """The same with image points and masks of the networks that the config has."""
+        from vm_reconstruction.frontends.networks.masks import Sam2Masks
         from vm_reconstruction.frontends.networks.points import RtmPosePoints, VitPosePoints
 
         given = self._config.get("points", {})
-        if not given:
-            sure = gathered(seen, seen.visibility * inside(seen, source))
-            return np.nan_to_num(gathered(seen, seen.xy_px)), np.clip(np.nan_to_num(sure), 0.0, 1.0)
-        model: PointEstimator = self._part(
-            "points",
-            lambda: (
-                VitPosePoints(given["vitpose"], self._device)
-                if "vitpose" in given
-                else RtmPosePoints(given["rtmpose"], device=self._device)
-            ),
-        )
-        return model.points(read_frames(source), boxes, lambda: None)
-
-    def _masks(self, source: FrameSource, seen: PoseLandmarks, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if given:
+            kind, make = ("vitpose", VitPosePoints) if "vitpose" in given else ("rtmpose", RtmPosePoints)
+            model: PointEstimator = self._part("points", lambda: make(given[kind], device=self._device))
+            xy, confidence = model.points(read_frames(source), person.boxes, lambda: None)
+            person = replace(person, xy_px=xy, confidence=confidence)
         given = self._config.get("masks", {})
-        if not given:
-            masks = [seen.mask(t).astype(np.uint8) for t in range(source.num_frames)]
-            return np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) for mask in masks]) > 0
-        from vm_reconstruction.frontends.networks.masks import Sam2Masks
-
-        model: MaskTracker = self._part("masks", lambda: Sam2Masks(given["sam2"], self._device))
-        first = int(np.argmax(np.where(seen.found, seen.visibility.mean(axis=1), -1.0)))
-        return model.masks(read_frames(source), first, boxes[first], size, lambda: None)
-
-    def _pose(self, seen: PoseLandmarks, xy: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        given = self._config.get("pose", {})
-        if "gvhmr" in given:
-            points = read_gvhmr_points(Path(given["gvhmr"]), Path(given["body_model"]))
-            if len(points) != len(xy):
-                raise VmError(f"{given['gvhmr']} has {len(points)} frames, the video {len(xy)}; expected the same")
-            return points
-        points = turned_to_ray(np.nan_to_num(gathered(seen, seen.world_m)), xy, matrix)
-        return points - points[:, _HIPS].mean(axis=1, keepdims=True)
+        if given:
+            tracker: MaskTracker = self._part("masks", lambda: Sam2Masks(given["sam2"], self._device))
+            extent = np.nan_to_num(person.boxes[:, 2:] - person.boxes[:, :2]).prod(axis=1)
+            first = int(np.argmax(np.where(person.found, extent * person.confidence.mean(axis=1), -1.0)))
+            masks = tracker.masks(read_frames(source), first, person.boxes[first], size, lambda: None)
+            person = replace(person, masks=masks)
+        return person
 
 
-def person_boxes(seen: PoseLandmarks, source: FrameSource) -> np.ndarray:
-    """(T, 4) px around the landmarks inside the picture; NaN where nobody was found."""
-    boxes = np.full((source.num_frames, 4), np.nan)
-    for t in np.flatnonzero(seen.found):
-        xy = np.clip(seen.xy_px[t], 0, [source.width, source.height])
-        boxes[t] = *xy.min(axis=0), *xy.max(axis=0)
-    return boxes
+def _labelled(masks: list[np.ndarray]) -> np.ndarray:
+    """(T, h, w) uint8: 0 nobody, k the k-th person; who comes first in the list is in front where two claim a pixel."""
+    result = np.zeros(masks[0].shape, np.uint8)
+    for k in range(len(masks) - 1, -1, -1):
+        result[masks[k]] = k + 1
+    return result
 
 
 def _small(source: FrameSource) -> tuple[int, int]:

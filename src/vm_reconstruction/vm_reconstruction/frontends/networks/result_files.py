@@ -10,7 +10,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.frames import matrix_from_quat
-from vm_reconstruction.inputs import smpl
+from vm_reconstruction.inputs import smpl, tram
 from vm_reconstruction.inputs.named_joints import motion_of_points
 from vm_reconstruction.solver.body_problem import POINTS
 
@@ -75,6 +75,23 @@ def read_monst3r(folder: Path, size: tuple[int, int]) -> CameraResult:
     return _from_first(poses, _shrunk(depths, size), float(np.median(matrices[:, 0])) / depths[0].shape[1])
 
 
+def read_tram_cameras(path: Path) -> CameraResult:
+    """TRAM's `camera.npy`: pred_cam_R, pred_cam_T [m], img_focal and img_center [px]; it has no depth.
+
+    Raises:
+        VmError: no such file, or another one.
+    """
+    values = tram.dictionary(path, ("pred_cam_R", "pred_cam_T", "img_focal", "img_center"))
+    turn, center = values["pred_cam_R"].astype(np.float64), values["pred_cam_T"].astype(np.float64)
+    if turn.shape[1:] != (3, 3) or center.shape != (len(turn), 3) or values["img_center"].size != 2:
+        raise VmError(f"{path}: rotations {turn.shape}, centres {center.shape} do not fit")
+    poses = np.tile(np.eye(4), (len(turn), 1, 1))
+    poses[:, :3, :3], poses[:, :3, 3] = turn, center
+    poses = np.linalg.inv(poses[0]) @ poses
+    focal_share = float(values["img_focal"]) / (2.0 * float(values["img_center"].ravel()[0]))
+    return CameraResult(poses[:, :3, :3], poses[:, :3, 3], None, focal_share)
+
+
 def read_geocalib_up(path: Path, R_world_camera: np.ndarray) -> np.ndarray:
     """Up (3) in the first camera's axes, the median of the vectors that GeoCalib gave for frames.
 
@@ -113,9 +130,13 @@ def _from_first(poses: np.ndarray, depth: np.ndarray, focal_share: float) -> Cam
 
 def read_gvhmr_points(path: Path, model: Path) -> np.ndarray:
     """(T, 17, 3) [m] in camera axes, relative to the middle of the hips, of GVHMR's `smpl_params_incam`."""
-    joints, names, fps = smpl.read_gvhmr(path, model, key="smpl_params_incam")
+    points = points_in_camera(*smpl.read_gvhmr(path, model, key="smpl_params_incam"))
+    return points - points[:, _HIPS].mean(axis=1, keepdims=True)
+
+
+def points_in_camera(joints: np.ndarray, names: list[str], fps: float) -> np.ndarray:
+    """Our 17 points (T, 17, 3) [m] of joints (T, N, 3) in camera axes."""
     # sole points are made in a world with z up; the camera's axes are turned there and back
     up = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
     motion = motion_of_points(joints @ up.T, names, fps)
-    points = np.stack([motion.joint(name) for name in POINTS], axis=1) @ up
-    return points - points[:, _HIPS].mean(axis=1, keepdims=True)
+    return np.stack([motion.joint(name) for name in POINTS], axis=1) @ up

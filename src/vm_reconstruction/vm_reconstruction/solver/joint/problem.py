@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from vm_reconstruction.observations import COCO_SIGMA
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import terms
+from vm_reconstruction.solver.joint import apart, terms
 from vm_reconstruction.solver.joint.arrow import Rows
-from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, SHAPES, Skeleton
-from vm_reconstruction.solver.joint.state import FRAME_SIZE, Camera, JointState, PersonPoints
+from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, TOUCHING, Skeleton
+from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
 
-SOLES = np.array([POINTS.index(f"{side}_{part}") for side in ("left", "right") for part in ("heel", "toe")])
-TOUCHING = np.append(SOLES, PELVIS)  # points that rest on surfaces: heels, toes, and the pelvis over a seat
 # How far a joint lies behind the skin that a camera sees, per height: medians over Anny's six phenotypes while walking
 # (`vm-make-dataset --seed 1`), parts hidden by the body left out.
 _INSIDE = {
     "hip": 0.050, "knee": 0.037, "ankle": 0.024, "heel": 0.014, "toe": 0.018, "shoulder": 0.033, "elbow": 0.019,
     "wrist": 0.013, "head": 0.042,
 }  # fmt: skip
+SPREAD = np.array([COCO_SIGMA[name.rpartition("_")[2]] for name in POINTS])
+SPREAD = SPREAD / SPREAD.mean()  # of image points: some joints are told more exactly than others
 INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
 
 
@@ -33,10 +35,14 @@ class Sigmas:
         pose_across_m, pose_along_m: the pose network's points, across and along the line of sight [m].
         depth: of the depth at a joint, per metre of distance; depth_floor_m: the least [m].
         distance: of the root by the body's size in the picture, per metre of distance; single limbs are shortened by
-            every error of their tilt, which makes people too near; the size of the whole is not.
+            every error of their tilt, which makes people too near; the size of the whole is not. Its errors last for
+            many frames, which together count as few.
+        told_turn_deg, told_turn_acceleration_deg: how far one frame's pose is turned as a whole, and how suddenly that
+            changes [deg/s^2]; a network's points err together more than each for itself.
         bias, bias_memory_s: depth's slow relative error around the people, and how long it lasts.
         root_acceleration [m/s^2], turn_acceleration [rad/s^2], limb_acceleration [rad/s^2].
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
+        apart_m: of two people's trunks that come too near.
         camera_turn_deg, camera_shift_m: drift per root second.
         shape, width: log lengths, of limbs and of hips and shoulders; ruler_m: stature.
         twist, bend: hinge joints off their axis, other joints [rad].
@@ -45,18 +51,21 @@ class Sigmas:
     """
 
     point_m: float = 0.028
-    pose_across_m: float = 0.05
-    pose_along_m: float = 0.10
+    pose_across_m: float = 0.03
+    pose_along_m: float = 0.06
     depth: float = 0.03
     depth_floor_m: float = 0.05
-    distance: float = 0.03
+    distance: float = 0.1
+    told_turn_deg: float = 30.0
+    told_turn_acceleration_deg: float = 40.0
     bias: float = 0.012
     bias_memory_s: float = 1.5
     root_acceleration: float = 3.0
     turn_acceleration: float = 20.0
     limb_acceleration: float = 90.0
-    contact_speed: float = 0.07
+    contact_speed: float = 0.04
     surface_m: float = 0.05
+    apart_m: float = 0.02
     camera_turn_deg: float = 0.3
     camera_shift_m: float = 0.012
     shape: float = 0.05
@@ -120,7 +129,7 @@ class JointProblem:
     def sizes(self) -> tuple[int, int, int]:
         """Frames, unknowns a frame, shared unknowns."""
         people = len(self.people)
-        return len(self.center_units), FRAME_SIZE + POSE_SIZE * people, 1 + len(SHAPES) * people
+        return len(self.center_units), FRAME_SIZE + PERSON_SIZE * people, 1 + len(SHAPES) * people
 
     def rows(self, state: JointState) -> Iterator[Rows]:
         """All residuals at a state, one kind after the other."""
@@ -131,16 +140,27 @@ class JointProblem:
             state.camera_turn, state.camera_shift, np.radians(s.camera_turn_deg) / second, s.camera_shift_m / second
         )
         yield from terms.depth_bias(state.depth_bias, s.bias, s.bias_memory_s * self.fps)
-        for p in range(len(self.people)):
-            yield from self._person_rows(state, camera, p, shared)
+        bodies = [
+            PersonPoints.of(data.skeleton, person) for data, person in zip(self.people, state.people, strict=True)
+        ]
+        for p, body in enumerate(bodies):
+            yield from self._person_rows(state, camera, body, p, shared)
+        for p, q in itertools.combinations(range(len(bodies)), 2):
+            limit = apart.HALF_TRUNK_SHARE * (self.people[p].skeleton.height_m + self.people[q].skeleton.height_m)
+            yield apart.trunks_apart(bodies[p], bodies[q], p, q, shared, limit, s.apart_m)
 
-    def _person_rows(self, state: JointState, camera: Camera, p: int, shared: int) -> Iterator[Rows]:
+    def _person_rows(
+        self, state: JointState, camera: Camera, body: PersonPoints, p: int, shared: int
+    ) -> Iterator[Rows]:
         data, person, s = self.people[p], state.people[p], self.sigmas
-        body = PersonPoints.of(data.skeleton, person)
         seen = terms.camera_points(camera, body, p, shared)
         inside = INSIDE_SHARE * data.skeleton.height_m
         yield terms.reprojection(seen, self.matrix, data.xy_px, data.xy_weight, s.cauchy)
-        yield terms.pose_points(camera, body, p, shared, data.points_camera, data.pose_weight, s.cauchy)
+        told = data.points_camera, data.pose_weight
+        yield terms.pose_points(camera, body, p, shared, person.told_turn, *told, s.cauchy)
+        yield from terms.told_turn(
+            person.told_turn, p, self.fps, np.radians(s.told_turn_deg), np.radians(s.told_turn_acceleration_deg)
+        )
         yield terms.depth(seen, state.depth_bias, state.scale, data.depth_units, inside, data.depth_weight, 1.5)
         yield terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy)
         yield terms.root_acceleration(person, p, self.fps, s.root_acceleration)

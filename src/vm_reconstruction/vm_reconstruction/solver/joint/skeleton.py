@@ -27,7 +27,10 @@ ROTATION_PARENT = tuple(
 )
 SHAPES = ("hips", "thigh", "shank", "foot", "trunk", "shoulders", "upper_arm", "forearm", "head")
 POSE_SIZE = 3 + 3 * len(ROTATIONS)  # root position, then three per rotation
-PELVIS = len(POINTS)  # index of the root behind POINTS in the results of `forward`
+PELVIS, NECK_POINT = len(POINTS), len(POINTS) + 1  # root and neck, behind POINTS in the results of `forward`
+
+SOLES = np.array([POINTS.index(f"{side}_{part}") for side in SIDES for part in ("heel", "toe")])
+TOUCHING, SEAT = np.append(SOLES, PELVIS), len(SOLES)  # what rests: heels, toes, and the pelvis over a seat
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ def _links(height_m: float) -> tuple[Link, ...]:
     return tuple(links)
 
 
-_EXTRA = {"pelvis": PELVIS, NECK: PELVIS + 1}
-TOTAL_POINTS = PELVIS + 2
+_EXTRA = {"pelvis": PELVIS, NECK: NECK_POINT}
+TOTAL_POINTS = NECK_POINT + 1
 
 
 def _index(name: str) -> int:

@@ -54,3 +54,8 @@ def right_jacobian_inverse(v: np.ndarray) -> np.ndarray:
     c = np.where(angle2 < 1e-6, 1 / 12, 1 / safe - (1 + np.cos(angle)) / (2 * angle * np.maximum(np.sin(angle), 1e-9)))
     k = skew(v)
     return np.eye(3) + 0.5 * k + c * (k @ k)
+
+
+def right_jacobian(v: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) J with exp(v + d) = exp(v) exp(J d) + O(d^2)."""
+    return np.linalg.inv(right_jacobian_inverse(v))

@@ -12,13 +12,13 @@ from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import arrow, contacts, start, surfaces
-from vm_reconstruction.solver.joint.problem import SOLES, TOUCHING, JointProblem, PersonData, Sigmas
-from vm_reconstruction.solver.joint.skeleton import PELVIS, Skeleton
+from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
+from vm_reconstruction.solver.joint.skeleton import NECK_POINT, PELVIS, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
 from vm_reconstruction.solver.joint.terms import N
 from vm_reconstruction.stages.body import all_joints
 
-NECK, ANKLES = PELVIS + 1, [POINTS.index("left_ankle"), POINTS.index("right_ankle")]
+ANKLES = [POINTS.index("left_ankle"), POINTS.index("right_ankle")]
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
 ITERATIONS = (5, 5, 4)
 CLOUD_FRAMES, CLOUD_PIXEL_STEP = 16, 2  # of the depth pictures that show the surfaces; more would cost memory
@@ -74,7 +74,7 @@ def _person_data(
     return PersonData(
         skeleton=Skeleton.of_height(person.height_m),
         xy_px=person.xy_px,
-        xy_weight=trust * distance / (s.point_m * observed.matrix[0, 0]),
+        xy_weight=person.confidence * distance / (s.point_m * SPREAD * observed.matrix[0, 0]),
         points_camera=person.points_camera,
         pose_weight=(person.found[:, None] * np.maximum(trust, 0.3))[..., None] / along,
         depth_units=depth,
@@ -100,16 +100,18 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
     still = [np.zeros((len(problem.center_units), len(TOUCHING)))] * len(problem.people)
     for round_, limit in enumerate(ITERATIONS):
         if round_:
-            speed, margin_s = contacts.ROUNDS[round_ - 1]
+            speed, held_speed, margin_s = contacts.ROUNDS[round_ - 1]
             last = round_ == len(ITERATIONS) - 1
             cloud = _cloud(problem, state, observed) if last else np.zeros((0, 3))
             if last:
                 problem, state, cloud = levelled(problem, state, observed.up_first_camera, cloud)
             seen = _seen(problem, state)
             still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
-            problem = with_contacts(problem, still, margin_s)
+            held = [contacts.still_points(body.points, cam.center, problem.fps, held_speed) for body, cam in seen]
+            problem = with_contacts(problem, held, margin_s)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
+        solution = None  # its normal equations are as large as those of the round to come
         solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
     found = result(problem, state, still, cost, iterations, observed)
@@ -132,7 +134,8 @@ def levelled(
     """Problem, state and static points (N, 3) turned so that z is up as all frames together say."""
     bodies = [body.points for body, _ in _seen(problem, state)]
     ankles = [points[:, ANKLES].mean(axis=1) for points in bodies]
-    opinions = gravity.upright_people([points[:, NECK] for points in bodies], ankles, problem.fps)
+    hips, necks = ([points[:, k] for points in bodies] for k in (PELVIS, NECK_POINT))
+    opinions = gravity.upright_people(hips, necks, ankles, problem.fps)
     if len(cloud):
         opinions += gravity.floor(cloud, np.concatenate([points[:, SOLES].reshape(-1, 3) for points in bodies]))
     first = problem.R_world_camera[0] @ up_first_camera

@@ -11,12 +11,13 @@ from vm_reconstruction.body_model import segment_quats
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import BONES, POINTS
-from vm_reconstruction.solver.joint.problem import INSIDE_SHARE
+from vm_reconstruction.solver.joint.problem import INSIDE_SHARE, SPREAD
 from vm_reconstruction.solver.joint.skeleton import ROTATION_PARENT, ROTATIONS, SHAPES
 from vm_reconstruction.solver.joint.state import JointState, PersonState
 from vm_reconstruction.stages.body import all_joints
 
 MIN_CONFIDENCE = 0.3
+POINT_M = 0.028  # standard deviation of image points at the person's distance, as in `problem.Sigmas`
 MIN_FRAMES = 5
 EDGE_SHARE = 0.08  # depth that jumps by more around a joint belongs to two things
 THICK_SHARE, NEARER_SHARE = 0.045, 0.045  # half a trunk's width; closer parts are the same limb [of the height]
@@ -53,7 +54,11 @@ def unswapped(person: PersonObservation, R_world_camera: np.ndarray, fps: float)
 
 
 def placed(person: PersonObservation, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Root (T, 3) [m, camera] that puts the pose network's points on their rays, and which frames can."""
+    """Root (T, 3) [m, camera] that puts the pose network's points on their rays, and which frames can.
+
+    Noise of the image points widens the body in the picture and would bring it nearer; the squares that it adds on
+    average are taken out again (errors in variables; Fuller, Measurement Error Models, 1987, 1.2).
+    """
     u = (person.xy_px - matrix[:2, 2]) / matrix[[0, 1], [0, 1]]
     points = person.points_camera
     rows = np.zeros((*u.shape, 3))
@@ -65,7 +70,11 @@ def placed(person: PersonObservation, matrix: np.ndarray) -> tuple[np.ndarray, n
     root = np.tile([0.0, 0.0, 3.0], (len(u), 1))
     for _ in range(4):
         normal = np.einsum("tn,tnab,tnac->tbc", weight, rows, rows) + 1e-9 * np.eye(3)
-        root = np.linalg.solve(normal, np.einsum("tn,tnab,tna->tb", weight, rows, right)[..., None])[..., 0]
+        goal = np.einsum("tn,tnab,tna->tb", weight, rows, right)
+        noise = 2.0 * weight * (POINT_M * SPREAD / np.maximum(root[:, 2:], 1.0)) ** 2  # of u and v, per unit of depth
+        normal[:, 2, 2] -= np.minimum(noise.sum(axis=1), 0.2 * normal[:, 2, 2])
+        goal[:, 2] += np.sum(noise * points[..., 2], axis=1)
+        root = np.linalg.solve(normal, goal[..., None])[..., 0]
         error = np.linalg.norm(np.einsum("tnab,tb->tna", rows, root) - right, axis=-1)
         weight = np.where(person.confidence > MIN_CONFIDENCE, person.confidence, 0.0) / (1 + (error / 0.06) ** 2)
     return root, good & (root[:, 2] > 0.3)
@@ -131,14 +140,15 @@ def first_guess(
             raise VmError(f"person {k + 1} is seen well in {int(good.sum())} frames; expected at least {MIN_FRAMES}")
     told = Observations(**{**observed.__dict__, "people": people})
     scale = closed_form_scale([root for root, _ in places], [good for _, good in places], told, depths)
-    states = []
+    states, frames = [], observed.num_frames
+    zero = np.zeros((frames, 3))
     for person, (root, good) in zip(people, places, strict=True):
         world = np.einsum("tij,tj->ti", R_world_camera, root) + scale * center_units
         points = filled(np.einsum("tij,tnj->tni", R_world_camera, person.points_camera), person.found)
         smooth = gaussian_filter1d(points, 1.5, axis=0, mode="nearest")
-        states.append(PersonState(filled(world, good), rotations_from_points(smooth), np.zeros(len(SHAPES))))
-    frames = observed.num_frames
-    zero = np.zeros((frames, 3))
+        states.append(
+            PersonState(filled(world, good), rotations_from_points(smooth), np.zeros(len(SHAPES)), zero.copy())
+        )
     return JointState(tuple(states), zero, zero.copy(), np.zeros(frames), float(np.log(scale)))
 
 

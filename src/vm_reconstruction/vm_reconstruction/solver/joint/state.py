@@ -11,12 +11,18 @@ from vm_reconstruction.solver.joint.skeleton import POSE_SIZE, ROTATIONS, SHAPES
 
 CAMERA_TURN, CAMERA_SHIFT, DEPTH_BIAS = slice(0, 3), slice(3, 6), 6
 FRAME_SIZE = 7  # unknowns of a frame before the people's
+PERSON_SIZE = POSE_SIZE + 3  # and of each person: the pose, then the turn of what the pose network told
 SCALE = 0  # index among the shared unknowns
 
 
 def pose_columns(person: int) -> np.ndarray:
     """(42,) unknowns of one person in a frame: root position, then 13 turns."""
-    return FRAME_SIZE + POSE_SIZE * person + np.arange(POSE_SIZE)
+    return FRAME_SIZE + PERSON_SIZE * person + np.arange(POSE_SIZE)
+
+
+def told_turn_columns(person: int) -> np.ndarray:
+    """(3,) unknowns of one person in a frame: by how much the pose network turned the whole body."""
+    return FRAME_SIZE + PERSON_SIZE * person + POSE_SIZE + np.arange(3)
 
 
 def shape_columns(person: int) -> np.ndarray:
@@ -26,11 +32,17 @@ def shape_columns(person: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PersonState:
-    """root (T, 3) [m, world], rotation (T, 13, 3, 3) as in `skeleton.ROTATIONS`, shape (9,) log length factors."""
+    """One person.
+
+    Attributes:
+        root: (T, 3) [m, world]; rotation: (T, 13, 3, 3) as in `skeleton.ROTATIONS`; shape: (9,) log length factors.
+        told_turn: (T, 3) rotation vectors, camera axes: the pose network's points are turned by it against the truth.
+    """
 
     root: np.ndarray
     rotation: np.ndarray
     shape: np.ndarray
+    told_turn: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,8 @@ class JointState:
             pose = by_frame[:, pose_columns(p)]
             turns = so3.exp(pose[:, 3:].reshape(len(pose), len(ROTATIONS), 3))
             shape = person.shape + shared[shape_columns(p)]
-            people.append(PersonState(person.root + pose[:, :3], person.rotation @ turns, shape))
+            told = person.told_turn + by_frame[:, told_turn_columns(p)]
+            people.append(PersonState(person.root + pose[:, :3], person.rotation @ turns, shape, told))
         return JointState(
             tuple(people),
             self.camera_turn + by_frame[:, CAMERA_TURN],  # small turns: chart of their vectors, see `Camera`
@@ -106,5 +119,5 @@ class Camera:
         """From the observed camera, turned into the world."""
         scaled = state.scale * center_units
         rotation = R_world_camera @ so3.exp(state.camera_turn)
-        right = np.linalg.inv(so3.right_jacobian_inverse(state.camera_turn))
+        right = so3.right_jacobian(state.camera_turn)
         return Camera(rotation, scaled + state.camera_shift, scaled, right)

@@ -20,6 +20,7 @@ from vm_reconstruction.solver.joint.state import (
     PersonState,
     pose_columns,
     shape_columns,
+    told_turn_columns,
 )  # fmt: skip
 
 N = len(POINTS)
@@ -68,23 +69,38 @@ def reprojection(
 
 
 def pose_points(
-    camera: Camera, body: PersonPoints, person: int, shared: int, points_camera: np.ndarray, weight: np.ndarray,
-    cauchy: float | None,
+    camera: Camera, body: PersonPoints, person: int, shared: int, turn: np.ndarray, points_camera: np.ndarray,
+    weight: np.ndarray, cauchy: float | None,
 ) -> Rows:  # fmt: skip
-    """The pose network's root-relative points, in camera axes; weight (T, 17, 3) [1/m]."""
+    """The pose network's root-relative points, in camera axes, turned by `turn` (T, 3); weight (T, 17, 3) [1/m]."""
     back = camera.rotation.transpose(0, 2, 1)[:, None]
     relative = body.points[:, :N] - body.points[:, PELVIS : PELVIS + 1]
     q = (relative[..., None, :] @ camera.rotation[:, None])[..., 0, :]
-    by_frame = np.empty((*q.shape, 3 + POSE_SIZE))
+    back_turned = so3.exp(-turn)[:, None]
+    told = (back_turned @ points_camera[..., None])[..., 0]
+    by_frame = np.empty((*q.shape, 6 + POSE_SIZE))
     by_frame[..., :3] = so3.skew(q) @ camera.turn_jacobian[:, None]
-    np.matmul(back, body.by_pose[:, :N], out=by_frame[..., 3:])
+    np.matmul(back, body.by_pose[:, :N], out=by_frame[..., 3:-3])
     by_frame[..., 3:6] = 0.0  # the root moves all points alike
+    by_frame[..., -3:] = -back_turned @ so3.skew(points_camera) @ so3.right_jacobian(-turn)[:, None]
     by_shared = np.zeros((*q.shape, shared))
     by_shared[..., shape_columns(person)] = back @ body.by_shape[:, :N]
-    columns = np.concatenate([_CAMERA[CAMERA_TURN], pose_columns(person)])
+    columns = np.concatenate([_CAMERA[CAMERA_TURN], pose_columns(person), told_turn_columns(person)])
     by_frame *= weight[..., None]
     by_shared *= weight[..., None]
-    return _rows((q - points_camera) * weight, by_frame, by_shared, columns, 3, cauchy)
+    return _rows((q - told) * weight, by_frame, by_shared, columns, 3, cauchy)
+
+
+def told_turn(turn: np.ndarray, p: int, fps: float, sigma: float, acceleration: float) -> list[Rows]:
+    """The pose network's turn (T, 3) is small [rad] and changes slowly [rad/s^2]."""
+    own, eye, frames = told_turn_columns(p), np.eye(3), len(turn)
+    factor = fps**2 / acceleration
+    second = (turn[:-2] - 2 * turn[1:-1] + turn[2:]) * factor
+    slow = [np.broadcast_to(k * factor * eye, (frames - 2, 3, 3)) for k in (1.0, -2.0, 1.0)]
+    return [
+        Rows(turn / sigma, (np.broadcast_to(eye / sigma, (frames, 3, 3)),), (own,), np.arange(frames)),
+        Rows(second, tuple(slow), (own,) * 3, np.arange(frames - 2)),
+    ]
 
 
 def depth(
