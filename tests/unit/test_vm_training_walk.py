@@ -10,6 +10,7 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
+from vm_core.height_grid import cell_points_world
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_training import train
@@ -17,7 +18,7 @@ from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp import mirror
 from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane, sees_edge
 from vm_training.mdp.operators import FADE_STEPS, ClipOperator, Timing
-from vm_training.mdp.walk_observations import OBSERVATION_SIZE, WALK_TERMS
+from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS, torso_pose
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
 from vm_training.student import Student
@@ -211,6 +212,18 @@ def test_feet_that_stand_are_not_steered(folder):
     assert sees_edge(motion.scene, lane.env.reference_qpos)[-1]
     assert lane.steers_by_edges.any()
     assert not lane.steers_by_edges[:rest].any() and not lane.steers_by_edges[-rest - last_step :].any()
+
+
+def test_some_robots_see_the_grid_as_it_is(folder):
+    motion = load_motion(folder / "motions", "kerb_0000")
+    seen = []
+    for share in (0.5, 0.0):
+        lane = make_lane(motion, None, motion.clip.joint_pos[0], replace(LANE, exact_grids=share), 0)
+        qpos, qvel = (np.tile(row[0], (4, 1)) for row in (lane.env.reference_qpos, lane.env.reference_qvel))
+        seen.append(lane.observer._grid(qpos, qvel))
+        exact = torso_pose(qpos)[0][0, 2] - motion.scene.height_at(cell_points_world(GRID, *torso_pose(qpos))[0, :, :2])
+        off = np.abs(seen[-1] - exact).max(axis=1)
+        assert np.all((off < 1e-5) == [share > 0.0, share > 0.0, False, False])
 
 
 def test_mirrored_twice_is_the_same():

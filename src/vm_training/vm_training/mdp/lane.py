@@ -38,6 +38,7 @@ class LaneConfig:
         ranges: of robots and places.
         start_noise: of resets.
         sensor_noise: on what the student sees.
+        exact_grids: share of robots whose height grid has no errors; all its rows then say the same of an edge ahead.
         threads: of the physics.
     """
 
@@ -45,6 +46,7 @@ class LaneConfig:
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.004))
     start_noise: StartNoise = field(default_factory=StartNoise)
     sensor_noise: SensorNoise = field(default_factory=SensorNoise)
+    exact_grids: float = 0.0
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -182,4 +184,5 @@ def make_lane(
         motion.clip, motion.scene, config.num_envs, config.ranges, config.start_noise, seed, threads=config.threads
     )
     operator = operator or ClipOperator(env, motion.gait)
-    return Lane(motion, teacher, env, WalkObserver(env, operator, default_joint_pos, config.sensor_noise))
+    observer = WalkObserver(env, operator, default_joint_pos, config.sensor_noise, exact_grids=config.exact_grids)
+    return Lane(motion, teacher, env, observer)
