@@ -22,9 +22,9 @@ def load_g1_spec(*, collision: str = "spheres", meshes: bool = False, wrists: bo
     (`set_gains` changes them at run time); velocity damping is integrated implicitly by `implicitfast`.
 
     Args:
-        collision: "spheres": four spheres a sole and nothing else; "seat": also pelvis, hips and thighs, which touch the
-            scene only; "full": the soles' spheres plus the body's capsules, which also touch each other; "described":
-            the shapes as the model file has them, capsules for the feet too.
+        collision: "spheres": four spheres a sole and nothing else; "seat": also pelvis, hips and thighs, which touch
+            the scene only; "full": the soles' spheres plus the body's capsules, which also touch each other;
+            "described": the shapes as the model file has them, capsules for the feet too.
         meshes: keep the visual meshes (for pictures); physics does not need them.
         wrists: keep the six wrist joints; False welds them.
     """
