@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 MOST_SLEW = 0.005  # of a period that a step may be shortened or stretched
-AIMS, LATER_ONES = 50, 25  # so many aims are remembered; a call comes after all but one in so many of them
+AIMS = 50  # so many are remembered; once they are so many, a call comes after all of them but the latest
 
 
 class SteadyTimer:
@@ -74,5 +74,5 @@ class SteadyTimer:
             return 0.0
         half = 0.5 * self._period_s
         offs = sorted((aim_s - due_s + half) % self._period_s - half for aim_s in aims)
-        off, most = offs[-1 - len(offs) // LATER_ONES], MOST_SLEW * self._period_s
+        off, most = offs[-1 - len(offs) // AIMS], MOST_SLEW * self._period_s
         return min(max(off, -most), most)
