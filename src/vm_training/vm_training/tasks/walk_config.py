@@ -61,7 +61,7 @@ class WalkConfig:
     validation_robots: int = 12
     least_teacher: float = 0.8
     teacher_gain: float = 1.4
-    lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24))
+    lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24, exact_grids=0.5))
     seed: int = 0
 
     def __post_init__(self) -> None:
