@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from vm_reconstruction.geometry import flight, gravity
+from vm_reconstruction.stages import steps
 
 
 @given(st.integers(3, 9), st.floats(0.1, 0.22), st.integers(0, 10_000))
@@ -76,3 +77,14 @@ def test_people_who_sit_and_slopes_say_nothing_of_the_vertical() -> None:
     np.testing.assert_allclose(one.up, [0, 0, 1], atol=1e-9)
     steep = gravity.Vertical(np.array([np.sin(0.4), 0.0, np.cos(0.4)]), 0.01)
     np.testing.assert_allclose(gravity.combined([steep]), [0, 0, 1], atol=1e-9)
+
+
+def test_feet_far_from_the_first_and_last_edge_do_not_move_it() -> None:
+    true = np.array([0.0, 0.3, 0.6, 0.9])
+    low = np.append(-np.inf, true + 0.02)  # heels on the treads and the landing
+    high = np.append(true - 0.02, np.inf)  # toes on the ground and the treads
+    low[-1], high[0] = 0.9 + 0.15, -0.12  # nobody steps close to the edges there
+    gaps = low[1:] - high[:-1]
+    places, widths = steps._beside_landings(0.5 * (low[1:] + high[:-1]), gaps, low, high)
+    np.testing.assert_allclose(places, true, atol=1e-9)
+    np.testing.assert_allclose(widths, 0.04, atol=1e-9)

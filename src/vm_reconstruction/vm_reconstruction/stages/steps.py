@@ -107,16 +107,31 @@ def _evened(levels: list[Level]) -> tuple[np.ndarray, np.ndarray]:
     """Tops (N,) over the ground, and the edges (N + 1,) between and around the levels along the way [m]."""
     tops, std = np.array([v.top_m for v in levels]), np.array([v.std_m for v in levels])
     low, high = np.array([v.low_m for v in levels]), np.array([v.high_m for v in levels])
-    edges = 0.5 * (high[:-1] + low[1:])
-    edge_std = np.hypot(EDGE_STD_M, np.maximum(low[1:] - high[:-1], 0.0) / np.sqrt(12))
+    edges, gaps = 0.5 * (high[:-1] + low[1:]), np.maximum(low[1:] - high[:-1], 0.0)
     for part in flight.flights(tops):
         even = flight.even(tops[part], std[part])
         if even is None:
             continue
         tops[part], steps = even
         between = slice(part.start, part.stop - 1)
-        edges[between] = flight.even_edges(edges[between], steps, edge_std[between])
+        places, wide = _beside_landings(edges[between], gaps[between], low[part], high[part])
+        edges[between] = flight.even_edges(places, steps, np.hypot(EDGE_STD_M, wide / np.sqrt(12)))
     return tops, np.concatenate([[low[0] - 0.1], edges, [high[-1] + TREAD_BEYOND_M]])
+
+
+def _beside_landings(
+    edges: np.ndarray, gaps: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (N - 1,) [m] of a flight of N levels and the widths (N - 1,) within which they are.
+
+    On a tread feet stand close to both edges; before the first step and behind the last one they stand anywhere, so
+    what those two gaps are wider than the narrowest one lies on the landing's side.
+    """
+    places, widths = edges.copy(), gaps.copy()
+    usual = float(np.min(gaps))
+    places[0], widths[0] = low[1] - 0.5 * usual, usual
+    places[-1], widths[-1] = high[-2] + 0.5 * usual, usual
+    return places, widths
 
 
 def _tread(
