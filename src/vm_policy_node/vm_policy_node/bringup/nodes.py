@@ -203,7 +203,9 @@ def _height_map(system: System) -> NodeSpec:
         "odometry_topic": system.odometry,
         "autostart": not system.supervise,
     }
-    return NodeSpec("vm_heightmap", "vm_heightmap", "vm-heightmap", parameters, ready_topics=("/height_grid",))
+    name, ready = "vm_heightmap", ("/height_grid",)
+    # a visual policy reads no grid: compiling the map must not keep it from its states
+    return NodeSpec(name, name, "vm-heightmap", parameters, ready_topics=ready, optional=bool(system.task))
 
 
 def _policy(system: System) -> NodeSpec:
