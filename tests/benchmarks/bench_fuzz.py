@@ -20,10 +20,11 @@ from fuzz_messages import FuzzedMessages, sound_low_state
 from vm_core import g1
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.controller import Controller
-from vm_policy_node.controller_config import REQUESTS, ControllerConfig
+from vm_policy_node.controller_config import ControllerConfig
 from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
+from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.safety import Needs, SafetyLimits, State
 
 MESSAGES = int(os.environ.get("VM_BENCH_FUZZ", "1000000"))
@@ -121,7 +122,7 @@ class Fuzz:
         wanted = {State.IDLE: "stand", State.STANDING: "run", State.DAMPING: "release"}
         name = wanted.get(self.controller.machine.state, "run")
         if self._rng.random() < 0.01:
-            name = str(self._rng.choice(REQUESTS))
+            name = str(self._rng.choice(list(REQUESTS)))
         self._guard(name, lambda: self.controller.request(name, self._now_s))
 
     def _guard(self, name: str, work: Callable[[], object]) -> None:
