@@ -17,6 +17,7 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.demo_result import result_line
 from vm_policy_node.bringup.start import Sim, start_sim
+from vm_policy_node.controller_config import OPERATOR
 from vm_policy_node.onnx_policy import OnnxPolicy
 
 _SOURCES = Path(__file__).parents[3]
@@ -67,8 +68,10 @@ def _main() -> int:
         lines.append(f"robot:   {folder / 'robot.mp4'} (the clip; to act it out, train a policy and give --policy)")
         print("\n".join(lines))
         return 1 if options.train else 0
-    pelvis = _simulate(policy, folder / "scene", options.out, options.seed)
+    pelvis, cause = _simulate(policy, folder / "scene", options.out, options.seed)
     text, reached = result_line(policy, SceneAsset.load(folder / "scene"), options.out / RECORD, pelvis)
+    if cause and not reached:
+        text += f"; it stopped: {cause} (on a busy machine the loop is late: start again)"
     print("\n".join([*lines, f"robot:   {options.out / 'robot_run.mp4'}", text]))
     return 0 if reached else 1
 
@@ -115,11 +118,13 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
     return json.loads(sim_report.read_text()) | json.loads(report.read_text())
 
 
-def _simulate(policy: Path, scene: Path, out: Path, seed: int) -> np.ndarray | None:
+def _simulate(policy: Path, scene: Path, out: Path, seed: int) -> tuple[np.ndarray | None, str]:
+    """Where the pelvis ended, and what stopped the robot other than the end."""
     report = run_in_scene(policy, scene, out, seed)
     _run("vm-render", str(out / RECORD), "--scene", str(scene), "--out", str(out / "robot_run.mp4"))
     position = report["pelvis_pos_world"]
-    return None if position is None else np.array(position)
+    cause = "" if report["cause"] == OPERATOR else report["cause"]
+    return (None if position is None else np.array(position)), cause
 
 
 def _error_line(folder: Path) -> str:
