@@ -13,7 +13,7 @@ import tyro
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
 from vm_training.motions.seat_place import sits
@@ -88,7 +88,7 @@ class FromVideo:
         _check_policy_name(self.out)
         seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / "scene")
         work = WorkFolder(self.work or self.out.with_suffix(".training"))
-        scene.save(self.out.with_suffix(".scene"))  # where vm-bringup looks for the place that a policy is for
+        scene.save(self.out.with_suffix(BESIDE_POLICY))  # where vm-bringup looks for the place that a policy is for
         if sits(seen):
             checks = train_sit(scene, seen, self.sit, work, self.out, self.out.stem)
             return _checked(self.out, "sits down, gets up and stands", checks)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import SEAT, SceneAsset
 from vm_policy_node.onnx_policy import OnnxPolicy
 
-SEAT = "seat"
 _LEAST_PELVIS_HEIGHT_M = 0.45
 _STANDING_PELVIS_HEIGHT_M = 0.65
 _SEATED_PELVIS_HEIGHT_M = 0.25

@@ -14,7 +14,7 @@ from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.ros_environment import find_package
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
 from vm_core.visual_bundle import GENERATOR_FILE
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
@@ -24,9 +24,6 @@ from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 ROBOT_DOMAIN = "0"
 """The DDS domain of a G1 as it is delivered."""
 _SOURCES = Path(__file__).parents[3]
-
-
-SCENE_SUFFIX = ".scene"
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,7 @@ def completed(system: System, folder: Path) -> System:
 
 def _own_scene(policy: str) -> str:
     """The scene folder beside a policy that was trained for one place, or ""."""
-    folder = Path(policy).with_suffix(SCENE_SUFFIX)
+    folder = Path(policy).with_suffix(BESIDE_POLICY)
     return str(folder) if folder.is_dir() else ""
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vm_core.scene_asset import SEAT
 from vm_training.benchmark.courses import SIT_SKILL, Course, Episode
 from vm_training.benchmark.figures import EpisodeResult, Recorder
 from vm_training.benchmark.grids import NoisyGrid, TrueGrid, terrain_heights
@@ -120,7 +121,7 @@ def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnSte
 
 def _ground(robots: Robots, qpos: np.ndarray) -> np.ndarray:
     """Under each robot [m]; who sits has not fallen onto the seat."""
-    return terrain_heights(robots, np.nan_to_num(qpos[:, None, :2]), without="seat")[:, 0]
+    return terrain_heights(robots, np.nan_to_num(qpos[:, None, :2]), without=SEAT)[:, 0]
 
 
 def _result(

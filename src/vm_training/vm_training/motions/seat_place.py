@@ -9,9 +9,8 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_core.frames import wrap_angle, yaw_from_quat
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_core.scene_asset import SEAT, SceneAsset, SceneBox
 
-SEAT = "seat"
 UP_SHARE = 0.95
 """Of the greatest pelvis height: above it a person stands."""
 

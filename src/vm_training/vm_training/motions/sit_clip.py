@@ -9,7 +9,7 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_yaw, quat_multiply, quat_rotate
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import SEAT, SceneAsset
 from vm_training.motions.clip import motion_clip
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.seat_place import SeatPlace, SitTimes, find_seat, sit_times
@@ -37,7 +37,7 @@ def sit_clip(scene: SceneAsset, seen: MotionClip, style: SitStyle) -> MotionClip
     if problems:
         raise VmError(f"no feasible way to sit on a seat {place.height_m:.2f} m high: {problems}")
     feet = {f"{side}_foot": np.ones(len(seat)) for side in ("left", "right")}
-    return placed(motion_clip(motion, feet | {"seat": seat}, FRAME_S, "planned sit"), place)
+    return placed(motion_clip(motion, feet | {SEAT: seat}, FRAME_S, "planned sit"), place)
 
 
 def plan_sit(seat_height_m: float, times: SitTimes, style: SitStyle) -> tuple[WholeBodyMotion, np.ndarray]:
