@@ -1,6 +1,5 @@
 """A visual policy through the running nodes: a simulated D435i's pictures, the run bit by service, and bad pictures."""
 
-import json
 import os
 import subprocess
 import sys
@@ -19,26 +18,20 @@ FAULTS = {
     "depth_upside_down": "depth: ",
 }
 
-SESSIONS = 3
-
 
 @pytest.fixture(scope="module")
 def report(environment, tmp_path_factory) -> dict:
     """One session with everything in it, because processes take long to start.
 
-    The robot balances in real time: where the machine is held up it falls, which says nothing about pictures, and the
-    session is played again.
+    The robot stays on the gantry: balancing in real time it falls where the machine is held up, which says nothing
+    about pictures.
     """
     tracker = cases.tracker_bytes(scale=0.0)
     generator = cases.generator_bytes(tracker, depth=replace(cases.SPEC, max_age_s=1.0))  # a shared machine
     policy = cases.write_bundle(tmp_path_factory.mktemp("visual") / "push", tracker, generator)
-    sim = NodeSpec("vm_sim", "vm_sim", "vm-sim", {"object": "kick_ball"})  # much floor to be seen
+    sim = NodeSpec("vm_sim", "vm_sim", "vm-sim", {"object": "kick_ball", "gantry_stays": True})  # much floor to be seen
     nodes = [sim, policy_node(policy, echo_tick=True, **PATIENT)]
-    for _ in range(SESSIONS):
-        told, _ = play("visual", nodes, environment, *FAULTS, timeout_s=180)
-        if told["runs"] and "tilt" not in json.dumps(told):
-            break
-    return told
+    return play("visual", nodes, environment, *FAULTS, timeout_s=180)[0]
 
 
 def test_it_stands_by_what_the_tracker_says_and_the_run_bit_is_an_operator_s(report):

@@ -106,6 +106,15 @@ def test_gantry_holds_a_limp_robot_and_lets_go_of_a_standing_one():
     assert not robot.data.eq_active.any()
 
 
+def test_a_gantry_that_stays_holds_a_standing_robot_until_it_is_let_down():
+    robot = _robot(gantry_stays=True)
+    _run(robot, 4.0, _stand())
+    assert robot.gantry_share == 1.0
+    assert robot.release_gantry()
+    _run(robot, 1.2, _stand())
+    assert robot.gantry_share == 0.0
+
+
 def test_without_gantry_a_limp_robot_falls():
     robot = _robot(hang=False)
     _run(robot, 1.5)

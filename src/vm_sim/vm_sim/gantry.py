@@ -1,4 +1,4 @@
-"""A virtual gantry: holds the pelvis until the robot stands by itself, then lets go smoothly."""
+"""A virtual gantry: holds the pelvis until the robot stands by itself or somebody lets it down."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Gantry:
     """Carries the pelvis where it is at the start.
 
     It lets go over one second once the legs have been stiff and calm for one second, as a person does who lowers the
-    robot while it takes its stance.
+    robot while it takes its stance. One that stays holds on until `release`.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, *, stays: bool = False) -> None:
         """Takes hold of the pelvis where `data` has it; the model is from a specification with `add_gantry`."""
-        self._model = model
+        self._model, self._stays = model, stays
         self._weld = model.equality(_WELD).id
         data.mocap_pos[0], data.mocap_quat[0] = data.qpos[:3], data.qpos[3:7]
         data.eq_active[self._weld] = 1
@@ -54,7 +54,7 @@ class Gantry:
 
     def release(self) -> None:
         """Begins to let go at the next update."""
-        self._steady_s = SETTLE_S
+        self._stays, self._steady_s = False, SETTLE_S
 
     def update(self, data: mujoco.MjData, *, legs_stiff: bool, leg_speed: float, step_s: float) -> None:
         """Holds or lets go for the next step.
@@ -67,7 +67,7 @@ class Gantry:
         """
         if self._released_s > 0.0 or self._steady_s >= SETTLE_S:
             self._released_s += step_s
-        elif legs_stiff and leg_speed < _STILL_RAD_S:
+        elif not self._stays and legs_stiff and leg_speed < _STILL_RAD_S:
             self._steady_s += step_s
         else:
             self._steady_s = 0.0

@@ -62,6 +62,7 @@ class SimulatedG1:
         seed: int = 0,
         start_noise: float = 1.0,
         hang: bool = True,
+        gantry_stays: bool = False,
         thing: ObjectSpec | None = None,
     ) -> None:
         """Builds the model and puts the robot at its start.
@@ -72,6 +73,7 @@ class SimulatedG1:
             seed: of start noise and sensor noise.
             start_noise: factor on the start's noise (at 1: 0.02 rad in joints and yaw, 1 cm in x and y).
             hang: hold the pelvis by a virtual gantry until the first stance.
+            gantry_stays: and longer, until `release_gantry`.
             thing: an object before it, or None.
         """
         self.model = build_model(scene, thing=thing)
@@ -85,7 +87,7 @@ class SimulatedG1:
         mujoco.mj_forward(self.model, self.data)
         self._rng = rng
         self._imus = {name: Imu(self.model, name, rng) for name in (PELVIS_IMU, LIDAR_IMU)}
-        self._gantry = Gantry(self.model, self.data) if hang else None
+        self._gantry = Gantry(self.model, self.data, stays=gantry_stays) if hang else None
         self._command_time_s: float | None = None
         self._modes = np.zeros(g1.NUM_MOTORS, dtype=np.uint8)
         self._powered = np.ones(g1.NUM_MOTORS, dtype=bool)

@@ -73,6 +73,7 @@ class RobotNode(Node):
             seed=config.seed,
             start_noise=config.start_noise,
             hang=config.hang,
+            gantry_stays=config.gantry_stays,
             thing=thing,
         )
         self.recorder = LogRecorder(thing)

@@ -21,6 +21,7 @@ class SimConfig:
         seed: of start and sensor noise.
         start_noise: factor on the noise of the start (1: 0.02 rad, 1 cm).
         hang: hold the pelvis by a virtual gantry until the legs have been commanded stiff for a second.
+        gantry_stays: and longer, until the service /gantry/release, as on a rope.
         lidar_pattern: .npz with azimuth_deg and elevation_deg in place of the built-in pattern.
         motion_mode: controller of the robot's own that is active at the start, such as ai; commands count once it is
             released (vm-motion-mode release); empty: released.
@@ -53,6 +54,7 @@ class SimConfig:
     seed: int = 0
     start_noise: float = 1.0
     hang: bool = True
+    gantry_stays: bool = False
     lidar_pattern: str = ""
     motion_mode: str = ""
     object: str = ""

@@ -34,7 +34,6 @@ node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
 node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
 
 report["task before it runs"] = driver.call("/policy/task")
-# the gantry holds the robot for its first two seconds of standing: from a fault in them it can stand up again
 for fault in sys.argv[1:3]:
     report[f"stood before {fault}"] = driver.stand()
     play_fault(node, fault)
