@@ -31,7 +31,7 @@ from vm_sim.robot_log import NUM_QPOS, RobotLog
 
 Writer, Reader = Callable[[Path], None], Callable[[Path], object]
 SCENE = SceneAsset(boxes=(SceneBox((1.0, 0.0, 0.1), (0.5, 0.4, 0.1), 0.3, "step"),), details={"a": 1})
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = settings(max_examples=40)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

@@ -96,7 +96,7 @@ def test_clip_resampled_keeps_a_linear_motion():
 
 
 @given(boxes, st.tuples(number, number, number), st.floats(0.1, 3.0))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_scene_round_trip(tmp_path, scene_boxes, ground, scale):
     near = tuple(box for box in scene_boxes if max(map(abs, box.center_world)) < 5)
     scene = SceneAsset(boxes=near, ground=ground, scale=scale, source="test", details={"a": [1, 2]})
@@ -150,7 +150,7 @@ def test_clip_refuses_nan_and_pickle(tmp_path):
 
 
 @given(st.binary(max_size=200), st.integers(0, 5000), st.integers(0, 255))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_clips_never_crash(junk, at, value):
     stream = io.BytesIO()
     make_clip(2, 0).save(stream)

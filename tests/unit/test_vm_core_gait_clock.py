@@ -32,7 +32,7 @@ def test_starts_after_the_weight_has_gone_over():
 
 
 @given(st.floats(0.0, 5.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_ends_with_whole_steps(walking_s):
     clock = GaitClock(STEP_S)
     run(clock, AHEAD, walking_s + DT)
@@ -48,7 +48,7 @@ def test_ends_with_whole_steps(walking_s):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.02, 3.0)), min_size=1, max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_phase_never_jumps(parts):
     clock = GaitClock(STEP_S)
     phases = np.concatenate([run(clock, AHEAD if on else REST, seconds) for on, seconds in parts] + [np.zeros((1, 2))])

@@ -40,7 +40,7 @@ def axes(yaw: float) -> np.ndarray:
     return np.tile(frames.quat_from_yaw(np.array(yaw)), (4, 1))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds)
 def test_points_are_where_mujoco_has_them(seed):
     model = load_g1_spec().compile()

@@ -28,7 +28,7 @@ def add(elevation: ElevationMap, points: np.ndarray, time_s: float = 0.0) -> int
     return elevation.add_points(points, from_above(points), time_s)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(metres, metres), min_size=1, max_size=6))
 def test_rolling_keeps_what_stays_and_forgets_the_rest(path: list[tuple[float, float]]) -> None:
     elevation = ElevationMap(MapConfig(size_m=1.0, resolution_m=0.1))
@@ -48,7 +48,7 @@ def test_rolling_keeps_what_stays_and_forgets_the_rest(path: list[tuple[float, f
             known[index] = 0.1 * k
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-0.15, 0.15), st.floats(-0.15, 0.15), st.floats(-3.0, 3.0), st.floats(-3.1, 3.1), metres, metres)
 def test_sampler_reproduces_a_plane(a: float, b: float, c: float, yaw: float, x: float, y: float) -> None:
     elevation = ElevationMap()

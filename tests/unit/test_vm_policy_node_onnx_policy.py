@@ -112,7 +112,7 @@ def test_a_damaged_clip_is_refused(tmp_path):
             OnnxPolicy.load(write(tmp_path / "p.onnx", **{REFERENCE_KEY: text}))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0.0, 0.999))
 def test_every_truncation_is_refused(tmp_path, cut):
     whole = onnx_bytes({METADATA_KEY: contract().to_json()})
@@ -122,7 +122,7 @@ def test_every_truncation_is_refused(tmp_path, cut):
         OnnxPolicy.load(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0.0, 0.9999), value=st.integers(0, 255))
 def test_a_damaged_byte_is_refused_or_harmless(tmp_path, at, value):
     """The file either loads, and then its network has reproduced the golden pair, or is refused with a VmError."""
@@ -136,7 +136,7 @@ def test_a_damaged_byte_is_refused_or_harmless(tmp_path, at, value):
         assert "\n" not in str(error)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 def test_random_bytes_are_refused(tmp_path, data):
     path = tmp_path / "p.onnx"

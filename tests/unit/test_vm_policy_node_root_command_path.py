@@ -12,7 +12,7 @@ from vm_policy_node.root_command import CommandConfig, PathFollower, RootCommand
 
 LOWER, UPPER = np.array([-0.5, -0.3, -0.6]), np.array([0.8, 0.3, 0.6])
 DT_S = 0.02
-EXAMPLES = settings(max_examples=25, deadline=None)
+EXAMPLES = settings(max_examples=25)
 
 
 def gentle_path(seed: int, stretches: int = 12) -> np.ndarray:
@@ -52,7 +52,7 @@ def distance_to(path: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points[:, None] - dense[None], axis=2).min(axis=1)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10**6), off=st.floats(-0.2, 0.2), turned=st.floats(-0.6, 0.6))
 def test_gentle_paths_are_walked_to_their_end_and_closely(seed, off, turned):
     path = gentle_path(seed)

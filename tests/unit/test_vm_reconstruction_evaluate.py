@@ -26,7 +26,7 @@ def _moved(motion: HumanMotion, yaw: float, shift: tuple[float, float, float], s
     return replace(motion, joint_pos_world=Alignment(yaw, np.array(shift)).apply(scale * motion.joint_pos_world))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-3.1, 3.1), st.tuples(*[st.floats(-5, 5)] * 3))
 def test_another_world_frame_is_no_error(yaw: float, shift: tuple[float, float, float]) -> None:
     errors = compare(_moved(TRUTH, yaw, shift), TRUTH, None, [])

@@ -31,7 +31,7 @@ def motions(draw):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(motion=motions())
 def test_round_trip(motion, tmp_path_factory):
     path = tmp_path_factory.mktemp("motion") / "human.npz"
@@ -43,7 +43,7 @@ def test_round_trip(motion, tmp_path_factory):
     assert again.joint_names == JOINT_NAMES and again.parents == PARENTS
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.binary(max_size=300))
 def test_other_files_are_refused(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("motion") / "human.npz"

@@ -44,7 +44,7 @@ def plain(qpos: np.ndarray, qvel: np.ndarray, controls: np.ndarray) -> tuple[np.
     return data.qpos.copy(), data.qvel.copy()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 4), min_size=3, max_size=3))
 def test_a_control_period_is_mujoco_s_own_steps(seed, delays):
     """Exactly: the previous target for the first substeps, the new one for the rest, robot for robot."""

@@ -125,7 +125,7 @@ def outside(pos: np.ndarray, scene: DepthScene) -> np.ndarray:
     return free & ~np.any(np.linalg.norm(away - share[..., None] * axis, axis=-1) < scene.capsule_radius + 1e-3, axis=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_the_kernel_and_the_array_version_agree(seed):
     pos, quat, scene = random_scene(seed)

@@ -39,7 +39,7 @@ def in_heading(world: np.ndarray, frame: int) -> np.ndarray:
     return quat_rotate_inverse(heading_quat(ENV.clip.root_quat_wxyz[frame]), world)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, LAST_FRAME), min_size=3, max_size=3))
 def test_a_reset_without_noise_is_on_the_clip(frames):
     error = at_frames(*frames)
@@ -50,7 +50,7 @@ def test_a_reset_without_noise_is_on_the_clip(frames):
     assert not ENV.lost().any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(0, LAST_FRAME))
 def test_errors_appear_where_they_belong(seed, frame):
     """Each block of the error state is what was added, with its sign, and nothing else moves."""

@@ -111,7 +111,7 @@ def test_the_stationary_gain_solves_the_riccati_equation():
     assert np.abs(np.linalg.eigvals(a - b @ gain)).max() < 1.0
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_gains_of_a_short_clip_are_the_best_there_are(seed):
     """No other corrections over the clip cost less: the same as one big least-squares problem, drift and all."""

@@ -24,7 +24,7 @@ from vm_training.teachers.sampled_lqr import LqrConfig
 QUICK = replace(WALKING_GAIT, stand_s=0.4, drop_roll_s=0.3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(list(KINDS)), st.integers(0, 10_000))
 def test_every_foot_of_a_course_stands_on_one_surface(kind, seed):
     course = random_course(kind, np.random.default_rng(seed), WALKING_GAIT)

@@ -52,7 +52,7 @@ def test_a_range_changes_only_what_it_says(name):
     assert changed(before, MODEL) == set()  # the original is nobody's to write on
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_variations_stay_in_their_ranges(seed):
     ranges = DomainRanges()

@@ -66,7 +66,7 @@ def test_rounds_are_told_and_recorded():
     assert teacher.gains.shape == (25, 23, 59)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_corrections_are_linear_until_they_are_clipped(seed):
     rng = np.random.default_rng(seed)

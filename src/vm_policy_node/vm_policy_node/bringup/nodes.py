@@ -67,6 +67,7 @@ class System:
         sim_report: JSON that the simulator writes when it ends.
         duration_s: simulated time after which all ends [s]; 0: never.
         seed: of the simulator's sensor noise and start.
+        gantry_stays: the simulated robot stays on its gantry until the service /gantry/release.
         auto: stand and run without an operator; only in simulation.
         task: of a visual policy, such as push_box; its object is simulated, its installed policy the default.
         odometry_topic: nav_msgs/Odometry of the pelvis; empty: the simulator's truth, on a robot the height map's own.
@@ -91,6 +92,7 @@ class System:
     sim_report: str = ""
     duration_s: float = 0.0
     seed: int = 0
+    gantry_stays: bool = False
     auto: bool = True
     task: str = ""
     odometry_topic: str = ""
@@ -190,6 +192,7 @@ def _simulator(system: System) -> NodeSpec:
         duration_s=float(system.duration_s),
         seed=system.seed,
         object=system.task,
+        gantry_stays=system.gantry_stays,
     )
     ready = ("/lowstate", SIM_ODOMETRY, "/livox/lidar")
     return NodeSpec("vm_sim", "vm_sim", "vm-sim", parameters, ends_all=True, ready_topics=ready)

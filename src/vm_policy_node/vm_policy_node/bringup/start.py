@@ -82,6 +82,7 @@ class Sim(_Shared):
         sim_report: JSON that the simulator writes when the run ends.
         duration_s: simulated seconds; 0: until Ctrl-C.
         seed: of start and sensor noise.
+        gantry_stays: hold the robot by its gantry until the service /gantry/release.
         manual: wait for /policy/stand and /policy/run instead of standing up and running at once.
         echo_tick: echo the state's tick, for latency measurements.
         supervise: say when each node is up and name what is missing.
@@ -92,6 +93,7 @@ class Sim(_Shared):
     sim_report: Path | None = None
     duration_s: Annotated[float, tyro.conf.arg(aliases=["--duration"])] = 0.0
     seed: int = 0
+    gantry_stays: bool = False
     manual: bool = False
     echo_tick: bool = False
     supervise: bool = True
@@ -121,6 +123,7 @@ def start_sim(options: Sim) -> int:
         sim_report=_text(options.sim_report),
         duration_s=options.duration_s,
         seed=options.seed,
+        gantry_stays=options.gantry_stays,
         auto=not options.manual,
         echo_tick=options.echo_tick,
         supervise=options.supervise,
