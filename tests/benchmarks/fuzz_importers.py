@@ -1,10 +1,12 @@
 """Damaged policy files for the importers: each is refused in one line or becomes a policy that loads; never a crash.
 
 `fuzz(count, seed)` is what benchmarks and tests call; `python tests/benchmarks/fuzz_importers.py COUNT` runs it alone.
+Every file is drawn from the seed and its own number, so a run that was ended can go on where it was.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import foreign_policies as files
 import numpy as np
 import yaml
 
+from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_policy_node.importers.holosoma import import_holosoma
 from vm_policy_node.importers.imported import Imported
@@ -35,7 +38,7 @@ _ODD_TEXTS = [
     b"\x00",
     b"!!",
 ]
-WRITE_EVERY = 20
+WRITE_EVERY, REPORT_EVERY = 20, 500
 
 
 def _plain(path: Path, data: bytes, read: Callable[[Path], Imported]) -> Imported:
@@ -85,31 +88,58 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     return data[:at] + data[max(at - int(rng.integers(60)), 0) :]
 
 
-def fuzz(count: int, seed: int = 0) -> dict[str, int]:
+def fuzz(count: int, seed: int = 0, progress: Path | None = None) -> dict[str, int]:
     """Reads `count` damaged files; every so many that read are written and loaded, too.
+
+    Args:
+        count: files from the first on.
+        seed: of the damage.
+        progress: a JSON file that says how far the run is; where it exists already, the run goes on from there.
 
     Returns:
         read, refused, written, and crashes: errors of any other kind.
     """
-    rng, result = np.random.default_rng(seed), {"read": 0, "refused": 0, "written": 0, "crashes": 0}
-    with tempfile.TemporaryDirectory(prefix="vm-fuzz-") as name:
+    result = {"seed": seed, "files": 0, "read": 0, "refused": 0, "written": 0, "crashes": 0}
+    if progress is not None and progress.is_file():
+        result |= json.loads(progress.read_text())
+        if result["seed"] != seed:
+            raise VmError(f"{progress}: of seed {result['seed']}, expected {seed}; delete it or name another file")
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="vm-fuzz-", dir=memory if memory.is_dir() else None) as name:
         folder = Path(name)
         cases = list(_cases(folder).items())
-        for k in range(count):
-            format_name, (data, read) = cases[k % len(cases)]
-            try:
-                imported = read(folder / "damaged.onnx", damaged(data, rng))
-                if k % WRITE_EVERY < len(cases):
-                    imported.write(folder / "out.onnx")
-                    result["written"] += 1
-                result["read"] += 1
-            except VmError as error:
-                assert str(error) and "\n" not in str(error), f"{format_name}: {error}"
-                result["refused"] += 1
-            except Exception as error:
-                result["crashes"] += 1
-                print(f"{format_name} seed {seed} file {k}: {type(error).__name__}: {error}", file=sys.stderr)
+        for k in range(result["files"], count):
+            _one(k, seed, folder, *cases[k % len(cases)], write=k % WRITE_EVERY < len(cases), result=result)
+            result["files"] = k + 1
+            if progress is not None and result["files"] % REPORT_EVERY == 0:
+                with atomic_path(progress) as temporary:
+                    temporary.write_text(json.dumps(result))
     return result
+
+
+def _one(
+    k: int,
+    seed: int,
+    folder: Path,
+    format_name: str,
+    case: tuple[bytes, Callable[[Path, bytes], Imported]],
+    *,
+    write: bool,
+    result: dict[str, int],
+) -> None:
+    data, read = case
+    try:
+        imported = read(folder / "damaged.onnx", damaged(data, np.random.default_rng([seed, k])))
+        if write:
+            imported.write(folder / "out.onnx")
+            result["written"] += 1
+        result["read"] += 1
+    except VmError as error:
+        assert str(error) and "\n" not in str(error), f"{format_name}: {error}"
+        result["refused"] += 1
+    except Exception as error:
+        result["crashes"] += 1
+        print(f"{format_name} seed {seed} file {k}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
