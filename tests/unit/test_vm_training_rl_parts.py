@@ -148,7 +148,7 @@ def test_commands_stay_within_limits_and_rest_sometimes():
     commands = Commands(200, ranges, torch.Generator().manual_seed(0), 0.02)
     commands.reset(torch.arange(200), torch.zeros(200))
     low, high = torch.tensor(ranges.limits).unbind(1)
-    seen = torch.stack([commands.update(torch.full((200,), 0.2)).clone() for _ in range(500)])
+    seen = torch.stack([commands.update(torch.full((200,), 0.2), torch.zeros(200)).clone() for _ in range(500)])
     assert ((seen >= low - 1e-6) & (seen <= high + 1e-6)).all()
     resting = (seen[250:].abs().amax(-1) < 1e-3).float().mean()
     assert 0.1 < resting < 0.4

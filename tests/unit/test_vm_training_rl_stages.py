@@ -13,9 +13,11 @@ from vm_training.export import export_policy, walking_contract
 from vm_training.export_run import Export, export_run
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.policy_file import PolicyFile
-from vm_training.rl.command_env import TERRAINS, CommandConfig, CommandEnv, random_course
+from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
-from vm_training.rl.task import PpoConfig
+from vm_training.rl.random_courses import OPEN, TERRAINS, CourseRanges, random_course
+from vm_training.rl.task import AnchorConfig, PpoConfig
+from vm_training.rl.walk_validation import ValidationConfig
 from vm_training.student import Student
 from vm_training.tasks.finetuning import FinetuneConfig, read_student, train_finetune
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
@@ -73,7 +75,8 @@ def test_pretraining_scenes_and_export(clips, tmp_path):
 def test_fine_tuning_begins_with_the_student(student, tmp_path):
     network, contract = read_student(student)
     seen = torch.randn(3, contract.observation_size)
-    config = FinetuneConfig(student, FEW, CommandConfig(scenes=7), SHORT)
+    anchor, validation = AnchorConfig(warm_up=1), ValidationConfig(robots=1, seconds=0.1)
+    config = FinetuneConfig(student, FEW, CommandConfig(scenes=7), SHORT, anchor, validation)
     trainer = train_finetune(config, tmp_path / "run", False)
     with torch.no_grad():
         off = (trainer.ppo.actor.raw(seen) - network(seen)).abs().max()
@@ -106,13 +109,13 @@ def test_commanded_robots_stand_where_the_ground_is(student):
 
 
 def test_courses_are_what_their_names_say():
-    task, x = CommandConfig(), np.linspace(-0.2, 5.0, 400)
-    for kind in set(TERRAINS):
-        scene = random_course(kind, task, np.random.default_rng(0))
+    ranges, x = CourseRanges(), np.linspace(-0.2, 5.0, 400)
+    for kind in TERRAINS:
+        scene = random_course(kind, ranges, np.random.default_rng(0))
         height = scene.height_at(np.column_stack([x, 0.0 * x]))
         change = height[-1] - height[0]
         assert {"stairs_up": change > 0.3, "stairs_down": change < -0.3}.get(kind, abs(change) < 0.8), kind
-        assert (np.ptp(height) > 0.004) == (kind != "flat"), kind
+        assert (np.ptp(height) > 0.004) == (kind not in OPEN), kind
 
 
 def test_who_cannot_be_fine_tuned_is_told_why(student, tmp_path):

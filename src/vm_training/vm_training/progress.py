@@ -10,12 +10,14 @@ from tqdm import tqdm
 class Progress:
     """A bar over a stage's rounds; use it in a `with` block."""
 
-    def __init__(self, stage: str, rounds: int, done: int = 0, unit: str = "round") -> None:
-        self._bar = tqdm(total=rounds, initial=done, desc=f"{stage:<10}", unit=unit, dynamic_ncols=True)
+    def __init__(self, stage: str, rounds: int, done: int = 0, unit: str = "round", leave: bool = True) -> None:
+        self._bar = tqdm(
+            total=rounds, initial=done, desc=f"{stage:<10}", unit=unit, dynamic_ncols=True, leave=leave, mininterval=1.0
+        )
 
     def round_done(self, **figures: str) -> None:
         """One round further, with figures to show."""
-        self._bar.set_postfix(figures)
+        self._bar.set_postfix(figures, refresh=False)
         self._bar.update(1)
 
     def __enter__(self) -> Progress:

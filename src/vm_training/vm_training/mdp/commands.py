@@ -9,6 +9,10 @@ import torch
 from vm_core.errors import VmError
 from vm_core.gait_clock import LEAST_COMMAND, RAMP_S, STEPS_TO_REST
 
+_SIDE_GAIN, _MOST_CORRECTION_RAD = 0.6, 0.35
+_LEAST_AHEAD = 0.35
+"""Who is steered over something walks at least at this share of the highest speed."""
+
 
 @dataclass(frozen=True)
 class CommandRanges:
@@ -18,6 +22,7 @@ class CommandRanges:
         limits: lower and upper bounds of vx, vy [m/s] and yaw rate [rad/s]; wishes beyond are clipped to them.
         reach: wishes go so far beyond the limits (1: not at all).
         hold_s: shortest and longest time that a command is held.
+        stand_s: shortest and longest time without a command at the start.
         zero: share of commands that are zero.
         straight: share of the others that keep a heading: their yaw rate is a correction towards it.
         heading_gain: of that correction [1/s].
@@ -27,6 +32,7 @@ class CommandRanges:
     limits: tuple[tuple[float, float], ...] = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
     reach: float = 1.15
     hold_s: tuple[float, float] = (2.0, 6.0)
+    stand_s: tuple[float, float] = (0.4, 1.2)
     zero: float = 0.2
     straight: float = 0.6
     heading_gain: float = 1.0
@@ -43,6 +49,8 @@ class Commands:
 
     Attributes:
         value: (N, 3) vx, vy [m/s], yaw rate [rad/s], as the policy sees them.
+        steered: (N,) bool: robots that are kept on the x axis of their scene and ahead, as an operator does who has
+            them walk over something.
     """
 
     def __init__(self, num: int, ranges: CommandRanges, generator: torch.Generator, period_s: float) -> None:
@@ -54,23 +62,30 @@ class Commands:
         self._wish = torch.zeros((num, 3), device=device)
         self._left_s, self._heading = torch.zeros(num, device=device), torch.zeros(num, device=device)
         self._keeps_heading = torch.zeros(num, dtype=torch.bool, device=device)
+        self._stands = torch.ones(num, dtype=torch.bool, device=device)
+        self.steered = torch.zeros(num, dtype=torch.bool, device=device)
 
     def reset(self, envs: torch.Tensor, yaw: torch.Tensor) -> None:
-        """New commands for robots (E,) with headings (E,)."""
+        """Robots (E,) with headings (E,) stand until their first command."""
         self.value[envs] = 0.0
-        self._draw(envs, yaw)
+        self._stands[envs] = True
+        waits = torch.rand(len(envs), generator=self._generator, device=self.value.device)
+        low, high = self._ranges.stand_s
+        self._left_s[envs] = low + (high - low) * waits
 
-    def update(self, yaw: torch.Tensor) -> torch.Tensor:
-        """The commands (N, 3) of this control period, for headings (N,) [rad]."""
+    def update(self, yaw: torch.Tensor, aside: torch.Tensor) -> torch.Tensor:
+        """The commands (N, 3) of this control period, for headings (N,) [rad] and y in the scene (N,) [m]."""
         self._left_s -= self._period_s
         due = (self._left_s <= 0.0).nonzero()[:, 0]
         if len(due):
             self._draw(due, yaw[due])
         wish = self._wish.clone()
-        error = self._heading - yaw
+        back = (-_SIDE_GAIN * aside).clamp(-_MOST_CORRECTION_RAD, _MOST_CORRECTION_RAD)
+        error = torch.where(self.steered, back, self._heading) - yaw
         error = torch.atan2(error.sin(), error.cos())
         wish[:, 2] = torch.where(self._keeps_heading, self._ranges.heading_gain * error, wish[:, 2])
         wish = torch.minimum(torch.maximum(wish, self._low), self._high)
+        wish[self._stands] = 0.0
         self.value += (wish - self.value) * min(self._period_s / self._ranges.fade_s, 1.0)
         return self.value
 
@@ -82,7 +97,10 @@ class Commands:
         wish = middle + half * (2.0 * share[:, :3] - 1.0)
         zero = share[:, 3] < ranges.zero
         keeps = (share[:, 4] < ranges.straight) & ~zero
-        wish[zero] = 0.0
+        steered = self.steered[envs]
+        keeps |= steered & ~zero
+        wish[:, 0] = torch.where(steered, wish[:, 0].clamp(min=_LEAST_AHEAD * float(self._high[0])), wish[:, 0])
+        self._stands[envs] = zero
         self._wish[envs], self._keeps_heading[envs], self._heading[envs] = wish, keeps, yaw
         self._left_s[envs] = ranges.hold_s[0] + (ranges.hold_s[1] - ranges.hold_s[0]) * share[:, 5]
 

@@ -106,6 +106,10 @@ class GridErrors:
         self._corner[envs] = torch.randint(0, _FIELD, (count, 2), **options)
         self._since_s[envs] = 4.0 * torch.rand(count, **options)
 
+    def uniform(self, count: int) -> torch.Tensor:
+        """(count,) numbers from 0 to 1 of the errors' own generator."""
+        return torch.rand(count, generator=self._generator, device=self._z.device)
+
     def shift(self, cells_xy: torch.Tensor) -> torch.Tensor:
         """Points (N, C, 2) whose terrain is read instead of that at the cells (N, C, 2) [m]."""
         self._at = self._place_index(cells_xy)

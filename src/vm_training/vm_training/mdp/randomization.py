@@ -82,6 +82,7 @@ class EpisodeRanges:
         push_every_s: mean time between pushes; 0 for none.
         push_m_s: largest horizontal push of the pelvis.
         grid_errors: factor on the measured errors of the height map.
+        exact_grids: share of robots whose height map makes no errors.
     """
 
     friction: tuple[float, float] = (0.3, 1.1)
@@ -95,12 +96,15 @@ class EpisodeRanges:
     push_every_s: float = 4.0
     push_m_s: float = 0.5
     grid_errors: float = 1.0
+    exact_grids: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.friction
         rest = (self.torso_com_m, self.mass, self.gain, self.delay_s, self.push_every_s, self.push_m_s)
         if not 0.0 < low <= high or min(*rest, self.grid_errors) < 0.0 or max(self.mass, self.gain) >= 1.0:
             raise VmError(f"{self}: expected 0 < friction low <= high, nothing negative, mass and gain below 1")
+        if not 0.0 <= self.exact_grids <= 1.0:
+            raise VmError(f"exact_grids {self.exact_grids}; expected a share, 0 to 1")
 
     @staticmethod
     def none() -> EpisodeRanges:

@@ -44,9 +44,8 @@ class CommandWeights:
     joint_limits: float = -4.0
     arms: float = -0.25
     still: float = -0.5
-    imitation: float = -0.3
     alive: float = 0.5
-    termination: float = -60.0
+    termination: float = -150.0
 
 
 def weighed(weights: TrackingWeights | CommandWeights, terms: dict[str, torch.Tensor], period_s: float) -> torch.Tensor:

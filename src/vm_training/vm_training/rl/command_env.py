@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from tensordict import TensorDict
 
+from vm_core import g1
 from vm_core.errors import VmError
-from vm_core.frames import quat_rotate_inverse
 from vm_core.observation import ObservationInputs
 from vm_core.policy_contract import PolicyContract
-from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.mdp import rewards, terminations
 from vm_training.mdp.commands import BatchGaitClock, CommandRanges, Commands
+from vm_training.rl.command_rewards import MeanVelocity, command_terms
 from vm_training.rl.env_config import EnvConfig
+from vm_training.rl.random_courses import OPEN, TERRAINS, CourseRanges, random_course
 from vm_training.rl.robot_env import RobotEnv
+from vm_training.rl.terrain_share import TerrainShare
 from vm_training.student import Student
 
-TERRAINS = ("flat", "flat", "stairs_up", "stairs_down", "kerbs", "rough", "slope")
-_BOXES = 14
-_HEIGHT_M = 0.72
-_ARMS = slice(12, None)
+_FALLEN_M = 0.42
+_ANKLE_PITCH = [g1.POLICY_JOINT_NAMES.index(f"{side}_ankle_pitch_joint") for side in ("left", "right")]
+_STEP_S = 0.65
 
 
 @dataclass(frozen=True)
@@ -32,35 +34,56 @@ class CommandConfig:
     Attributes:
         weights: of the rewards.
         commands: how they are drawn; their limits come from the student's contract.
+        courses: what they are drawn from.
         longest_s: of an episode.
         scenes: random courses side by side, drawn anew at every checkpoint.
-        rise_m: lowest and highest step.  run_m: shortest and longest tread.
         start_joint_rad: standard deviation of the joints at the start.
         command_std: width of the tracking rewards [m/s, rad/s].
+        gentle_push: share of the hardest push where the ground is not what is called `push`.
+        anchored: how closely the policy is kept to the one that it began with, by kind of course; 0: free.
+        free_s: after a push nothing is kept, for the student of teachers that were never pushed knows nothing of it.
     """
 
     weights: rewards.CommandWeights = field(default_factory=rewards.CommandWeights)
-    commands: CommandRanges = field(default_factory=CommandRanges)
+    commands: CommandRanges = field(default_factory=lambda: CommandRanges(zero=0.12))
+    courses: CourseRanges = field(default_factory=CourseRanges)
     longest_s: float = 16.0
-    scenes: int = 28
-    rise_m: tuple[float, float] = (0.06, 0.16)
-    run_m: tuple[float, float] = (0.26, 0.36)
-    start_joint_rad: float = 0.03
+    scenes: int = 70
+    start_joint_rad: float = 0.02
     command_std: tuple[float, float] = (0.2, 0.3)
+    gentle_push: float = 0.4
+    anchored: dict[str, float] = field(
+        default_factory=lambda: {kind: 0.3 if kind in ("rough", "slope") else 1.0 for kind in TERRAINS}
+    )
+    free_s: float = 1.5
 
     def __post_init__(self) -> None:
-        if self.scenes < 1 or self.longest_s <= 0.0 or not 0.0 < self.rise_m[0] <= self.rise_m[1] < 0.4:
-            raise VmError(f"{self}: expected at least one scene, a positive time, and rises within 0 to 0.4 m")
+        if self.scenes < 1 or self.longest_s <= 0.0 or min(self.gentle_push, self.free_s, *self.anchored.values()) < 0:
+            raise VmError(f"{self}: expected at least one scene, a positive time and nothing negative")
+        if set(self.anchored) != set(TERRAINS):
+            raise VmError(f"anchored names {', '.join(self.anchored)}; expected {', '.join(TERRAINS)}")
 
 
 class CommandEnv(RobotEnv):
-    """N robots that a student's contract describes."""
+    """N robots that a student's contract describes.
+
+    Attributes:
+        kind_of: (N,) index in TERRAINS.
+    """
 
     def __init__(
-        self, contract: PolicyContract, student: Student | None, config: EnvConfig, task: CommandConfig, seed: int
+        self,
+        contract: PolicyContract,
+        student: Student | None,
+        config: EnvConfig,
+        task: CommandConfig,
+        seed: int,
+        share: TerrainShare | None = None,
     ) -> None:
         rng = np.random.default_rng(seed)
-        scenes = [random_course(TERRAINS[i % len(TERRAINS)], task, rng) for i in range(task.scenes)]
+        self.share = share or TerrainShare()
+        kinds = self.share.kinds(task.scenes)
+        scenes = [random_course(TERRAINS[kind], task.courses, rng) for kind in kinds]
         assert contract.action_clip is not None
         super().__init__(
             config,
@@ -76,14 +99,20 @@ class CommandEnv(RobotEnv):
             seed=seed,
         )
         self.task, self._student = task, student
+        self.kind_of = torch.tensor(kinds)[self.scene_of]
+        self._kind = {name: self.kind_of == i for i, name in enumerate(TERRAINS)}
+        self._gradient = torch.tensor([scene.ground[0] for scene in scenes], dtype=torch.float32)
+        self.push_m_s *= torch.where(self._kind["push"], 1.0, task.gentle_push)
+        self._anchored = torch.tensor([task.anchored[kind] for kind in TERRAINS])[self.kind_of]
         self.commands = Commands(self.num_envs, task.commands, self.generator, self.period_s)
+        self.commands.steered = ~torch.stack([self._kind[name] for name in OPEN]).any(0)
         self._clock = None
         if contract.gait_step_s:
             self._clock = BatchGaitClock(self.num_envs, contract.gait_step_s, contract.gait_fade_steps)
+        self._velocity = MeanVelocity(self.num_envs, contract.gait_step_s or _STEP_S, self.period_s)
         self._longest = round(task.longest_s / self.period_s)
-        self._wanted = torch.zeros((self.num_envs, self.num_actions))
-        self._feet_before = torch.zeros((self.num_envs, 2, 3))
         self.finished = self.survived = 0
+        self._falls, self._time = torch.zeros(len(TERRAINS)), torch.zeros(len(TERRAINS))
 
     def target_base(self) -> torch.Tensor:
         return self.default_joint_pos.expand(self.num_envs, -1)
@@ -91,78 +120,60 @@ class CommandEnv(RobotEnv):
     def start_states(self, envs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         count = len(envs)
         qpos = self.sim.stand_qpos.repeat(count, 1)
-        stand = qpos[:, 7:].clone()
         qpos[:, 7:] = self.default_joint_pos + self.task.start_joint_rad * self.randn(count, self.num_actions)
         uniform = torch.rand((count, 3), generator=self.generator, device=self.device)
-        yaw = 0.15 * self.randn(count)
-        qpos[:, 0], qpos[:, 1] = 0.6 * uniform[:, 0] - 0.3, uniform[:, 1] - 0.5
+        yaw = 0.08 * self.randn(count)
+        qpos[:, 0], qpos[:, 1] = 0.4 * uniform[:, 0] - 0.3, 0.6 * uniform[:, 1] - 0.3
         qpos[:, 3], qpos[:, 6] = (0.5 * yaw).cos(), (0.5 * yaw).sin()
-        under = qpos[:, None, :2] + torch.tensor([[0.0, 0.0], [0.12, 0.1], [0.12, -0.1], [-0.06, 0.1], [-0.06, -0.1]])
-        ground = self.terrain.heights(self.scene_of[envs], under).amax(1)
-        # another pose than the stand's reaches down less or farther; the fall of a centimetre is part of the start
-        qpos[:, 2] += ground + 0.01 + 0.5 * (stand[:, 3] - self.default_joint_pos[3]).clamp(min=0.0) * 0.1
-        return qpos, 0.05 * self.randn(count, 6 + self.num_actions)
+        for ankle in _ANKLE_PITCH:  # soles lie on a slope
+            qpos[:, 7 + ankle] -= self._gradient[self.scene_of[envs]].atan()
+        soles = self.sim.sole_points(qpos)
+        over = soles[..., 2] - g1.SOLE_SPHERE_RADIUS_M - self.terrain.heights(self.scene_of[envs], soles[..., :2])
+        qpos[:, 2] += 0.001 - over.amin(1)
+        return qpos, 0.03 * self.randn(count, 6 + self.num_actions)
+
+    def reset_all(self) -> TensorDict:
+        """Episodes that end at different times: a batch is to hold all of what happens in one."""
+        found = super().reset_all()
+        self.age = torch.randint(0, self._longest, (self.num_envs,), generator=self.generator, device=self.device)
+        return found
 
     def after_reset(self, envs: torch.Tensor) -> None:
         self.commands.reset(envs, self.yaw[envs])
+        self._velocity.reset(envs)
         if self._clock is not None:
             self._clock.reset(envs)
 
     def before_reset(self, failed: torch.Tensor, over: torch.Tensor) -> None:
         self.finished += int(over.sum())
         self.survived += int((over & ~failed).sum())
+        self.share.note(self.kind_of, failed, self.period_s)
+        self._falls += torch.bincount(self.kind_of[failed], minlength=len(TERRAINS))
+        self._time += self.period_s * torch.bincount(self.kind_of, minlength=len(TERRAINS))
 
     def ends(self) -> tuple[torch.Tensor, torch.Tensor]:
         sim = self.sim
         fell = terminations.tilted(sim.qpos[:, 3:7]) | terminations.diverged(sim.qpos, sim.qvel)
-        fell |= terminations.low(sim.qpos[:, 2] - self.ground_height, 0.42)
+        fell |= terminations.low(sim.qpos[:, 2] - self.ground_height, _FALLEN_M)
         return fell, self.age >= self._longest
 
-    def step(self, action: torch.Tensor):
-        if self._student is not None and self.task.weights.imitation:
-            with torch.no_grad():
-                wanted = self._student(self._last_seen)
-            self._wanted = self._joint_mirror.where(self.mirrored, wanted) if self.config.mirror else wanted
-        return super().step(action)
-
-    def observe(self):
+    def observe(self) -> TensorDict:
+        """Also what the student that all began with would do (`start`), and how much that counts (`anchor`)."""
         found = super().observe()
-        self._last_seen = found["actor"]
+        if self._student is not None:
+            with torch.no_grad():
+                found["start"] = self._student(found["actor"])
+            held = (self.since_push * self.period_s > self.task.free_s).float()
+            found["anchor"] = (self._anchored * held)[:, None]
         return found
 
     def rewards(self, failed: torch.Tensor) -> torch.Tensor:
-        sim, command, task = self.sim, self.commands.value, self.task
-        heading = torch.stack([self.yaw.cos(), self.yaw.sin()], dim=1)
-        forward = (sim.qvel[:, :2] * heading).sum(1)
-        aside = sim.qvel[:, 1] * heading[:, 0] - sim.qvel[:, 0] * heading[:, 1]
-        off = (forward - command[:, 0]).square() + (aside - command[:, 1]).square()
-        spin = sim.body_ang_vel[:, 0]
-        gravity = quat_rotate_inverse(sim.qpos[:, 3:7], sim.qpos.new_tensor([0.0, 0.0, -1.0]).expand(self.num_envs, 3))
-        contact = self.contact.float()
-        resting = (command.abs().amax(1) < 0.05).float()
-        torque = (self.target - sim.qpos[:, 7:]) * 0.5
-        height = sim.qpos[:, 2] - self.ground_height
-        terms = {
-            "linear": torch.exp(-off / task.command_std[0] ** 2),
-            "turning": torch.exp(-(spin[:, 2] - command[:, 2]).square() / task.command_std[1] ** 2),
-            "upright": gravity[:, :2].square().sum(1),
-            "height": (_HEIGHT_M - 0.1 - height).clamp(min=0.0),
-            "sway": 0.2 * spin[:, :2].square().sum(1) + 0.5 * sim.qvel[:, 2].square(),
-            "slip": rewards.slip(self.foot_velocity, contact),
-            "stumble": (sim.foot_force > 900.0).float().sum(1),
-            "torque": torque.square().sum(1),
-            "action_rate": (self.action - self.last_action).square().sum(1) * self.action_scale**2 * 16.0,
-            "joint_limits": rewards.beyond_limits(sim.qpos[:, 7:], self.soft_low, self.soft_high),
-            "arms": (sim.qpos[:, 7:] - self.default_joint_pos)[:, _ARMS].square().sum(1),
-            "still": resting * sim.qvel[:, 6:].square().sum(1).clamp(max=20.0) * 0.05,
-            "imitation": (self.action - self._wanted).square().mean(1).clamp(max=10.0),
-            "alive": torch.ones(self.num_envs),
-            "termination": failed.float(),
-        }
-        return rewards.weighed(task.weights, terms, self.period_s)
+        self._velocity.update(self)
+        terms = command_terms(self, self.commands.value, self._velocity, failed, self.task.command_std)
+        return rewards.weighed(self.task.weights, terms, self.period_s)
 
     def task_inputs(self, inputs: ObservationInputs) -> None:
-        command = self.commands.update(self.yaw.nan_to_num(0.0))
+        command = self.commands.update(self.yaw.nan_to_num(0.0), self.sim.qpos[:, 1].nan_to_num(0.0))
         inputs.command = command.clone()
         if self._clock is not None:
             inputs.gait_phase = self._clock.update(command, self.period_s)
@@ -172,31 +183,11 @@ class CommandEnv(RobotEnv):
         return 1.0 - self.age[:, None].float() / self._longest
 
     def take_statistics(self) -> dict[str, float]:
-        """Share of episodes since the last call that were survived, and how many ended; starts over."""
+        """Share of episodes since the last call that were survived, how many ended, and falls a minute by kind."""
         finished, survived = self.finished, self.survived
+        falls = (60.0 * self._falls / self._time).tolist()
         self.finished, self.survived = 0, 0
-        return {"success": survived / finished if finished else math.nan, "episodes": float(finished)}
-
-
-def random_course(kind: str, task: CommandConfig, rng: np.random.Generator) -> SceneAsset:
-    """A place of a kind, ahead of the origin and wide enough to wander."""
-    ground = (0.0, 0.0, 0.0)
-    tops: list[tuple[float, float, float]] = []  # from x, to x, height
-    edge = float(rng.uniform(0.6, 1.2))
-    rise, run = float(rng.uniform(*task.rise_m)), float(rng.uniform(*task.run_m))
-    if kind == "stairs_up":
-        tops = [(edge + run * i, 9.0, rise * (i + 1)) for i in range(8)]
-    elif kind == "stairs_down":
-        tops = [(-3.0, edge + run * i, rise * (8 - i)) for i in range(8)]
-    elif kind == "kerbs":
-        tops = [(edge + 1.6 * i, edge + 1.6 * i + float(rng.uniform(0.5, 1.1)), 0.8 * rise) for i in range(4)]
-    elif kind == "slope":
-        ground = (math.tan(math.radians(float(rng.uniform(-8.0, 8.0)))), 0.0, 0.0)
-    elif kind == "rough":
-        tops = [(edge + 0.35 * i, edge + 0.35 * (i + 1), float(rng.uniform(0.005, 0.05))) for i in range(12)]
-    boxes = tuple(
-        SceneBox((0.5 * (a + b), 0.0, 0.5 * h - 0.25), (0.5 * (b - a), 2.5, 0.5 * h + 0.25), label=kind)
-        for a, b, h in tops
-    )
-    assert len(boxes) <= _BOXES
-    return SceneAsset(boxes=boxes, ground=ground)
+        self._falls.zero_()
+        self._time.zero_()
+        found = {"success": survived / finished if finished else math.nan, "episodes": float(finished)}
+        return found | {f"falls_{kind}": rate for kind, rate in zip(TERRAINS, falls, strict=True)}

@@ -10,8 +10,9 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 
+from vm_training.rl.anchored_ppo import AnchoredPpo
 from vm_training.rl.model import GatedModel
-from vm_training.rl.task import PpoConfig
+from vm_training.rl.task import AnchorConfig, PpoConfig
 
 _GROUPS = {"actor": ["actor"], "critic": ["critic"]}
 
@@ -25,12 +26,14 @@ class LearnerParts:
         seen: observations of all robots.
         num_actions: J.
         grid_cells: last inputs of the actor that come through the gate.
+        anchor: what holds the actor to its first weights; None for nothing.
     """
 
     config: PpoConfig
     seen: TensorDict
     num_actions: int
     grid_cells: int
+    anchor: AnchorConfig | None = None
 
     def actor(self) -> GatedModel:
         config = self.config
@@ -46,7 +49,9 @@ class LearnerParts:
         )
 
     def critic(self) -> GatedModel:
-        return GatedModel(self.seen, _GROUPS, "critic", 1, self.config.hidden)
+        return GatedModel(
+            self.seen, _GROUPS, "critic", 1, self.anchor.critic_hidden if self.anchor else self.config.hidden
+        )
 
     def storage(self) -> RolloutStorage:
         return RolloutStorage("rl", self.seen.batch_size[0], self.config.steps, self.seen, [self.num_actions])
@@ -59,21 +64,30 @@ class LearnerParts:
             workers: rsl_rl's settings of several processes, or None.
         """
         config = self.config
-        return PPO(
+        settings = {
+            "num_learning_epochs": config.epochs,
+            "num_mini_batches": config.mini_batches,
+            "clip_param": config.clip,
+            "gamma": config.gamma,
+            "lam": config.lam,
+            "value_loss_coef": config.value,
+            "entropy_coef": config.entropy,
+            "learning_rate": config.learning_rate,
+            "schedule": "adaptive" if config.desired_kl > 0.0 else "fixed",
+            "desired_kl": config.desired_kl,
+            "multi_gpu_cfg": workers,
+        }
+        if self.anchor is None:
+            return PPO(self.actor(), self.critic(), storage, **settings)
+        return AnchoredPpo(
             self.actor(),
             self.critic(),
             storage,
-            num_learning_epochs=config.epochs,
-            num_mini_batches=config.mini_batches,
-            clip_param=config.clip,
-            gamma=config.gamma,
-            lam=config.lam,
-            value_loss_coef=config.value,
-            entropy_coef=config.entropy,
-            learning_rate=config.learning_rate,
-            schedule="adaptive" if config.desired_kl > 0.0 else "fixed",
-            desired_kl=config.desired_kl,
-            multi_gpu_cfg=workers,
+            anchor=self.anchor.strength,
+            anchor_half_life=self.anchor.half_life,
+            warm_up=self.anchor.warm_up,
+            critic_rate=self.anchor.critic_rate,
+            **settings,
         )
 
 

@@ -27,6 +27,7 @@ from vm_training.rl.simulation import FEET, TORSO, CpuSimulation, RobotParameter
 
 CONTACT_N = 5.0
 """A sole that bears more stands."""
+_NEVER = 1_000_000
 
 
 class RobotEnv:
@@ -36,6 +37,8 @@ class RobotEnv:
         num_envs, num_actions: N, J.
         terms: of the actor's observation.
         mirrored: (N,) bool: robots of the mirrored world.
+        push_m_s: (N,) largest push of each robot; a quarter of it is the smallest.
+        since_push: (N,) control steps since the last push.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class RobotEnv:
         if grid is not None:
             scales = GridErrorScales.measured(config.ranges.grid_errors)
             errors = GridErrors(self.num_envs, grid, scales, self.generator, control_period_s)
-            self._heights = MappedHeights(grid, errors, self.terrain, self.scene_of, grid_unknown_m)
+            self._heights = MappedHeights(
+                grid, errors, self.terrain, self.scene_of, grid_unknown_m, config.ranges.exact_grids
+            )
         self._history = {t.name: torch.zeros((self.num_envs, t.history_length, t.size), device=device) for t in terms}
         self._fresh = torch.ones(self.num_envs, dtype=torch.bool, device=device)
         self._joint_mirror, self._seen_mirror = joint_mirror(), term_mirror(terms, grid)
@@ -81,6 +86,8 @@ class RobotEnv:
         self._tilt_bias = torch.zeros((self.num_envs, 3), device=device)
         self._delay = torch.zeros(self.num_envs, device=device)
         self._ground_of, self._ground = torch.zeros(0), torch.zeros(0)
+        self.push_m_s = torch.full((self.num_envs,), config.ranges.push_m_s, device=device)
+        self.since_push = torch.full((self.num_envs,), _NEVER, dtype=torch.int64, device=device)
         self.age = torch.zeros(self.num_envs, dtype=torch.int64, device=device)
         low, high = (torch.tensor(limit[_MOTORS], dtype=torch.float32) for limit in (g1.JOINT_LOWER, g1.JOINT_UPPER))
         middle, half = 0.5 * (low + high), 0.49 * (high - low)
@@ -97,6 +104,7 @@ class RobotEnv:
         late = self._delay + torch.rand(self.num_envs, generator=self.generator, device=self.device)
         self.sim.step(self.target, previous, late.floor())
         self.age += 1
+        self.since_push += 1
         self._push()
         self.after_physics()
         failed, timed_out = self.ends()
@@ -122,6 +130,7 @@ class RobotEnv:
         self.sim.refresh()
         self._fresh[envs] = True
         self.age[envs] = 0
+        self.since_push[envs] = _NEVER
         self.action[envs] = 0.0
         self.last_action[envs] = 0.0
         self.target[envs] = self.target_base()[envs]
@@ -270,14 +279,16 @@ class RobotEnv:
 
     def _push(self) -> None:
         ranges = self.config.ranges
-        if ranges.push_every_s <= 0.0 or ranges.push_m_s <= 0.0:
+        if ranges.push_every_s <= 0.0:
             return
         share = torch.rand((self.num_envs, 2), generator=self.generator, device=self.device)
         envs = (share[:, 0] < self.period_s / ranges.push_every_s).nonzero()[:, 0]
         if not len(envs):
             return
         angle = 2.0 * torch.pi * share[envs, 1]
-        size = ranges.push_m_s * torch.rand(len(envs), generator=self.generator, device=self.device)
+        size = torch.rand(len(envs), generator=self.generator, device=self.device)
+        size = self.push_m_s[envs] * (0.25 + 0.75 * size)
+        self.since_push[envs] = 0
         self.sim.push(envs, torch.stack([size * angle.cos(), size * angle.sin(), 0.0 * size], dim=1))
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_training.tasks.work_folder import git_commit
 
+BEST_FILE = "best.pt"
 CONFIG_FILE, CURVE_FILE, PICTURE_FILE = "config.json", "curve.json", "curve.png"
 FORMAT_VERSION = 1
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)\.pt")
@@ -92,17 +93,36 @@ class RunFolder:
         Raises:
             VmError: the disk is full, say; what was there is as it was.
         """
+        self._write(self.checkpoint(iteration), iteration, state)
+        for old in self.checkpoints()[:-_KEPT]:
+            self.checkpoint(old).unlink()
+
+    def save_best(self, iteration: int, state: dict[str, Any]) -> None:
+        """Writes the checkpoint that did best in validation, beside the newest ones.
+
+        Raises:
+            VmError: as `save`.
+        """
+        self._write(self.path / BEST_FILE, iteration, state)
+
+    def _write(self, path: Path, iteration: int, state: dict[str, Any]) -> None:
         buffer = io.BytesIO()
         torch.save({"format_version": FORMAT_VERSION, "task": self.task, "iteration": iteration, **state}, buffer)
         try:
-            with atomic_path(self.checkpoint(iteration)) as temporary:
+            with atomic_path(path) as temporary:
                 temporary.write_bytes(buffer.getbuffer())
         except OSError as error:
             kept = self.checkpoints()
             last = f"the last one is of iteration {kept[-1]}" if kept else "there is none yet"
             raise VmError(f"{self.path}: checkpoint not written ({error.strerror}); {last}") from None
-        for old in self.checkpoints()[:-_KEPT]:
-            self.checkpoint(old).unlink()
+
+    def load_best(self) -> dict[str, Any]:
+        """The checkpoint that did best in validation.
+
+        Raises:
+            VmError: the run has none.
+        """
+        return read_checkpoint(self.path / BEST_FILE, self.task)
 
     def load(self, iteration: int | None = None) -> dict[str, Any]:
         """A checkpoint, by default the newest.

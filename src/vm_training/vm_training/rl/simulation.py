@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from vm_core import g1
+from vm_core.frames import quat_rotate
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_sim.batch_kinematics import BatchKinematics
 from vm_sim.batch_physics import BatchPhysics
@@ -82,6 +83,7 @@ class CpuSimulation:
         self._kinematics = BatchKinematics(first, BODIES)
         self._soles = [i for i in range(first.ngeom) if "_sole" in first.geom(i).name]
         self._torso = first.body(g1.TORSO_BODY).id
+        self._touch = [int(first.sensor(f"{name}_touch").adr[0]) for name in g1.FOOT_BODIES]
         self.stand_qpos = torch.tensor(stand_qpos(first), dtype=torch.float32)
         self.refresh()
 
@@ -105,7 +107,15 @@ class CpuSimulation:
         self.qpos, self.qvel = _tensor(qpos), _tensor(qvel)
         parts = self._kinematics.compute(qpos, qvel)
         self.body_pos, self.body_quat, self.body_lin_vel, self.body_ang_vel = (_tensor(part) for part in parts)
-        self.foot_force = _tensor(self._physics.sensordata[:, :2])
+        self.foot_force = _tensor(self._physics.sensordata[:, self._touch])
+
+    def sole_points(self, qpos: torch.Tensor) -> torch.Tensor:
+        """(E, 8, 3) [m] the middles of the soles' spheres for configurations (E, 30)."""
+        still = np.zeros((len(qpos), self._physics.qvel.shape[1]))
+        position, quat = self._kinematics.compute(qpos.double().numpy(), still)[:2]
+        feet, points = position[:, FEET], np.asarray(g1.SOLE_POINTS)
+        turned = quat_rotate(np.repeat(quat[:, FEET, None], len(points), axis=2), np.tile(points, (len(qpos), 2, 1, 1)))
+        return _tensor((feet[:, :, None] + turned).reshape(len(qpos), -1, 3))
 
     def vary(self, envs: torch.Tensor, parameters: RobotParameters) -> None:
         """Gives robots (E,) the parameters of as many rows."""

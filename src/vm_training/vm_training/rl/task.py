@@ -55,6 +55,29 @@ class PpoConfig:
             raise VmError(f"{self}: expected counts from 1, a seed from 0, a positive learning rate and deviation")
 
 
+@dataclass(frozen=True)
+class AnchorConfig:
+    """What keeps a policy that can already do something from forgetting it; see `anchored_ppo`.
+
+    Attributes:
+        strength: what a divergence of one from the first policy costs, at first.
+        half_life: batches in which that halves.
+        warm_up: batches from which only the critic learns.
+        critic_rate: learning rate of the critic.
+        critic_hidden: its layers.
+    """
+
+    strength: float = 0.05
+    half_life: float = 200.0
+    warm_up: int = 10
+    critic_rate: float = 5e-4
+    critic_hidden: tuple[int, ...] = (256, 128, 64)
+
+    def __post_init__(self) -> None:
+        if min(self.strength, self.warm_up) < 0 or min(self.half_life, self.critic_rate, *self.critic_hidden) <= 0:
+            raise VmError(f"{self}: expected nothing negative, and a positive half life, rate and layers")
+
+
 class Environment(Protocol):
     """What the trainer asks of an environment; see `robot_env.RobotEnv`."""
 
@@ -79,6 +102,9 @@ class Task:
         grid_cells: inputs of the actor that go through the gate.
         start: gives the fresh actor its first weights; None: as drawn.
         state, load_state: what the task remembers from segment to segment, as tensors.
+        anchor: what keeps it to its first weights; None: plain PPO.
+        validate: figures of the actor on places that stay the same, `valid` for all of them; None: there are none.
+        validate_every: checkpoints from one validation to the next.
     """
 
     name: str
@@ -88,3 +114,6 @@ class Task:
     start: Callable[[GatedModel], None] | None = None
     state: Callable[[], dict[str, torch.Tensor]] = field(default=lambda: {})
     load_state: Callable[[dict[str, torch.Tensor]], None] = field(default=lambda state: None)
+    anchor: AnchorConfig | None = None
+    validate: Callable[[GatedModel], dict[str, float]] | None = None
+    validate_every: int = 1

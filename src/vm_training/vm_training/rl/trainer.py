@@ -30,7 +30,7 @@ class Trainer:
     """A run.
 
     Attributes:
-        ppo: learner and networks.  records: figures of each iteration.
+        ppo: learner and networks.  records: figures of each iteration.  best: validation reached so far.
     """
 
     def __init__(self, task: Task, config: PpoConfig, folder: RunFolder, workers: Workers | None = None) -> None:
@@ -38,10 +38,11 @@ class Trainer:
         self.task, self.config, self.folder = task, config, folder
         self.workers = workers or Workers()
         self.records: list[dict[str, float]] = []
+        self.best = -1.0
         torch.manual_seed(config.seed)
         self._env = task.make_env(self._seed(0))
         first = self._env.reset_all()
-        parts = LearnerParts(config, first, self._env.num_actions, task.grid_cells)
+        parts = LearnerParts(config, first, self._env.num_actions, task.grid_cells, task.anchor)
         self._storages = [parts.storage() for _ in range(2)]
         self.ppo = parts.ppo(self._storages[0], self.workers.rsl_rl_config)
         self._acting = [parts.actor(), parts.critic()]
@@ -63,6 +64,7 @@ class Trainer:
                 raise VmError(f"{self.folder.path}: checkpoint of another contract (other terms, joints or gains)")
             self.ppo.load(state["ppo"], None, strict=True)
             self.records = state["records"]
+            self.best = state.get("best", -1.0)
             self.task.load_state(state["task_state"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise VmError(f"{self.folder.path}: checkpoint of other networks ({str(error).splitlines()[0]})") from None
@@ -75,11 +77,13 @@ class Trainer:
         """
         writer = self._writer()
         if not self.records and self.workers.is_first:
+            self.best = self._validate().get("valid", -1.0)
             self._save()
         with Progress(self.task.name, self.config.iterations, len(self.records), unit="iteration") as bar:
             while len(self.records) < self.config.iterations:
                 self._segment(bar, writer)
                 if self.workers.is_first:
+                    self._validate_due(writer)
                     self._save()
         self._env.close()
         if writer is not None:
@@ -184,7 +188,7 @@ class Trainer:
         losses = self.ppo.update()
         if not all(torch.isfinite(p).all() for p in (*self.ppo.actor.parameters(), *self.ppo.critic.parameters())):
             self._stop_at_nan({"losses": losses})
-        std = float(self.ppo.actor.output_std.detach().mean())
+        std = float(self._acting[0].output_std.detach().mean())  # of the batch
         named = {f"loss_{name}": float(loss) for name, loss in losses.items()}
         return named | {"std": std, "learning_rate": float(self.ppo.learning_rate)}
 
@@ -203,10 +207,34 @@ class Trainer:
             writer.add_scalar("steps_a_second", self.last_rate, steps)
 
     def _save(self) -> None:
-        state = {"ppo": self.ppo.save(), "records": self.records, "task_state": self.task.state()}
-        self.folder.save(len(self.records), {**state, "contract": self.task.contract.to_json()})
+        self.folder.save(len(self.records), self._state())
         if self.records:
             self.folder.write_curve(self.records)
+
+    def _state(self) -> dict[str, Any]:
+        state = {"ppo": self.ppo.save(), "records": self.records, "task_state": self.task.state(), "best": self.best}
+        return state | {"contract": self.task.contract.to_json()}
+
+    # -- validation ----------------------------------------------------------------------------------------------------
+
+    def _validate_due(self, writer: Any) -> None:
+        """Judges the policy where it is time to, and keeps it where none was better."""
+        done = -(-len(self.records) // self.config.save_every)
+        if done % self.task.validate_every and len(self.records) < self.config.iterations:
+            return
+        found = self._validate()
+        self.records[-1] |= found
+        if writer is not None:
+            for name, value in found.items():
+                writer.add_scalar(name, value, self.records[-1]["steps"])
+        if found and found["valid"] > self.best:
+            self.best = found["valid"]
+            self.folder.save_best(len(self.records), self._state())
+
+    def _validate(self) -> dict[str, float]:
+        if self.task.validate is None:
+            return {}
+        return self.task.validate(self.ppo.actor)  # type: ignore[arg-type]
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
