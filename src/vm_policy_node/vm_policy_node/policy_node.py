@@ -9,24 +9,21 @@ Requests and timers are served by an executor right after a step. Commands leave
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-import threading
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import rclpy
-import rclpy.signals
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from std_srvs.srv import Trigger
 
-from vm_core import command_line
+from vm_core import node_process
 from vm_core.ros_parameters import declare_parameter
 from vm_msgs.msg import PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
@@ -138,7 +135,7 @@ class PolicyNode(Node):
         """Steps once a period until the context ends."""
         self._due_s = time.monotonic()
         while rclpy.ok():
-            if _INTERRUPTED.is_set():
+            if node_process.INTERRUPTED.is_set():
                 raise KeyboardInterrupt
             # one request or timer a period, however late: a stop by service must work on an overloaded computer, too
             executor.spin_once(timeout_sec=0.0)
@@ -245,43 +242,19 @@ class PolicyNode(Node):
             self.recorder.wait(10.0)
 
 
-_INTERRUPTED = threading.Event()
-"""An exception that a signal raises inside the middleware's own code gets lost there; the loop looks here, too."""
-
-
-def _as_interrupt(*_: object) -> None:
-    _INTERRUPTED.set()
-    raise KeyboardInterrupt
-
-
-def _main() -> int:
-    # our own signal handling: rclpy's would close the context before the last damping command is out
-    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _as_interrupt)
+def _work(node: PolicyNode) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    node = None
-    try:
-        node = PolicyNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # collections happen in `_on_housekeeping`, full ones only while the robot is still
-        node.run(executor)
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            node.end()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # collections happen in `_on_housekeeping`, full ones only while the robot is still
+    node.run(executor)
 
 
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, PolicyNode, _work, PolicyNode.end)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Any
 
@@ -11,14 +10,13 @@ import rclpy
 from livox_ros_driver2.msg import CustomMsg
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowState
 from visualization_msgs.msg import Marker
 
-from vm_core import command_line, g1
+from vm_core import g1, node_process
 from vm_core.errors import VmError
 from vm_core.livox_cdr import decode_custom_msg
 from vm_core.polled_topics import NoExecutor, PolledTopic
@@ -63,6 +61,11 @@ class LiveViewNode(Node):
         self._polled = [self._poll(name, kind, group) for name, kind in (topics | {"status": PolicyStatus}).items()]
         self.create_timer(_FAST_S, self._show_robot)
         self.create_timer(_SLOW_S, self._show_rest)
+        self.get_logger().info(f"open http://localhost:{self.view.server.get_port()} in a browser")
+
+    def end(self) -> None:
+        """Closes the page."""
+        self.view.stop()
 
     def _get(self, name: str):
         return self.get_parameter(name).value
@@ -138,28 +141,9 @@ class LiveViewNode(Node):
         self.view.show_grid(points, source, float(msg.resolution))
 
 
-def _main() -> int:
-    rclpy.init(args=sys.argv)
-    node = None
-    try:
-        node = LiveViewNode()
-        node.get_logger().info(f"open http://localhost:{node.view.server.get_port()} in a browser")
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            node.view.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, LiveViewNode, end=LiveViewNode.end)
 
 
 if __name__ == "__main__":

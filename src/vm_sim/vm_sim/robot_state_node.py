@@ -5,7 +5,6 @@ TF (map → odom → pelvis → links), joint states, the description, the scan 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import rclpy
 from livox_ros_driver2.msg import CustomMsg
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState, PointCloud2
@@ -22,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from unitree_hg.msg import LowState
 from visualization_msgs.msg import MarkerArray
 
-from vm_core import command_line, g1
+from vm_core import g1, node_process
 from vm_core.errors import VmError
 from vm_core.g1_files import MESH_URI
 from vm_core.livox_cdr import decode_custom_msg
@@ -165,26 +163,9 @@ class RobotStateNode(Node):
             self._markers.publish(ros_conversions.markers_msg(self._status))
 
 
-def _main() -> int:
-    rclpy.init(args=sys.argv)
-    node = None
-    try:
-        node = RobotStateNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, RobotStateNode)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ It ends when all are up (exit code 0) or when the time is over (2, naming what i
 
 from __future__ import annotations
 
-import sys
 import time
 from functools import partial
 from typing import Any
@@ -14,11 +13,10 @@ import rclpy
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from vm_core import command_line
+from vm_core import node_process
 from vm_core.errors import VmError
 from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.bringup.message_types import message_type
@@ -130,24 +128,9 @@ class SupervisorNode(Node):
         self._readiness.heard.add(topic)
 
 
-def _main() -> int:
-    rclpy.init(args=sys.argv)
-    node = None
-    try:
-        node = SupervisorNode()
-        node.run()
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, SupervisorNode, SupervisorNode.run)
 
 
 if __name__ == "__main__":

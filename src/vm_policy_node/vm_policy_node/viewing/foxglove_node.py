@@ -6,8 +6,6 @@ system's services, and fetch the robot's meshes; nothing else.
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +14,15 @@ from typing import Any
 
 import foxglove
 import rclpy
-import rclpy.signals
 from foxglove import Channel, Context, MessageSchema, Schema, Service, ServiceRequest, ServiceSchema
 from foxglove.websocket import Capability, ChannelView, Client, ClientChannel, ServerListener
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from std_srvs.srv import Trigger
 
-from vm_core import command_line
+from vm_core import node_process
 from vm_core.errors import VmError
 from vm_core.g1_files import MESH_URI, mesh_files
 from vm_core.ros_parameters import declare_parameter
@@ -170,7 +166,7 @@ class FoxgloveNode(Node):
             self._latest[name] = data
         self._channels[name].log(data, log_time=self.get_clock().now().nanoseconds)
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """Closes the port."""
         self._server.stop()
 
@@ -217,32 +213,9 @@ def read_mesh(uri: str) -> bytes | None:
     return None if path is None else path.read_bytes()
 
 
-def _as_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _main() -> int:
-    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    node = None
-    try:
-        node = FoxgloveNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            node.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, FoxgloveNode, end=FoxgloveNode.end)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import rclpy
-import rclpy.signals
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from vm_core import command_line
+from vm_core import node_process
 from vm_core.errors import VmError
 from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_core.ros_parameters import declare_parameter
@@ -99,44 +95,24 @@ class RecordNode(Node):
             self.recording.write(name, stamp_ns, data)
         self._waiting.clear()
 
-
-def _as_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _main() -> int:
-    # our own signal handling: rclpy's would end the context in the middle of a message
-    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    node = None
-    try:
-        node = RecordNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        node.get_logger().info(f"recording to {node.recording.folder}")
-        executor.spin()
-    except ExternalShutdownException:
-        return 0
-    finally:
-        if node is not None:
-            _close(node)
-        rclpy.try_shutdown()
-    return 0
+    def end(self) -> None:
+        """Writes what is still to be written and says what there is."""
+        self.write()
+        folder = self.recording.close()
+        if folder is None:
+            print("nothing was recorded")
+        else:
+            print(f"recorded {self.recording.messages} messages to {folder}")
 
 
-def _close(node: RecordNode) -> None:
-    node.write()
-    folder = node.recording.close()
-    if folder is None:
-        print("nothing was recorded")
-    else:
-        print(f"recorded {node.recording.messages} messages to {folder}")
-    node.destroy_node()
+def _work(node: RecordNode) -> None:
+    node.get_logger().info(f"recording to {node.recording.folder}")
+    node_process.spin(rclpy, node)
 
 
 def main() -> None:
     """Console entry point."""
-    command_line.run(_main)
+    node_process.run(rclpy, RecordNode, _work, RecordNode.end)
 
 
 if __name__ == "__main__":

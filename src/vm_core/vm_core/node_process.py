@@ -1,0 +1,85 @@
+"""How the process of a ROS node runs and ends.
+
+A node's program hands rclpy in; nothing of ROS is imported here.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+from vm_core import command_line
+
+NodeT = TypeVar("NodeT")
+
+INTERRUPTED = threading.Event()
+"""An exception that a signal raises inside the middleware's own code gets lost there; loops look here, too."""
+_GLANCE_S = 0.5
+
+
+def _nothing(_: Any) -> None:
+    pass
+
+
+def run(
+    rclpy: ModuleType,
+    make: Callable[[], NodeT],
+    work: Callable[[NodeT], None] | None = None,
+    end: Callable[[NodeT], None] = _nothing,
+) -> None:
+    """The `main` of a node.
+
+    SIGINT and SIGTERM raise KeyboardInterrupt: rclpy's own handlers would close the context in the middle of a message,
+    before the node's last one is out. That somebody else closes the context is an end like any other.
+
+    Args:
+        rclpy: the client library.
+        make: the node's class.
+        work: what it does until it is told to end; None: it serves its callbacks.
+        end: what it does last.
+
+    Raises:
+        SystemExit: always, with the codes of `command_line.run`.
+    """
+    command_line.run(lambda: _process(rclpy, make, work or (lambda node: spin(rclpy, node)), end))
+
+
+def spin(rclpy: ModuleType, node: Any) -> None:
+    """Serves a node's callbacks, one after the other, until the process is told to end."""
+    executor = rclpy.get_global_executor()
+    executor.add_node(node)
+    while not INTERRUPTED.is_set():
+        executor.spin_once(timeout_sec=_GLANCE_S)
+    raise KeyboardInterrupt
+
+
+def _process(rclpy: ModuleType, make: Callable[[], Any], work: Callable, end: Callable) -> None:
+    rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    _on_signals(_as_interrupt)
+    rclpy.get_global_executor()  # loads rclpy.executors
+    try:
+        node = make()
+        try:
+            work(node)
+        finally:
+            _on_signals(signal.SIG_IGN)  # a second Ctrl-C must not cut the last commands off
+            end(node)
+            node.destroy_node()
+    except rclpy.executors.ExternalShutdownException:
+        pass
+    finally:
+        rclpy.try_shutdown()
+
+
+def _on_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _as_interrupt(*_: object) -> None:
+    INTERRUPTED.set()
+    raise KeyboardInterrupt
