@@ -23,7 +23,7 @@ from vm_training.rl.model import student_of
 from vm_training.rl.run_folder import CURVE_FILE, RunFolder
 from vm_training.rl.tracking_env import TrackingConfig, TrackingEnv
 
-_FIGURES = ("reward", "success", "episode_s")
+_FIGURES = ("reward", "success", "episode_s", "valid")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Export:
     Attributes:
         run: run folder of vm-train.
         out: policy file; by default RUN/policy.onnx. The model card lies beside it (.md).
-        checkpoint: iteration; the newest by default.
+        checkpoint: iteration; by default what did best in the run's own validation, or the newest if it had none.
         clip: name of the clip that a tracker will follow; its first by default.
         name: of the policy; by default the folder's.
         skills: what the policy can do beyond walking, for the benchmark: sit.
@@ -56,7 +56,8 @@ def export_run(options: Export) -> Path:
     folder = RunFolder(options.run, "")
     about = folder.about()
     folder.task = about["task"]
-    state = folder.load(options.checkpoint)
+    best = options.checkpoint is None and folder.has_best
+    state = folder.load_best() if best else folder.load(options.checkpoint)
     out = options.out or options.run / "policy.onnx"
     if out.suffix != ".onnx":
         raise VmError(f"--out {out}: expected a file name that ends with .onnx")

@@ -68,7 +68,7 @@ class CommandEnv(RobotEnv):
     """N robots that a student's contract describes.
 
     Attributes:
-        kind_of: (N,) index in TERRAINS.
+        kind_of: (N,) index in TERRAINS.  scenes: each robot's.
     """
 
     def __init__(
@@ -98,7 +98,11 @@ class CommandEnv(RobotEnv):
             grid_unknown_m=contract.height_grid_unknown,
             seed=seed,
         )
-        self.task, self._student = task, student
+        self.task, self._student, self.scenes = (
+            task,
+            student,
+            [scenes[i] for i in np.arange(self.num_envs) % len(scenes)],
+        )
         self.kind_of = torch.tensor(kinds)[self.scene_of]
         self._kind = {name: self.kind_of == i for i, name in enumerate(TERRAINS)}
         self._gradient = torch.tensor([scene.ground[0] for scene in scenes], dtype=torch.float32)

@@ -24,6 +24,14 @@ FORMAT_VERSION = 1
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)\.pt")
 _PACKAGES = ("torch", "mujoco", "rsl-rl-lib", "numpy", "onnx")
 _KEPT = 3
+_PANELS = (
+    ("reward", "reward a step"),
+    ("success", "success"),
+    ("episode_s", "episode [s]"),
+    ("falls", "falls a minute"),
+    ("valid", "validation: share that walks"),
+)
+"""Figures of the curve: the name or the beginning of the names, and the title of their panel."""
 
 
 class RunFolder:
@@ -116,6 +124,11 @@ class RunFolder:
             last = f"the last one is of iteration {kept[-1]}" if kept else "there is none yet"
             raise VmError(f"{self.path}: checkpoint not written ({error.strerror}); {last}") from None
 
+    @property
+    def has_best(self) -> bool:
+        """Whether a validation was ever better than the start."""
+        return (self.path / BEST_FILE).is_file()
+
     def load_best(self) -> dict[str, Any]:
         """The checkpoint that did best in validation.
 
@@ -169,20 +182,25 @@ def read_checkpoint(path: Path, task: str | None = None) -> dict[str, Any]:
 
 
 def draw_curve(path: Path, records: list[dict[str, float]]) -> None:
-    """Reward, success and episode length against control steps."""
+    """Every figure of _PANELS that there is against control steps; a family (`falls_…`) shares a panel."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = [key for key in ("reward", "success", "episode_s") if any(key in record for record in records)]
-    figure, axes = pyplot.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.2), squeeze=False)
-    steps = [record["steps"] / 1e6 for record in records]
-    for axis, key in zip(axes[0], shown, strict=True):
-        axis.plot(steps, [record.get(key, math.nan) for record in records], linewidth=1)
-        title = {"reward": "reward a step", "episode_s": "episode [s]"}.get(key, key)
+    known = [key for record in records[:1] + records[-1:] for key in record]
+    panels = {title: sorted({k for k in known if k == key or k.startswith(f"{key}_")}) for key, title in _PANELS}
+    panels = {title: keys for title, keys in panels.items() if keys}
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.2), squeeze=False)
+    for axis, (title, keys) in zip(axes[0], panels.items(), strict=True):
+        for key in keys:
+            there = [(record["steps"] / 1e6, record[key]) for record in records if key in record]
+            style = {"marker": "."} if len(there) < len(records) else {}
+            axis.plot(*zip(*there, strict=True), linewidth=1, label=key.partition("_")[2] or "mean", **style)
         axis.set(xlabel="control steps [M]", title=title)
         axis.grid(alpha=0.3)
+        if len(keys) > 1:
+            axis.legend(fontsize=6)
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=90)

@@ -40,7 +40,7 @@ class TerrainShare:
         if mean <= 0.0:
             return np.full(len(TERRAINS), 1.0 / len(TERRAINS))
         rate = (self.falls + _PRIOR_S * mean) / (self.seconds + _PRIOR_S)
-        weight = (rate / mean).sqrt().clamp(_LEAST, _MOST).numpy()
+        weight = (rate / mean).clamp(_LEAST, _MOST).numpy()
         return weight / weight.sum()
 
     def kinds(self, count: int) -> list[int]:

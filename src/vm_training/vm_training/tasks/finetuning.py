@@ -62,8 +62,8 @@ class FinetuneConfig:
         default_factory=lambda: PpoConfig(
             steps=32,
             epochs=3,
-            learning_rate=3e-5,
-            desired_kl=0.015,
+            learning_rate=2e-5,
+            desired_kl=0.005,
             init_std=0.12,
             entropy=0.0,
             save_every=50,
