@@ -31,7 +31,7 @@ def figures(seed: int) -> Iterator[dict]:
         walk.run(at_s - walk.now_s)
         twin = walk.branch(moment)
         answer = twin.controller.request("switch", twin.now_s)
-        switch = twin.controller.switch
+        switch = twin.controller.policies.switch
         assert answer.accepted and switch is not None, answer.message
         twin.run(AFTERWARDS_S)
         largest_rad = max(largest_rad, switch.largest_step_rad)

@@ -112,7 +112,7 @@ def disturb(env: ClipTracking, frame: int, rng: np.random.Generator) -> None:
 def told(controller: Controller, env: ClipTracking, frame: int, compass_rad: float) -> np.ndarray:
     """The command for a frame. The compass is corrected with the state before, so a jump is told twice."""
     tell(controller, env, STAND_S + frame * PERIOD_S, compass_rad)
-    controller.run_step = frame
+    controller.runner.run_step = frame
     record = tell(controller, env, STAND_S + frame * PERIOD_S, compass_rad)
     assert controller.machine.state == State.RUNNING, controller.machine.cause
     assert record is not None

@@ -161,6 +161,11 @@ class StateInbox:
             self.bad += 1
         return None
 
+    def rehearse(self) -> None:
+        """Decodes a message that waits, without consequences."""
+        if self._waiting:
+            read_low_state(self._waiting[-1][1])
+
     def newest_quat(self) -> np.ndarray | None:
         """Orientation (4,) wxyz in the newest message that is sound, decoded or not."""
         if self._waiting:

@@ -1,7 +1,8 @@
 """The ROS skin of the controller: raw LowState in, commands out, 50 times a second.
 
-The control loop is the main thread's. Once a period it empties the queues of all topics (`input_topics.py`), waits a
-moment for a state of that very moment, and steps with or without news, because the watchdog must work without input.
+The control loop is the main thread's. Once a period it empties the queues of all topics (`input_topics.py`), rehearses,
+waits a moment for a state of that very moment (`period_clock.py`), and steps with or without news, because the watchdog
+must work without input.
 Requests and timers are served by an executor right after a step. Commands leave through a process of their own
 (`command_stream.py`).
 """
@@ -38,14 +39,9 @@ from vm_policy_node.node_figures import NodeFigures, write_report
 from vm_policy_node.node_setup import changed_limits, make_controller
 from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.parameters import PARAMETERS
+from vm_policy_node.period_clock import PeriodClock
 from vm_policy_node.safety import State
 
-EARLY_S, FRESH_S = 0.001, 0.001
-"""A state that came this little before a period began is fresh; for one that has not come, a period waits this long."""
-PREPARE_S, POLL_S = 0.003, 0.0001
-"""Everything else is read this long before a period begins; states are then looked for this often."""
-LEAD_S, FOLLOW = 0.0002, 0.1
-"""Periods move by this share towards beginning so long after a state has come: neither to wait nor to be late."""
 _AFTERMATH_S = 1.0
 """The flight recorder waits for this long after a trip, so that what followed is in the file."""
 _SWITCH_INTERVAL_S = 0.0005
@@ -62,8 +58,7 @@ class PolicyNode(Node):
         self._values: dict[str, Any] = {name: self.get_parameter(name).value for name in PARAMETERS}
         self._stream = self._start_stream()
         self.controller = make_controller(self._values)
-        self._period_s = self.controller.contract.control_period_s
-        self._due_s = time.monotonic()
+        self._periods = PeriodClock(self.controller.contract.control_period_s)
         self._figures = NodeFigures()
         stand, run, task = (self._values[f"auto_{name}"] for name in ("stand", "run", "task"))
         self._automation = Automation(stand=stand, run=run, task=task)
@@ -77,7 +72,7 @@ class PolicyNode(Node):
         self._make_topics()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.get_logger().info(
-            f"policy {self.controller.policy.name}: {1.0 / self._period_s:.0f} Hz, golden pair matches"
+            f"policy {self.controller.policy.name}: {1.0 / self.controller.period_s:.0f} Hz, golden pair matches"
         )
 
     def _start_stream(self) -> StreamClient:
@@ -133,27 +128,21 @@ class PolicyNode(Node):
 
     def run(self, executor: SingleThreadedExecutor) -> None:
         """Steps once a period until the context ends."""
-        self._due_s = time.monotonic()
+        self._periods.start()
         while rclpy.ok():
             if node_process.INTERRUPTED.is_set():
                 raise KeyboardInterrupt
             # one request or timer a period, however late: a stop by service must work on an overloaded computer, too
             executor.spin_once(timeout_sec=0.0)
-            time.sleep(max(self._due_s - PREPARE_S - time.monotonic(), 0.0))
+            self._periods.sleep_until_preparation()
             self._inputs.drain()
-            time.sleep(max(self._due_s - time.monotonic(), 0.0))
-            self._await_state()
+            self._periods.rehearse(self.controller.rehearse)
+            self._periods.await_state(self._newest_state_s)
             self._step(time.monotonic())
 
-    def _await_state(self) -> None:
-        """Until a state has come with the period, but never for longer than the robot takes for one."""
+    def _newest_state_s(self) -> float:
         self._inputs.drain_states()
-        while self._inputs.newest_state_s < self._due_s - EARLY_S and time.monotonic() < self._due_s + FRESH_S:
-            time.sleep(POLL_S)
-            self._inputs.drain_states()
-        offset_s = self._inputs.newest_state_s - self._due_s
-        if abs(offset_s) < FRESH_S:
-            self._due_s += FOLLOW * (offset_s + LEAD_S)
+        return self._inputs.newest_state_s
 
     def _step(self, now: float) -> None:
         self.controller.transport = self._stream.fault
@@ -161,8 +150,7 @@ class PolicyNode(Node):
         record = self.controller.step(now)
         self._stream.send(record)
         self._figures.on_step(now, 1000.0 * (time.perf_counter() - before))
-        # the next period begins where this one should have: lateness does not add up
-        self._due_s = self._due_s + self._period_s if now - self._due_s < self._period_s else now + self._period_s
+        self._periods.advance(now)
         if record is not None:
             self._record(self._command_topic, "unitree_hg/msg/LowCmd", time.time_ns(), record.tobytes())
         self._automation.update(self.controller, now)

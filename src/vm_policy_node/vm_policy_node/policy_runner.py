@@ -69,6 +69,7 @@ class PolicyRunner:
         self._clocks = _clocks(contract)
         self._reference = policy.reference
         self._last_action = np.zeros(len(contract.joint_names))
+        self._seen: tuple[ObservationInputs, np.ndarray] | None = None
         self.start_pose = self._find_start_pose()
 
     def _find_start_pose(self) -> tuple[MotorTargets, MotorTargets]:
@@ -108,6 +109,13 @@ class PolicyRunner:
         """
         reference = None if self._reference is None else self._reference.at(self.run_step)
         return self._act(self._observed(inputs, reference), reference)
+
+    def rehearse(self) -> None:
+        """The last step's work once more, without consequences."""
+        if self._seen is not None:
+            observed, observation = self._seen
+            build_terms(self.contract.observation, observed)
+            self.policy.act(observation)
 
     def _act(self, observed: ObservationInputs, reference: ReferenceFrame | None) -> MotorTargets:
         built = build_terms(self.contract.observation, observed)
