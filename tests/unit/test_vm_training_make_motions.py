@@ -14,8 +14,12 @@ from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp.clip_tracking import StartNoise
+from vm_training.mdp.feet import foot_poses
 from vm_training.motions.courses import KINDS, WALKING_GAIT, random_course
+from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait, plan_steps
+from vm_training.motions.reference import plan_reference
+from vm_training.motions.route import LOW_EDGE_M, Route
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, load_teacher, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
@@ -31,7 +35,25 @@ def test_every_foot_of_a_course_stands_on_one_surface(kind, seed):
     for stance in plan_steps(course.scene, course.route, course.gait):
         ahead = np.array([np.cos(stance.yaw), np.sin(stance.yaw)])
         under = stance.position_world[:2] + np.linspace(-0.1, 0.12, 12)[:, None] * ahead
-        np.testing.assert_allclose(course.scene.height_at(under), stance.position_world[2], atol=1e-9)
+        lies = stance.position_world[2] + stance.slope * (under[:, 0] - stance.position_world[0])
+        np.testing.assert_allclose(course.scene.height_at(under), lies, atol=LOW_EDGE_M)
+
+
+@pytest.mark.parametrize("degrees", [-9.0, 9.0])
+def test_feet_lie_on_a_slope_and_forces_explain_the_way_over_it(degrees):
+    slope = float(np.tan(np.radians(degrees)))
+    scene = SceneAsset(ground=(slope, 0.0, 0.0))
+    reference = plan_reference(scene, Route((0.0, 0.0), 0.0, 0.4), replace(QUICK, stride_m=0.2))
+    assert Feasibility.of(reference).problems == ""
+    feet, quat = foot_poses(reference.motion.qpos)
+    for side, name in enumerate(("left", "right")):
+        still = reference.feet.planted[name] & (np.abs(reference.feet.pitch[name] + np.arctan(slope)) < 1e-6)
+        over = feet[still, side, 2] - slope * feet[still, side, 0]
+        np.testing.assert_allclose(over, 0.0, atol=2e-3)
+        toes_down = np.arcsin(2.0 * (quat[still, side, 0] * quat[still, side, 2]))
+        np.testing.assert_allclose(toes_down, -np.radians(degrees), atol=0.02)
+    risen = reference.motion.com_world[-1, 2] - reference.motion.com_world[0, 2]
+    assert risen == pytest.approx(0.4 * slope, abs=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -158,8 +158,9 @@ def sees_edge(scene: SceneAsset, qpos: np.ndarray) -> np.ndarray:
     yaw = yaw_from_quat(qpos[:, 3:7])
     ahead = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
     points = qpos[:, None, :2] + _SEEN_M[:, None] * ahead[:, None]
-    heights = scene.height_at(points.reshape(-1, 2)).reshape(len(qpos), -1)
-    return np.ptp(heights, axis=1) > EDGE_M
+    points = points.reshape(-1, 2)
+    over = scene.height_at(points) - scene.ground_height_at(points)
+    return np.ptp(over.reshape(len(qpos), -1), axis=1) > EDGE_M
 
 
 def make_lane(

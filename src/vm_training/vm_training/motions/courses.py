@@ -1,4 +1,4 @@
-"""Random places to walk: flat ground, arcs, stairs up and down, kerbs; each with a way over it and a gait for it."""
+"""Random places to walk: flat ground, arcs, stairs, kerbs, slopes, slabs; each with a way over it and a gait for it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vm_training.motions.route import Route
 
 HALF_WIDTH_M = 1.0
 LANDING_M = 3.0
+STEEPEST_DEG, HIGHEST_SLAB_M = 11.0, 0.05
 LONGEST_STRIDE_M, MOST_TURN_RAD = 0.27, 0.15  # of a step
 WALKING_GAIT = Gait(com_height_m=0.63, soft_ends=True, as_seen=True, drop_roll_s=0.1)
 """Of every course: a walker cannot know on the flat what drops or rises come, so its height is the same on all.
@@ -43,7 +44,7 @@ def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
         gait: whose stride is the course's.
     """
     scene, route, stride, text = KINDS[kind](rng)
-    return Course(kind, scene, route, replace(gait, stride_m=stride), text)
+    return Course(kind, scene, route, replace(gait, stride_m=stride, own_surfaces=kind == "rough"), text)
 
 
 def _flat(rng: np.random.Generator) -> Place:
@@ -77,6 +78,29 @@ def _kerb(rng: np.random.Generator) -> Place:
     return _treads([0.0, rise, 0.0], width, rng, f"{rise:.3f} m high, {width:.2f} m wide")
 
 
+def _slope(rng: np.random.Generator) -> Place:
+    """As many up as down, more of them steep."""
+    stride, angle = rng.uniform(0.04, LONGEST_STRIDE_M), STEEPEST_DEG * rng.uniform(0.1, 1.0) ** 0.7
+    gradient = float(np.tan(np.radians(angle)) * rng.choice([-1.0, 1.0]))
+    length = stride * rng.integers(1, 9)
+    text = f"{length:.2f} m by {stride:.2f} m, {np.degrees(np.arctan(gradient)):+.1f} degrees"
+    return SceneAsset(ground=(gradient, 0.0, 0.0), source=text), Route((0.0, 0.0), 0.0, length), stride, text
+
+
+def _rough(rng: np.random.Generator) -> Place:
+    """Slabs of any height, a row for each foot; what is left and right of the feet is no matter of theirs."""
+    count, length, approach = int(rng.integers(3, 6)), rng.uniform(0.36, 0.48), rng.uniform(0.25, 0.9)
+    tops = rng.uniform(0.005, HIGHEST_SLAB_M, (count, 2))
+    boxes = []
+    for i, pair in enumerate(tops):
+        for side, top in zip((0.5, -0.5), pair, strict=True):
+            center = ((i + 0.5) * length, side * HALF_WIDTH_M, 0.5 * float(top))
+            boxes.append(SceneBox(center, (0.5 * length, 0.5 * HALF_WIDTH_M, 0.5 * float(top)), label="slab"))
+    route = Route((-approach, 0.0), 0.0, approach + count * length + rng.uniform(0.3, 0.9))
+    text = f"{count} slabs of {length:.2f} m, up to {tops.max():.3f} m"
+    return SceneAsset(boxes=tuple(boxes), source=text), route, rng.uniform(0.15, LONGEST_STRIDE_M), text
+
+
 def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str) -> Place:
     """Levels along x: the first reaches back, the last ahead, those between are `run` deep."""
     approach, beyond = rng.uniform(0.25, 0.9), rng.uniform(0.3, 0.9)
@@ -96,5 +120,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
     "stairs_up": _stairs_up,
     "stairs_down": _stairs_down,
     "kerb": _kerb,
+    "slope": _slope,
+    "rough": _rough,
 }
 """Kinds of courses by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Gait:
         toe_down_rad: most pitch of a swinging foot; a flat one over a step needs more ankle flexion than the G1 has.
         drop_toe_down_rad: the same of a foot that comes to stand lower.
         clearance_m: of a swinging foot over the highest surface on its way.
+        own_surfaces: each foot's height is that of the surface under it, not of the way's middle.
     """
 
     step_s: float = 0.65
@@ -53,6 +54,7 @@ class Gait:
     toe_down_rad: float = 0.58
     drop_toe_down_rad: float = 0.4
     clearance_m: float = 0.06
+    own_surfaces: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.double_support_s < self.step_s or self.stride_m <= 0 or self.stand_s < 0:
@@ -61,13 +63,19 @@ class Gait:
 
 @dataclass(frozen=True)
 class Stance:
-    """A foot at rest: side, sole centre (3,) [m], yaw [rad], from touch-down to lift-off [s]."""
+    """A foot at rest: side, sole centre (3,) [m], yaw [rad], from touch-down to lift-off [s], the ground's dz/dx."""
 
     side: str
     position_world: np.ndarray
     yaw: float
     start_s: float
     end_s: float
+    slope: float = 0.0
+
+    @property
+    def level_m(self) -> float:
+        """Height over the sloping ground [m]: what a step up or down changes."""
+        return float(self.position_world[2] - self.slope * self.position_world[0])
 
 
 def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
@@ -80,7 +88,8 @@ def plan_steps(scene: SceneAsset, route: Route, gait: Gait) -> list[Stance]:
         route: way over it.
         gait: timing and widths.
     """
-    stretches = level_stretches(scene, route)
+    apart = 0.5 * gait.foot_spacing_m if gait.own_surfaces else 0.0
+    stretches = level_stretches(scene, route, apart)
     if gait.as_seen and len(stretches) > 1:
         along = places_as_seen(stretches, gait.stride_m)
     else:
@@ -97,10 +106,10 @@ def _stance(scene: SceneAsset, route: Route, gait: Gait, side: str, distance: fl
     middle, yaw = route.xy_at(distance), float(route.yaw_at(distance))
     sideways = gait.foot_spacing_m * (0.5 if side == "left" else -0.5)
     # the surface's height is taken on the route, for boxes reach no wider than the foot that touched them
-    height = float(scene.height_at(middle[None])[0])
     touch_down = lift_off_s + gait.step_s - gait.double_support_s if lift_off_s > 0 else 0.0
     xy = middle + sideways * np.array([-np.sin(yaw), np.cos(yaw)])
-    return Stance(side, np.array([*xy, height]), yaw, touch_down, np.inf)
+    height = float(scene.height_at((xy if gait.own_surfaces else middle)[None])[0])
+    return Stance(side, np.array([*xy, height]), yaw, touch_down, np.inf, float(scene.ground[0]))
 
 
 def _with_lift_offs(stances: list[Stance], gait: Gait) -> list[Stance]:
@@ -109,5 +118,5 @@ def _with_lift_offs(stances: list[Stance], gait: Gait) -> list[Stance]:
     for i, stance in enumerate(stances):
         later = next((s for s in stances[i + 1 :] if s.side == stance.side and s.start_s > stance.start_s), None)
         end = later.start_s - swing if later else stances[-1].start_s + gait.double_support_s + gait.stand_s
-        done.append(Stance(stance.side, stance.position_world, stance.yaw, stance.start_s, end))
+        done.append(replace(stance, end_s=end))
     return done

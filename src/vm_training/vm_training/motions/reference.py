@@ -21,7 +21,7 @@ from vm_training.motions.whole_body import (
     solve_kinematics,
     with_dynamics,
 )
-from vm_training.motions.zmp_reference import support_height, zmp_reference
+from vm_training.motions.zmp_reference import slope_height, support_height, zmp_reference
 
 CORRECTIONS = 3
 CORRECTION_GAIN = 0.8
@@ -92,7 +92,7 @@ def reference_of_stances(
     """
     times = np.arange(0.0, stances[-1].end_s, dt_s)
     feet = feet_path(stances, times, scene, gait)
-    support = support_height(stances, times, gait)
+    support = support_height(stances, times, gait) + slope_height(feet, dt_s)
     wanted = zmp_reference(feet)
     model, asked = reference_model(), wanted.copy()
     asks = body(times)
@@ -104,7 +104,7 @@ def reference_of_stances(
         com_xy = [com_from_zmp(asked[:, axis], height, acceleration, dt_s) for axis in (0, 1)]
         com = np.column_stack([*com_xy, support + height])
         qpos, foot_error = solve_kinematics(model, feet, com, heading, gait.lean_rad, asks.arms)
-        motion = with_dynamics(model, qpos, feet.planted, foot_error, dt_s, load)
+        motion = with_dynamics(model, qpos, feet.planted, foot_error, dt_s, load, slope=feet.slope)
         error = measured_zmp(model, motion, support, dt_s, load) - wanted
         if round_ < corrections:
             asked -= CORRECTION_GAIN * error

@@ -11,6 +11,8 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
 
 EDGE_M = 0.02  # a change of height between neighbouring samples that counts as an edge
+LOW_EDGE_M = 0.004
+"""The same where each foot has a surface of its own."""
 _SAMPLE_M = 0.001
 _GAP_SAMPLES = 41  # gaps narrower than this between neighbouring boxes are no place for a foot
 
@@ -47,12 +49,22 @@ class Route:
         return np.array(self.start_xy) + chord[..., None] * np.stack([np.cos(middle), np.sin(middle)], axis=-1)
 
 
-def level_stretches(scene: SceneAsset, route: Route) -> list[tuple[float, float]]:
-    """From and to [m] of the stretches of a route between edges, in order; they cover all of it."""
+def level_stretches(scene: SceneAsset, route: Route, apart_m: float = 0.0) -> list[tuple[float, float]]:
+    """From and to [m] of the stretches of a route between edges, in order; they cover all of it.
+
+    Args:
+        scene: what stands there; a slope is no edge.
+        route: the way.
+        apart_m: edges count that lie so far left or right of the way, and lower ones; 0 for those on it.
+    """
     count = max(round(route.length_m / _SAMPLE_M), 1) + 1
     distance = np.linspace(0.0, route.length_m, count)
-    height = grey_closing(scene.height_at(route.xy_at(distance)), size=_GAP_SAMPLES, mode="nearest")
-    edges = np.flatnonzero(np.abs(np.diff(height)) > EDGE_M)
+    yaw = route.yaw_at(distance)
+    left = np.stack([-np.sin(yaw), np.cos(yaw)], axis=-1)
+    lines = [route.xy_at(distance) + side * left for side in ((apart_m, -apart_m) if apart_m else (0.0,))]
+    heights = [grey_closing(scene.height_at(line), size=_GAP_SAMPLES, mode="nearest") for line in lines]
+    change = np.max([np.abs(np.diff(height)) for height in heights], axis=0)
+    edges = np.flatnonzero(change > (LOW_EDGE_M if apart_m else EDGE_M))
     borders = [0.0, *(0.5 * (distance[edges] + distance[edges + 1])).tolist(), route.length_m]
     return list(zip(borders, borders[1:], strict=False))
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from vm_core import g1
-from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_rotate
+from vm_core.frames import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_rotate
 from vm_core.scene_asset import SceneAsset
 from vm_training.motions.footsteps import SIDES, Gait, Stance
 from vm_training.motions.route import EDGE_M
@@ -25,9 +25,10 @@ class FeetPath:
     Attributes:
         position_world: side to (T, 3) sole centre [m].
         yaw: side to (T,) [rad].
-        pitch: side to (T,) [rad], positive with the toe down.
+        pitch: side to (T,) [rad], positive with the toe down; on a slope flat feet have the slope's.
         planted: side to (T,) bool; a planted foot with pitch stands on its toes.
         pressure_world: side to (T, 3) where the foot bears on the ground or, in the air, would [m].
+        slope: dz/dx of the ground.
     """
 
     position_world: dict[str, np.ndarray]
@@ -35,6 +36,7 @@ class FeetPath:
     pitch: dict[str, np.ndarray]
     planted: dict[str, np.ndarray]
     pressure_world: dict[str, np.ndarray]
+    slope: float = 0.0
 
 
 def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gait: Gait) -> FeetPath:
@@ -46,7 +48,8 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
         scene: whose surfaces swings must clear.
         gait: clearance and pitch.
     """
-    path = FeetPath({}, {}, {}, {}, {})
+    slope = stances[0].slope
+    path, lies = FeetPath({}, {}, {}, {}, {}, slope), -float(np.arctan(slope))
     for side in SIDES:
         own = [s for s in stances if s.side == side]
         flat = np.tile(own[0].position_world, (len(times_s), 1))
@@ -62,14 +65,14 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
             planted &= ~swing
             heel_off = 0.0 if i == 0 and before.start_s <= 0.0 else gait.heel_off_rad
             early_s = gait.drop_roll_s if _steps_down_from(before, stances) else 0.0
-            falls = after.position_world[2] < before.position_world[2] - EDGE_M
+            falls = after.level_m < before.level_m - EDGE_M
             toe_down = gait.drop_toe_down_rad if falls else gait.toe_down_rad
             rolling_s = gait.double_support_s + early_s
             pitch += _swing_pitch(times_s - before.end_s, part, heel_off, toe_down, rolling_s)
             if early_s:
                 on_toes += _bears_on_toes(times_s - before.end_s, part, early_s, gait)
-        offset = _rolled_over_toes(pitch, yaw)
-        path.position_world[side], path.yaw[side], path.pitch[side] = flat + offset, yaw, pitch
+        offset = _rolled_over_toes(pitch, yaw, lies)
+        path.position_world[side], path.yaw[side], path.pitch[side] = flat + offset, yaw, pitch + lies
         ahead = np.stack([np.cos(yaw), np.sin(yaw), np.zeros(len(yaw))], axis=1)
         path.planted[side] = planted
         path.pressure_world[side] = flat + (on_toes * TOE_FROM_SOLE_CENTER[0])[:, None] * ahead
@@ -79,7 +82,7 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
 def _steps_down_from(stance: Stance, stances: list[Stance]) -> bool:
     """Whether the other foot comes to stand lower while this one stands."""
     landed = [s for s in stances if s.side != stance.side and stance.start_s < s.start_s <= stance.end_s]
-    return any(s.position_world[2] < stance.position_world[2] - EDGE_M for s in landed)
+    return any(s.level_m < stance.level_m - EDGE_M for s in landed)
 
 
 def _bears_on_toes(since_lift_off_s: np.ndarray, part: np.ndarray, early_s: float, gait: Gait) -> np.ndarray:
@@ -96,11 +99,13 @@ def _swing_pitch(
     return heel_off * rolling * (1.0 - quintic(part / 0.7)) + toe_down * np.sin(np.pi * part) ** 2
 
 
-def _rolled_over_toes(pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """How the sole centre (T, 3) moves when the foot turns about its toes."""
+def _rolled_over_toes(pitch: np.ndarray, yaw: np.ndarray, lies_rad: float) -> np.ndarray:
+    """How the sole centre (T, 3) moves when the foot, that lies at a pitch, turns about its toes by another (T,)."""
+    lying = quat_from_rotvec(np.array([0.0, lies_rad, 0.0]))
     tilt = quat_from_rotvec(pitch[:, None] * np.array([0.0, 1.0, 0.0]))
     to_toe = np.broadcast_to(TOE_FROM_SOLE_CENTER, (len(pitch), 3))
-    return quat_rotate(quat_from_yaw(yaw), to_toe - quat_rotate(tilt, to_toe))
+    over_toe = to_toe - quat_rotate(tilt, to_toe)
+    return quat_rotate(quat_multiply(quat_from_yaw(yaw), np.tile(lying, (len(yaw), 1))), over_toe)
 
 
 def quintic(t: np.ndarray) -> np.ndarray:

@@ -127,13 +127,14 @@ def with_dynamics(
     dt_s: float,
     load_world: np.ndarray | None = None,
     seat_share: np.ndarray | None = None,
+    slope: float = 0.0,
 ) -> WholeBodyMotion:
     """Adds velocities, joint torques and checks to configurations (T, nq) that are `dt_s` apart.
 
     Contact forces are the non-negative combination of friction-pyramid edges at the planted soles that explains the
     root's share of the inverse dynamics (least squares); their torques are taken off the joints'. What pushes against
     the hands, `load_world` (T, 3) [N] shared by both, is taken off before. Where `seat_share` (T,) is above 0 a seat
-    may bear the hips, too; up to 1 the more willingly.
+    may bear the hips, too; up to 1 the more willingly. `slope` is the ground's dz/dx.
     """
     qvel = _velocities(model, qpos, dt_s)
     qacc = np.gradient(qvel, dt_s, axis=0)
@@ -144,7 +145,7 @@ def with_dynamics(
         data.qpos[:], data.qvel[:], data.qacc[:] = qpos[frame], qvel[frame], qacc[frame]
         mujoco.mj_inverse(model, data)
         com[frame] = data.subtree_com[0]
-        soles = [point for side in planted if planted[side][frame] for point in _sole_points(model, data, side)]
+        soles = [point for side in planted if planted[side][frame] for point in _sole_points(model, data, side, slope)]
         share = 0.0 if seat_share is None else float(seat_share[frame])
         hips = hip_points(model, data) if share > 0.0 else []
         edges = _pyramid_edges(model, data, [*soles, *hips])
@@ -179,12 +180,12 @@ def _velocities(model: mujoco.MjModel, qpos: np.ndarray, dt_s: float) -> np.ndar
     return qvel
 
 
-def _sole_points(model: mujoco.MjModel, data: mujoco.MjData, side: str) -> list[tuple[int, np.ndarray]]:
+def _sole_points(model: mujoco.MjModel, data: mujoco.MjData, side: str, slope: float) -> list[tuple[int, np.ndarray]]:
     """Body and place of what of a sole is on the ground; not the heel of a foot that rolls over its toes."""
     body = model.body(g1.FOOT_BODIES[side == "right"]).id
     points = [data.geom(f"{side}_sole{i}").xpos for i in range(len(g1.SOLE_POINTS))]
-    lowest = min(point[2] for point in points)
-    return [(body, point) for point in points if point[2] <= lowest + TOUCHING_M]
+    over = [point[2] - slope * point[0] for point in points]
+    return [(body, point) for point, height in zip(points, over, strict=True) if height <= min(over) + TOUCHING_M]
 
 
 def _pyramid_edges(model: mujoco.MjModel, data: mujoco.MjData, points: list[tuple[int, np.ndarray]]) -> np.ndarray:

@@ -39,15 +39,22 @@ def support_height(stances: list[Stance], times_s: np.ndarray, gait: Gait) -> np
     """Height (T,) [m] that the centre of mass is carried over: the mean of the feet's stances, smooth.
 
     It rises after a foot stands higher and sinks before a foot stands lower, so that no leg is stretched too far.
+    What a slope adds is `slope_height`.
     """
     heights = []
     for side in SIDES:
         own = [s for s in stances if s.side == side]
-        height = np.full(len(times_s), own[0].position_world[2])
+        height = np.full(len(times_s), own[0].level_m)
         for before, after in pairwise(own):
-            rise = after.position_world[2] - before.position_world[2]
+            rise = after.level_m - before.level_m
             change_s = after.start_s + (gait.height_delay_s if rise >= 0.0 else -gait.drop_lead_s)
-            height = np.where(times_s >= change_s, after.position_world[2], height)
+            height = np.where(times_s >= change_s, after.level_m, height)
         heights.append(height)
     dt = times_s[1] - times_s[0]
     return gaussian_filter1d(np.mean(heights, axis=0), HEIGHT_SMOOTHING_S / dt, mode="nearest")
+
+
+def slope_height(feet: FeetPath, dt_s: float) -> np.ndarray:
+    """Height (T,) [m] of a slope between the feet, smooth."""
+    middle = np.mean([feet.pressure_world[side][:, 0] for side in SIDES], axis=0)
+    return gaussian_filter1d(feet.slope * middle, HEIGHT_SMOOTHING_S / dt_s, mode="nearest")
