@@ -136,25 +136,28 @@ def test_the_operator_steers_back_stops_and_keeps_limits():
     ways = [Episode(SceneAsset(), 2.0, 0.3, 10.0)] * 3
     operator = Operator(ways, np.array([[0.0, 0.25], [0.0, 0.0], [-0.2, 0.2]]))
     position = np.array([[0.5, 0.3, 0.7], [0.5, -0.3, 0.7], [2.1, 0.0, 0.7]])
-    assert not operator.command(0.5 * SETTLE_S, position, np.zeros(3), 0.02).any()
-    command = operator.command(SETTLE_S + 1.0, position, np.zeros(3), 0.02)
+    assert not operator.command(0.5 * SETTLE_S, position, np.zeros(3)).any()
+    command = operator.command(SETTLE_S + 1.0, position, np.zeros(3))
     assert command[0, 2] < 0.0 < command[1, 2] and np.abs(command[:, 2]).max() <= 0.2
     assert command[0, 0] == 0.25 and not command[2].any() and operator.arrived.tolist() == [False, False, True]
 
 
 def test_sitting_is_backing_waiting_and_walking_on():
     operator = Operator([Episode(SceneAsset(), 0.5, 0.25, 16.0, seat_m=0.4)], np.array([[-0.5, 0.5]] * 3))
-    over, seated = np.array([[0.0, 0.0, 0.72]]), np.array([[-0.3, 0.0, 0.5]])
-    assert operator.command(3.0, over, np.zeros(1), 0.02)[0, 0] < 0.0
-    for _ in range(round(SIT_S / 0.02) + 1):
-        assert operator.command(3.0, seated, np.zeros(1), 0.02)[0, 0] <= 0.0 or operator.sat[0]
-    assert operator.sat[0] and operator.command(6.0, seated, np.zeros(1), 0.02)[0, 0] > 0.0
+    place = np.array([[0.0, 0.0, 0.72]])
+    assert operator.command(3.0, place, np.zeros(1))[0, 0] < 0.0
+    operator.watch(np.array([False]), 5.0)
+    assert operator.command(8.0, place, np.zeros(1))[0, 0] < 0.0
+    operator.watch(np.array([True]), 0.5 * SIT_S)
+    assert operator.command(9.0, place, np.zeros(1))[0, 0] == 0.0 and not operator.sat[0]
+    operator.watch(np.array([True]), 0.6 * SIT_S)
+    assert operator.sat[0] and operator.command(11.0, place, np.zeros(1))[0, 0] > 0.0
 
 
 def test_what_a_policy_cannot_do_is_refused_by_name(still, tmp_path):
-    assert "skill 'sit'" in refusal(still, chosen_courses(("sit_stand",))[0])
+    assert "skill 'sit'" in refusal(still, chosen_courses(("sit_stand_35cm",))[0])
     able = PolicyFile.load(still_file(tmp_path / "sits.onnx", training={"skills": ["sit"]}))
-    assert refusal(able, chosen_courses(("sit_stand",))[0]) == ""
+    assert refusal(able, chosen_courses(("sit_stand_35cm",))[0]) == ""
     fixed = PolicyFile.load(still_file(tmp_path / "fixed.onnx", command_limits=((0.0, 0.0),) * 3))
     assert "no way ahead" in refusal(fixed, COURSES[0])
 
@@ -206,7 +209,7 @@ def test_wrong_policy_files_are_one_line(tmp_path):
 def test_the_command_writes_rows_plot_and_film(tmp_path, monkeypatch, capsys):
     policy = still_file(tmp_path / "still.onnx")
     monkeypatch.setattr(
-        evaluate, "chosen_courses", lambda names: [course("stand", 0.2), chosen_courses(("sit_stand",))[0]]
+        evaluate, "chosen_courses", lambda names: [course("stand", 0.2), chosen_courses(("sit_stand_35cm",))[0]]
     )
     filmed = []
     monkeypatch.setattr(evaluate.report, "film_worst", lambda folder, name, *rest: filmed.append(name))
@@ -227,7 +230,7 @@ def test_the_command_writes_rows_plot_and_film(tmp_path, monkeypatch, capsys):
         ("stand", "noisy", 1.0, 2, 0),
     ]
     assert (tmp_path / "plot.png").stat().st_size > 5000 and filmed == ["stand_true_time_step", "stand_noisy_time_step"]
-    assert "not run: sit_stand: its contract names no skill 'sit'" in capsys.readouterr().out
+    assert "not run: sit_stand_35cm: its contract names no skill 'sit'" in capsys.readouterr().out
 
 
 def test_mistakes_on_the_command_line_are_one_line(tmp_path):

@@ -20,7 +20,7 @@ from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.clip import MOTORS
 from vm_training.motions.feasibility import Feasibility
-from vm_training.motions.seat_contact import lowest_over_seat
+from vm_training.motions.seat_contact import lowest_over_seat, rearmost_hold
 from vm_training.motions.seat_place import SitTimes, find_seat, sit_times, sits
 from vm_training.motions.sit_clip import plan_sit, sit_clip
 from vm_training.motions.sitting import SitStyle, plan_path
@@ -109,7 +109,9 @@ def test_the_hips_come_to_the_seat_and_the_balance_stays_over_the_feet(height_m)
     data.qpos[:] = path.settle[-1]
     mujoco.mj_forward(model, data)
     np.testing.assert_allclose(data.body("left_hip_yaw_link").xpos, hips, atol=0.003)
-    assert data.subtree_com[0][0] < -style.edge_m + 0.02  # over the seat
+    com, hold = data.subtree_com[0][0], rearmost_hold(model, data, style.edge_m)
+    assert com < -style.edge_m + 0.03  # over the seat, as far as its hold lets it
+    assert com > hold + style.seated_ahead_m - 0.005
 
 
 def test_forces_of_feet_and_seat_explain_the_motion():

@@ -18,6 +18,7 @@ from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.motion_clip import MotionClip
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, PolicyContract
+from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
 from vm_training.mdp.operators import FADE_STEPS
@@ -52,7 +53,7 @@ def walking_contract(
         name: of the policy.
         default_joint_pos: (J,) [rad] that its actions add to.
         step_s: time of a step.
-        training: for people.
+        training: for people; its `skills` say whether a command backwards means to sit down.
     """
     return PolicyContract(
         name=name,
@@ -64,7 +65,7 @@ def walking_contract(
         height_grid_unknown=UNKNOWN_M,
         gait_step_s=step_s,
         gait_fade_steps=FADE_STEPS,
-        command_limits=walk_config.COMMAND_LIMITS,
+        command_limits=walk_config.command_limits(SIT_SKILL in training.get("skills", ())),
         training=training,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -13,11 +14,9 @@ from tqdm import tqdm
 from vm_core import command_line
 from vm_core.atomic_files import atomic_folder
 from vm_core.errors import VmError
-from vm_training.motions.clip import reference_clip
-from vm_training.motions.courses import KINDS, WALKING_GAIT, random_course
-from vm_training.motions.feasibility import Feasibility
+from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
-from vm_training.motions.reference import plan_reference
+from vm_training.motions.planned import KINDS, plan_motion
 from vm_training.tasks.motion_folder import CLIP_FILE, MOTION_FILE, SCENE_FOLDER
 
 
@@ -28,23 +27,25 @@ class MakeMotions:
     Attributes:
         out: folder to write; one folder a motion inside.
         count: motions of each kind.
-        kinds: kinds of courses.
+        kinds: kinds of motions.
         seed: of everything random; motion `kind_0003` is the same whatever else is made.
         gait: of all, but for the stride, which is the course's.
+        sit_spread: how far ways to sit down differ, 0 to 1; a walker has nothing to tell it which it is to take.
     """
 
     out: Path
     count: int = 8
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = KINDS
     seed: int = 0
     gait: Gait = WALKING_GAIT
+    sit_spread: float = 0.0
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown or self.count < 1 or self.seed < 0:
+        if unknown or self.count < 1 or self.seed < 0 or not 0.0 <= self.sit_spread <= 1.0:
             raise VmError(
-                f"kinds {', '.join(self.kinds)}, {self.count} of each, seed {self.seed}; "
-                f"expected kinds among {', '.join(KINDS)}, at least 1, a seed from 0"
+                f"kinds {', '.join(self.kinds)}, {self.count} of each, seed {self.seed}, spread {self.sit_spread}; "
+                f"expected kinds among {', '.join(KINDS)}, at least 1, a seed from 0, a spread of 0 to 1"
             )
 
 
@@ -56,31 +57,29 @@ def make_motions(options: MakeMotions) -> dict[str, str]:
         name = f"{kind}_{index:04d}"
         folder = options.out / name
         if not (folder / MOTION_FILE).is_file():
-            make_motion(kind, [options.seed, list(KINDS).index(kind), index], options.gait, folder)
+            make_motion(kind, [options.seed, KINDS.index(kind), index], options, folder)
         problems = json.loads((folder / MOTION_FILE).read_text())["problems"]
         if problems:
             refused[name] = problems
     return refused
 
 
-def make_motion(kind: str, seed: list[int], gait: Gait, folder: Path) -> None:
+def make_motion(kind: str, seed: list[int], options: MakeMotions, folder: Path) -> None:
     """Plans one motion and writes its folder: always the record, clip and scene only if the plan is feasible."""
-    course = random_course(kind, np.random.default_rng(seed), gait)
-    reference = plan_reference(course.scene, course.route, course.gait)
-    feasibility = Feasibility.of(reference)
-    record = {
-        "kind": kind,
-        "text": course.text,
-        "seed": seed,
-        "problems": feasibility.problems,
-        "feasibility": asdict(feasibility),
-        "route": asdict(course.route),
-        "gait": asdict(course.gait),
-    }
+    record: dict[str, Any] = {"kind": kind, "seed": seed}
+    try:
+        planned = plan_motion(kind, np.random.default_rng(seed), options.gait, options.sit_spread)
+    except VmError as problem:
+        planned, record["problems"] = None, str(problem)
+    else:
+        record |= {"text": planned.text, "problems": planned.feasibility.problems, "gait": asdict(planned.gait)}
+        record["feasibility"] = asdict(planned.feasibility)
+        record["route"] = asdict(planned.route) if planned.route else None
+        record["timeline"] = asdict(planned.timeline) if planned.timeline else None
     with atomic_folder(folder) as temporary:
-        if not feasibility.problems:
-            reference_clip(reference, f"planned: {kind}, {course.text}").save(temporary / CLIP_FILE)
-            course.scene.save(temporary / SCENE_FOLDER)
+        if planned is not None and planned.clip is not None:
+            planned.clip.save(temporary / CLIP_FILE)
+            planned.scene.save(temporary / SCENE_FOLDER)
         (temporary / MOTION_FILE).write_text(json.dumps(record, indent=1))
 
 

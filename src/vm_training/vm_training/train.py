@@ -14,8 +14,10 @@ from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
+from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
+from vm_training.motions.planned import SIT
 from vm_training.motions.seat_place import sits
 from vm_training.rl.run_task import RunTask, told
 from vm_training.rl.trainer import Trainer
@@ -24,11 +26,11 @@ from vm_training.tasks.climb import ClimbConfig, train_climb
 from vm_training.tasks.climb_checks import Check
 from vm_training.tasks.finetuning import FinetuneConfig, train_finetune
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
-from vm_training.tasks.motion_folder import load_motion, motion_names
+from vm_training.tasks.motion_folder import load_motion
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
 from vm_training.tasks.sit import SitConfig, train_sit
-from vm_training.tasks.walk import good_motions, train_walk
+from vm_training.tasks.walk import good_motions, kinds_of, train_walk
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
@@ -148,20 +150,21 @@ class Walk:
         _check_policy_name(self.out)
         folder = WorkFolder(self.work or self.out.with_suffix(".training"))
         student, default = train_walk(self.motions, self.teachers, self.config, folder, self.start)
-        first = load_motion(self.motions, motion_names(self.motions)[0])
-        checks = evaluate_walk(student, default, self.config.lane, first.gait, self.config.seed)
+        names = good_motions(self.motions, WorkFolder(self.teachers), self.config.least_teacher)
+        kinds = kinds_of(names)
+        first = load_motion(self.motions, next(name for name in names if name.startswith(kinds[0])))
+        checks = evaluate_walk(student, default, self.config.lane, first.gait, kinds, self.config.seed)
         obeyed = evaluate_commands(student, default, self.config.lane, first, self.config.seed)
         training = {
             "seed": self.config.seed,
             "commit": folder.commit,
             "checks": [asdict(c) for c in (*checks, *obeyed)],
-        }
+        } | ({"skills": [SIT_SKILL]} if SIT in kinds else {})
         lane = make_lane(first, None, default, self.config.lane, self.config.seed)
         middle = np.full(lane.env.num_envs, first.clip.num_frames // 2)
         lane.reset(np.arange(lane.env.num_envs), middle)
         contract = walking_contract(self.out.stem, default, first.gait.step_s, training)
         export_policy(student, contract, lane.observer.observe()[0], self.out)
-        names = good_motions(self.motions, WorkFolder(self.teachers), self.config.least_teacher)
         WalkReport(
             records_of(folder, self.start),
             motions_by_kind(names),

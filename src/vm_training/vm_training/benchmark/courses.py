@@ -9,10 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_core.scene_asset import SEAT, SceneAsset, SceneBox
 
 RISES_CM = (8, 10, 12, 14, 16, 18, 20)
 RUNS_M = (0.26, 0.30, 0.34)
+SEATS_CM = (35, 40, 45, 50)
+SEAT_EDGE_M = (0.10, 0.14)
+"""From the middle of the feet back to a seat; the heels reach 0.09 m back."""
+DEFAULT_FEET_M = 0.034
+"""How far ahead of the pelvis the feet's middle is in the pose in which robots start."""
+SIT_COURSES = "sit_stand"
 APPROACH_M = 0.8
 STEPS = 6
 SIT_SKILL = "sit"
@@ -142,11 +148,16 @@ def mixed(index: int, rng: np.random.Generator) -> Episode:
     return _way(SceneAsset(boxes=tuple(boxes)), down + 3.2, rng)
 
 
-def sit_and_stand(index: int, rng: np.random.Generator) -> Episode:
-    """A seat of 0.35 to 0.50 m right behind: sit down, stay three seconds, stand up and walk half a metre."""
-    height = (0.35, 0.40, 0.45, 0.50)[index % 4]
-    seat = _box((-0.75, -0.22), height, "seat", (-0.4, 0.4))
-    return Episode(SceneAsset(boxes=(seat,)), 0.5, 0.25, 16.0, seat_m=height)
+def seats(height_m: float) -> Callable[[int, np.random.Generator], Episode]:
+    """A seat right behind, 1 to 5 cm from the heels, up to 10 cm aside; sit down on it, get up, walk half a metre."""
+
+    def make(index: int, rng: np.random.Generator) -> Episode:
+        edge = float(rng.uniform(*SEAT_EDGE_M)) - DEFAULT_FEET_M
+        depth, half, aside = float(rng.uniform(0.35, 0.6)), float(rng.uniform(0.25, 0.6)), float(rng.uniform(-0.1, 0.1))
+        box = _box((-edge - depth, -edge), height_m, SEAT, (aside - half, aside + half))
+        return Episode(SceneAsset(boxes=(box,)), 0.5, float(rng.uniform(0.2, 0.3)), 24.0, seat_m=height_m)
+
+    return make
 
 
 def user_scene(name: str, scene: SceneAsset) -> Course:
@@ -175,7 +186,7 @@ COURSES: tuple[Course, ...] = (
     Course("kerbs", kerbs),
     Course("slopes", slope),
     Course("rough", rough),
-    Course("sit_stand", sit_and_stand),
+    *(Course(f"{SIT_COURSES}_{height:02d}cm", seats(height / 100)) for height in SEATS_CM),
     Course("mixed", mixed),
 )
 """All rows, in order."""

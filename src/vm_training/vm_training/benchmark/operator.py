@@ -11,7 +11,8 @@ SETTLE_S = 1.0
 """Standing before the first command."""
 HOLD_S = 1.5
 """Standing after the goal."""
-SIT_S = 3.0
+SIT_S, SURE_S, BACK_M_S = 3.0, 1.0, 0.15
+"""Sitting before getting up; how long a robot must sit until it is no longer told to; how it is told."""
 _YAW_GAIN, _SIDE_GAIN, _MOST_CORRECTION_RAD = 1.0, 0.6, 0.35
 _RAMP_S = 0.3
 
@@ -39,10 +40,13 @@ class Operator:
         x, y = position_xy.T
         return c * x + s * y, -s * x + c * y
 
-    def command(self, time_s: float, position: np.ndarray, yaw: np.ndarray, period_s: float) -> np.ndarray:
+    def watch(self, sits: np.ndarray, period_s: float) -> None:
+        """Counts how long robots have sat; `sits` (N,) says which do."""
+        self._seated_s += sits * period_s
+
+    def command(self, time_s: float, position: np.ndarray, yaw: np.ndarray) -> np.ndarray:
         """(N, 3) vx, vy [m/s], yaw rate [rad/s] for pelvis positions (N, 3) and headings (N,)."""
         forward, aside = self.along(position[:, :2])
-        self._sit(position[:, 2], period_s)
         waiting = (self._seat > 0.0) & (self._seated_s < SIT_S)
         self.arrived |= (forward >= self._goal) & (self._goal > 0.0) & ~waiting
         going = (self._goal > 0.0) & ~self.arrived & (time_s >= SETTLE_S)
@@ -50,14 +54,9 @@ class Operator:
         ramp = min(max((time_s - SETTLE_S) / _RAMP_S, 0.0), 1.0)
         wanted = np.clip(-_SIDE_GAIN * aside, -_MOST_CORRECTION_RAD, _MOST_CORRECTION_RAD)
         turn = _YAW_GAIN * wrap_angle(self._heading + wanted - yaw)
-        speed = np.where(back, np.where(self._seated_s > 0.0, 0.0, -0.15), self._speed)
+        speed = np.where(back, np.where(self._seated_s > SURE_S, 0.0, -BACK_M_S), self._speed)
         found = np.column_stack([going * ramp * speed, np.zeros(len(yaw)), (going & ~back) * ramp * turn])
         return np.clip(found, self._limits[:, 0], self._limits[:, 1])
-
-    def _sit(self, height: np.ndarray, period_s: float) -> None:
-        """Counts how long a robot has sat: its pelvis no more than 16 cm over the seat."""
-        sits = (self._seat > 0.0) & (height < self._seat + 0.16)
-        self._seated_s += sits * period_s
 
     @property
     def sat(self) -> np.ndarray:

@@ -179,7 +179,8 @@ class Robots:
             qpos[7 + g1.motor_index(f"{side}_ankle_pitch_joint")] -= np.arctan(episode.slope)
         yaw = 0.5 * (episode.heading + rng.normal(0.0, 0.05))
         qpos[3:7] = [np.cos(yaw), 0.0, 0.0, np.sin(yaw)]
-        qpos[:2] = rng.normal(0.0, 0.02, 2)
+        # a seat is placed against the robot, at a random distance
+        qpos[:2] = 0.0 if episode.seat_m else rng.normal(0.0, 0.02, 2)
         qpos[2] += _lift(model, qpos, episode)
         return qpos
 

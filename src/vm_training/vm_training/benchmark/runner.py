@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from vm_core.scene_asset import SEAT
-from vm_training.benchmark.courses import SIT_SKILL, Course, Episode
+from vm_training.benchmark.courses import SIT_COURSES, SIT_SKILL, Course, Episode
 from vm_training.benchmark.figures import EpisodeResult, Recorder
 from vm_training.benchmark.grids import NoisyGrid, TrueGrid, terrain_heights
 from vm_training.benchmark.operator import HOLD_S, Operator
 from vm_training.benchmark.physics import PhysicsVariant, build_models
 from vm_training.benchmark.robots import GridSource, Robots
+from vm_training.benchmark.seat_support import SeatSupport
 from vm_training.policy_file import PolicyFile
 
 REFERENCE_HOLD_S = 3.0
@@ -32,7 +33,7 @@ def refusal(policy: PolicyFile, course: Course) -> str:
     forward = contract.command_limits[0][1]
     if policy.reference is None and forward <= 0.0 and course.name != "zero_command":
         return f"its command limits allow no way ahead (vx up to {forward})"
-    if course.name == "sit_stand" and SIT_SKILL not in contract.training.get("skills", ()):
+    if course.name.startswith(SIT_COURSES) and SIT_SKILL not in contract.training.get("skills", ()):
         return f"its contract names no skill {SIT_SKILL!r}"
     return ""
 
@@ -93,7 +94,7 @@ def _share_scenes(ways: list[Episode]) -> list[Episode]:
 def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnStep) -> list[EpisodeResult]:
     period, reference = robots.contract.control_period_s, robots.policy.reference
     operator = Operator(robots.episodes, np.array(robots.contract.command_limits, dtype=float))
-    recorder = Recorder(robots)
+    recorder, seats = Recorder(robots), SeatSupport(robots)
     start = robots.physics.qpos[:, :3].copy()
     limits = np.array([way.time_limit_s for way in robots.episodes])
     if reference is not None:
@@ -105,7 +106,8 @@ def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnSte
         active = np.flatnonzero(~done)
         time_s = robots.time_s
         qpos = np.nan_to_num(robots.physics.qpos)
-        command = operator.command(time_s, qpos[:, :3], robots.yaw, period)
+        operator.watch(seats.sits(active), period)
+        command = operator.command(time_s, qpos[:, :3], robots.yaw)
         due = active[(pushes[active] <= time_s) & (pushes[active] > time_s - period)]
         robots.push(due, np.array([robots.episodes[i].push_m_s for i in due]).reshape(-1, 2))
         robots.act(command, grid, active)

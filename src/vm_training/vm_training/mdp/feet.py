@@ -67,14 +67,17 @@ def without_what_feet_block(joints: np.ndarray, jacobians: np.ndarray) -> np.nda
 
     Args:
         joints: errors of the policy's joints.
-        jacobians: (2, 6, 6) of the plan.
+        jacobians: (N, 2, 6, 6) of the plan, or (2, 6, 6) for all.
     """
     legs = joints[:, LEG_JOINTS]  # (N, 2, 6)
-    off = np.einsum("sij,nsj->nsi", jacobians, legs)
+    jacobians = np.broadcast_to(jacobians, (len(joints), 2, 6, 6))
+    off = np.einsum("nsij,nsj->nsi", jacobians, legs)
     apart = 0.5 * (off[:, 0] - off[:, 1])
     found = joints.copy()
     for side, sign in enumerate((1.0, -1.0)):
-        found[:, LEG_JOINTS[side]] = legs[:, side] - sign * np.linalg.solve(jacobians[side], apart.T).T
+        found[:, LEG_JOINTS[side]] = (
+            legs[:, side] - sign * np.linalg.solve(jacobians[:, side], apart[..., None])[..., 0]
+        )
     return found
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
-from vm_core.scene_asset import SceneAsset
-from vm_training.mdp.clip_tracking import NUM_SPEEDS, ClipTracking, StartNoise
-from vm_training.mdp.feet import PelvisOverFeet, leg_jacobians, without_what_feet_block
+from vm_core.scene_asset import SEAT, SceneAsset
+from vm_training.mdp.clip_tracking import LOST_POSITION_M, NUM_SPEEDS, ClipTracking, StartNoise
+from vm_training.mdp.feet import LEG_JOINTS, PelvisOverFeet, leg_jacobians, without_what_feet_block
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import MOST_YAW_ERROR_RAD, ClipOperator, Operator
 from vm_training.mdp.randomization import DomainRanges
+from vm_training.mdp.seat_operator import SeatOperator
 from vm_training.mdp.walk_observations import WalkObserver
 from vm_training.motions.route import EDGE_M
 from vm_training.tasks.motion_folder import Motion
@@ -26,6 +27,11 @@ MOST_ALONG_ERROR_M = 0.12
 LOST_NEAR_EDGES_M = 0.2
 """This far from the plan the ground under a foot is another than the teacher was made for."""
 _JOINTS = slice(6, NUM_SPEEDS)  # of the error state
+LOST_AT_SEAT_M = 0.2
+"""A robot that is this far from a plan of sitting has not found the seat, or has not left it."""
+STANCE_M, STANCE_YAW_RAD, WIDE_STANCE_M = 0.015, 0.05, 0.045
+"""How feet that came to a seat stand otherwise than planned; the pose in which a controller stands is wider."""
+_SAME_POSE_RAD = 0.05
 _SEEN_M = np.linspace(-0.45, 0.45, 19)
 
 
@@ -65,15 +71,15 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.planned = PelvisOverFeet.of(self.env.reference_qpos)
-        contact = self.motion.clip.contact
+        contact = self.motion.clip.contact[:, :2]
         self.bearing = contact / np.maximum(contact.sum(axis=1, keepdims=True), 1.0)
         frames, start = np.arange(len(contact)), round(self.motion.gait.stand_s * self.env.clip.fps)
-        self.rests = [frames < start, frames >= len(contact) - start]  # at either end
-        self.leg_jacobians = [leg_jacobians(self.env.reference_qpos[end]) for end in (0, -1)]
+        self.stance = Stance.of(self.env.reference_qpos, feet_rest(self.motion))
         # feet that stand, or that only close, cannot be moved along: the pelvis would go without them
         closing = frames >= len(contact) - start - round(self.motion.gait.step_s * self.env.clip.fps)
-        steps = ~(self.rests[0] | closing)
-        self.steers_by_edges = sees_edge(self.motion.scene, self.env.reference_qpos) & steps
+        steps = ~((frames < start) | closing)
+        self.at_seat = any(box.label == SEAT for box in self.motion.scene.boxes) or self.motion.timeline is not None
+        self.steers_by_edges = sees_edge(self.motion.scene, self.env.reference_qpos) & steps & (not self.at_seat)
 
     def observe(self) -> np.ndarray:
         """(N, inputs) what a walker sees."""
@@ -98,12 +104,13 @@ class Lane:
         along = np.where(self.steers_by_edges[at], MOST_ALONG_ERROR_M, 0.0)
         error[:, 0] = over_feet[:, 0] + np.clip(error[:, 0] - over_feet[:, 0], -along, along)
         error[:, 1:3] = over_feet[:, 1:]
-        share = self.observer.operator.share() if isinstance(self.observer.operator, ClipOperator) else 0.0
+        operator = self.observer.operator
+        share = operator.share() if isinstance(operator, ClipOperator | SeatOperator) else 0.0
         yaw = share * error[:, 5] + (1.0 - share) * turned
         error[:, 5] = np.clip(yaw, -MOST_YAW_ERROR_RAD, MOST_YAW_ERROR_RAD)
-        for rests, jacobians in zip(self.rests, self.leg_jacobians, strict=True):
-            still = rests[at]
-            error[still, _JOINTS] = without_what_feet_block(error[still, _JOINTS], jacobians)
+        still = self.stance.rests[at]
+        jacobians = self.stance.jacobians[self.stance.index[at[still]]]
+        error[still, _JOINTS] = without_what_feet_block(error[still, _JOINTS], jacobians)
         return error
 
     def act(self, target: np.ndarray) -> None:
@@ -113,13 +120,31 @@ class Lane:
 
     def reset(self, envs: np.ndarray, frames: np.ndarray) -> None:
         self.env.reset(envs, frames)
+        if self.motion.timeline is not None:
+            self._stand_otherwise(np.flatnonzero(envs) if envs.dtype == bool else envs, frames)
         self.observer.reset(envs)
+
+    def _stand_otherwise(self, envs: np.ndarray, frames: np.ndarray) -> None:
+        """Feet that rest stand as a walk before, or the pose before that, has left them."""
+        rng, apart = self.env.rng, np.zeros((len(envs), 6))
+        apart[:, :2] = rng.normal(0.0, STANCE_M, (len(envs), 2))
+        apart[:, 1] += rng.choice([0.0, WIDE_STANCE_M], len(envs))
+        apart[:, 5] = rng.normal(0.0, STANCE_YAW_RAD, len(envs))
+        still = self.stance.rests[frames]
+        jacobians = self.stance.jacobians[self.stance.index[frames[still]]]
+        for side, sign in enumerate((0.5, -0.5)):
+            bent = np.linalg.solve(jacobians[:, side], sign * apart[still, :, None])[..., 0]
+            self.env.physics.qpos[envs[still][:, None], 7 + LEG_JOINTS[side]] += bent
+
+    def upright(self) -> np.ndarray:
+        """(N,) bool: not fallen; at a seat that is where the plan is."""
+        return ~self.env.lost() if self.motion.timeline is not None else is_upright(self.env)
 
     def fallen(self) -> np.ndarray:
         """(N,) bool: beyond what the teacher can judge: down, or where edges are, off the plan."""
         env = self.env
-        if not self.motion.scene.boxes:
-            return ~is_upright(env)
+        if not self.motion.scene.boxes or self.at_seat:
+            return ~self.upright()
         off = np.linalg.norm(env.error_state()[:, :2], axis=1)
         return env.lost() | (self.steers_by_edges[env.clip_frame] & (off > LOST_NEAR_EDGES_M))
 
@@ -139,7 +164,7 @@ def upright_to_the_end(
     upright, lasted = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)
     for _ in range(env.clip.num_frames + int(hold_s * env.clip.fps)):
         lane.act(target())
-        upright &= is_upright(env)
+        upright &= lane.upright()
         lasted += upright
         if not upright.any():
             break
@@ -181,9 +206,54 @@ def make_lane(
         seed: of everything random.
         operator: who commands them; by default one who follows the clip.
     """
-    env = ClipTracking(
-        motion.clip, motion.scene, config.num_envs, config.ranges, config.start_noise, seed, threads=config.threads
-    )
-    operator = operator or ClipOperator(env, motion.gait)
+    env = robots_on(motion, config.num_envs, config.ranges, config.start_noise, seed, config.threads)
+    if operator is None:
+        follows = SeatOperator(env, motion.timeline, motion.gait) if motion.timeline else None
+        operator = follows or ClipOperator(env, motion.gait)
     observer = WalkObserver(env, operator, default_joint_pos, config.sensor_noise, exact_grids=config.exact_grids)
     return Lane(motion, teacher, env, observer)
+
+
+def robots_on(
+    motion: Motion, count: int, ranges: DomainRanges, noise: StartNoise, seed: int, threads: int
+) -> ClipTracking:
+    """Robots on a motion, with the shapes that touch something there."""
+    collision, lost_m = ("spheres", LOST_POSITION_M) if motion.timeline is None else ("seat", LOST_AT_SEAT_M)
+    return ClipTracking(
+        motion.clip, motion.scene, count, ranges, noise, seed, collision, threads=threads, lost_m=lost_m
+    )
+
+
+@dataclass(frozen=True)
+class Stance:
+    """Where feet rest, and how legs move them there.
+
+    Attributes:
+        rests: (T,) bool: no foot moves.
+        index: (T,) which of the Jacobians holds.
+        jacobians: (K, 2, 6, 6) of the legs.
+    """
+
+    rests: np.ndarray
+    index: np.ndarray
+    jacobians: np.ndarray
+
+    @staticmethod
+    def of(qpos: np.ndarray, rests: np.ndarray) -> Stance:
+        """Takes a clip's configurations (T, 30); poses less than about 3 degrees apart share a Jacobian."""
+        index, found = np.zeros(len(qpos), dtype=int), []
+        last = None
+        for frame in np.flatnonzero(rests):
+            if last is None or np.abs(qpos[frame, 7:] - qpos[last, 7:]).max() > _SAME_POSE_RAD:
+                found.append(leg_jacobians(qpos[frame]))
+                last = frame
+            index[frame] = len(found) - 1
+        return Stance(rests, index, np.array(found).reshape(-1, 2, 6, 6))
+
+
+def feet_rest(motion: Motion) -> np.ndarray:
+    """(T,) bool: before and after a walk, or all the time that none is on."""
+    clip, fps = motion.clip, motion.clip.fps
+    frames, stand = np.arange(clip.num_frames), round(motion.gait.stand_s * motion.clip.fps)
+    first = stand if motion.timeline is None else min(motion.timeline.walk_s * fps, clip.num_frames)
+    return (frames < first) | (frames >= clip.num_frames - stand)

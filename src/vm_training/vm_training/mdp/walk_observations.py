@@ -28,7 +28,7 @@ WALK_TERMS = (
     ObservationTerm("joint_pos_rel", NUM_JOINTS, (3.0,), history_length=HISTORY),
     ObservationTerm("joint_vel_rel", NUM_JOINTS, (0.3,), (-20.0, 20.0), history_length=HISTORY),
     ObservationTerm("last_action", NUM_JOINTS, (0.5,), history_length=HISTORY),
-    ObservationTerm("height_grid", GRID.num_cells, (2.0,), (0.3, 1.3)),
+    ObservationTerm("height_grid", GRID.num_cells, (2.0,), (0.0, 1.3)),  # a seat is close below
 )
 OBSERVATION_SIZE = sum(term.size * term.history_length for term in WALK_TERMS)
 _WAIST = [g1.POLICY_JOINT_NAMES.index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]

@@ -19,6 +19,13 @@ def lowest_over_seat(model: mujoco.MjModel, data: mujoco.MjData, edge_m: float) 
     return lowest
 
 
+def rearmost_hold(model: mujoco.MjModel, data: mujoco.MjData, edge_m: float, within_m: float = 0.004) -> float:
+    """Where [m] the hips or thighs that lie on a seat behind `edge_m` touch it furthest back."""
+    points = np.concatenate([under_side(model, data, name) for name in SEAT_GEOMS])
+    behind = points[points[:, 0] < -edge_m]
+    return float(behind[behind[:, 2] < behind[:, 2].min() + within_m, 0].min()) if len(behind) else np.inf
+
+
 def under_side(model: mujoco.MjModel, data: mujoco.MjData, geom: str) -> np.ndarray:
     """Points (9, 3) [m] along the lower side of a capsule."""
     radius, half = model.geom(geom).size[:2]

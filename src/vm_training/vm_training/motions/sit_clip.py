@@ -13,7 +13,7 @@ from vm_core.scene_asset import SEAT, SceneAsset
 from vm_training.motions.clip import motion_clip
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.seat_place import SeatPlace, SitTimes, find_seat, sit_times
-from vm_training.motions.sitting import SitPath, SitStyle, plan_path
+from vm_training.motions.sitting import SitPath, SitStyle, plan_path, standing_pose
 from vm_training.motions.whole_body import WholeBodyMotion, reference_model, with_dynamics
 
 FRAME_S = 0.02
@@ -42,8 +42,9 @@ def sit_clip(scene: SceneAsset, seen: MotionClip, style: SitStyle) -> MotionClip
 
 def plan_sit(seat_height_m: float, times: SitTimes, style: SitStyle) -> tuple[WholeBodyMotion, np.ndarray]:
     """The motion in the feet's frame, and (T,) whether the hips are on the seat."""
-    down = plan_path(seat_height_m, style, max(times.down_s, style.least_move_s), FRAME_S)
-    up = plan_path(seat_height_m, style, max(times.up_s, style.least_move_s), FRAME_S)
+    down_s, up_s = (max(wanted, style.least_move_s) for wanted in (times.down_s, times.up_s))
+    down = plan_path(seat_height_m, style, down_s, FRAME_S)
+    up = down if up_s == down_s else plan_path(seat_height_m, style, up_s, FRAME_S)
     rest = round(max(times.seated_s - 2.0 * style.settle_s, LEAST_REST_S) / FRAME_S)
     stand = round(style.stand_s / FRAME_S)
     qpos = np.concatenate([
@@ -63,6 +64,13 @@ def plan_sit(seat_height_m: float, times: SitTimes, style: SitStyle) -> tuple[Wh
     planted = {side: np.ones(len(qpos), dtype=bool) for side in ("left", "right")}
     motion = with_dynamics(reference_model(), qpos, planted, np.zeros(len(qpos)), FRAME_S, seat_share=share)
     return motion, (share > 0.0).astype(float)
+
+
+def plan_stand(style: SitStyle, frames: int) -> WholeBodyMotion:
+    """The stance before, and no more."""
+    qpos = np.repeat(standing_pose(style)[None], frames, axis=0)
+    planted = {side: np.ones(frames, dtype=bool) for side in ("left", "right")}
+    return with_dynamics(reference_model(), qpos, planted, np.zeros(frames), FRAME_S)
 
 
 def _taken(path: SitPath) -> np.ndarray:

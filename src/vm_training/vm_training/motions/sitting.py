@@ -15,13 +15,15 @@ import numpy as np
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec
-from vm_sim.g1_model import stand_qpos
-from vm_training.motions.seat_contact import lowest_over_seat
+from vm_sim.g1_model import joint_addresses, stand_qpos
+from vm_training.motions.seat_contact import lowest_over_seat, rearmost_hold
 from vm_training.motions.whole_body import posture_cost, reference_model
 
+SHOULDERS = ("left_shoulder_pitch_joint", "right_shoulder_pitch_joint")
 THIGHS = ("left_hip_yaw_link", "right_hip_yaw_link")
 _FIRST_ITERATIONS, _ITERATIONS = 80, 6
 _SEARCH_STEPS, _SEARCH_POSES, _TOUCH_M = 15, 12, 5e-4
+_SETTLE_POSES = 10
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class SitStyle:
         com_height_m: centre of mass over the ground while standing.
         com_back_m: how far behind the feet's middle it is when the hips touch; the heels end at 0.085 m.
         lean_rad, torso_lean_rad: of pelvis and torso when the hips touch; brings the hips back over the seat.
-        seated_lean_rad, seated_torso_lean_rad: at rest on the seat.
+        reach_rad: how far the arms are raised ahead when the hips touch; their weight lets the hips go further back.
+        seated_lean_rad, seated_torso_lean_rad: at rest on the seat, if it bears the trunk so; on a high one, of which
+            only the hips' front ends find hold, the trunk stays leant until it is `seated_ahead_m` ahead of them.
+        seated_ahead_m: least distance of the centre of mass from the rearmost hold on the seat, towards the feet.
         least_move_s: shortest squat, whatever the person took.
         settle_s: for the trunk to come upright on the seat.
         stand_s: standing before and after.
@@ -46,8 +51,10 @@ class SitStyle:
     com_back_m: float = 0.03
     lean_rad: float = 0.75
     torso_lean_rad: float = 1.15
+    reach_rad: float = 0.0
     seated_lean_rad: float = 0.15
     seated_torso_lean_rad: float = 0.12
+    seated_ahead_m: float = 0.02
     least_move_s: float = 1.8
     settle_s: float = 1.2
     stand_s: float = 0.8
@@ -77,8 +84,28 @@ def plan_path(seat_height_m: float, style: SitStyle, squat_s: float, dt_s: float
     body.restart()
     squat = [body.squat(_ease(u), lowest) for u in np.linspace(0.0, 1.0, round(squat_s / dt_s) + 1)]
     body.keep_legs()
-    settle = [body.settle(_ease(u)) for u in np.linspace(0.0, 1.0, round(style.settle_s / dt_s) + 1)[1:]]
+    most = _most_upright(body, style)
+    body.restore(squat[-1])
+    settle = [body.settle(most * _ease(u)) for u in np.linspace(0.0, 1.0, round(style.settle_s / dt_s) + 1)[1:]]
     return SitPath(np.array(squat), np.array(settle))
+
+
+def standing_pose(style: SitStyle) -> np.ndarray:
+    """(nq,) in which a robot stands before it sits down."""
+    body = _Body(style)
+    body.restart()
+    return body.squat(0.0, 0.0)
+
+
+def _most_upright(body: _Body, style: SitStyle) -> float:
+    """Share of the way to rest up to which the seat bears the trunk, 0 to 1."""
+    share = 0.0
+    for wanted in np.linspace(0.0, 1.0, _SETTLE_POSES + 1)[1:]:
+        body.settle(float(wanted))
+        if body.com_ahead_of_hold() < style.seated_ahead_m:
+            break
+        share = float(wanted)
+    return share
 
 
 def _touching_height(body: _Body, seat_height_m: float, style: SitStyle) -> float:
@@ -120,6 +147,11 @@ class _Body:
         self._posture = mink.PostureTask(self._model, cost=posture_cost(self._model))
         self._limits = [mink.ConfigurationLimit(self._model)]
         self._posture.set_target(stand_qpos(self._model))
+        self._arms, _ = joint_addresses(self._model, SHOULDERS)
+
+    def restore(self, qpos: np.ndarray) -> None:
+        """To a pose that it has had."""
+        self._configuration.update(qpos)
 
     def restart(self) -> None:
         """Back to standing."""
@@ -132,6 +164,7 @@ class _Body:
         height = style.com_height_m + share * (lowest_m - style.com_height_m)
         self._com.set_target(np.array([-share * style.com_back_m, 0.0, height]))
         self._lean(share * style.lean_rad, share * style.torso_lean_rad)
+        self._reach(share)
         return self._solve([*self._feet, self._com, *self._trunk, self._posture], iterations)
 
     def keep_legs(self) -> None:
@@ -146,10 +179,16 @@ class _Body:
             style.lean_rad + share * (style.seated_lean_rad - style.lean_rad),
             style.torso_lean_rad + share * (style.seated_torso_lean_rad - style.torso_lean_rad),
         )
+        self._reach(1.0 - share)
         return self._solve([*self._feet, *self._legs, *self._trunk, self._posture], _ITERATIONS)
 
     def lowest_over_seat(self) -> float:
         return lowest_over_seat(self._model, self._configuration.data, self._style.edge_m)
+
+    def com_ahead_of_hold(self) -> float:
+        """From the rearmost point of the hips that rests on a seat to the centre of mass [m], ahead."""
+        hold = rearmost_hold(self._model, self._configuration.data, self._style.edge_m)
+        return float(self._configuration.data.subtree_com[0][0]) - hold
 
     def foot_error(self) -> float:
         """Worst distance of a foot from its place [m]."""
@@ -158,6 +197,11 @@ class _Body:
     def _lean(self, *angles_rad: float) -> None:
         for task, angle in zip(self._trunk, angles_rad, strict=True):
             task.set_target(mink.SE3(np.concatenate([quat_from_rotvec(np.array([0.0, angle, 0.0])), np.zeros(3)])))
+
+    def _reach(self, share: float) -> None:
+        posture = stand_qpos(self._model)
+        posture[self._arms] -= share * self._style.reach_rad
+        self._posture.set_target(posture)
 
     def _solve(self, tasks: list, iterations: int) -> np.ndarray:
         for _ in range(iterations):

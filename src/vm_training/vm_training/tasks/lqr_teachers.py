@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_training.mdp.clip_tracking import ClipTracking, StartNoise
-from vm_training.mdp.lane import LaneConfig, make_lane, upright_to_the_end
+from vm_core.motion_clip import MotionClip
+from vm_training.mdp.clip_tracking import StartNoise
+from vm_training.mdp.lane import LaneConfig, make_lane, robots_on, upright_to_the_end
 from vm_training.mdp.operators import Timing
 from vm_training.mdp.randomization import DomainRanges
+from vm_training.motions.seats import SitTimeline, frames_of
 from vm_training.progress import Progress
 from vm_training.tasks.motion_folder import Motion, load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, TeacherRound, train_lqr
+from vm_training.teachers.seat_transfer import seat_transferred
 from vm_training.teachers.transfer import LAST_STEPS, transferred
 
 MOST_DONORS = 3  # tried on a motion
@@ -33,6 +36,7 @@ class LqrTeachersConfig:
         good_enough: share of starts that reach the end after which no further round is made.
         num_envs: robots at once, while sampling.
         judges: robots that say how good a teacher is.
+        taught_gain: times the gains when a walker is taught, and so when that is judged.
         threads: of the physics.
         seed: of everything random.
     """
@@ -43,6 +47,7 @@ class LqrTeachersConfig:
     good_enough: float = 0.88
     num_envs: int = 128
     judges: int = 48
+    taught_gain: float = 1.4
     threads: int = 2
     seed: int = 0
 
@@ -96,7 +101,8 @@ def taught(motion: Motion, teacher: LqrTeacher, steps: int, config: LqrTeachersC
     Gains that hold with the exact state may fail when they are not told where they are; a walker would learn that.
     """
     lane_config = LaneConfig(config.judges, config.ranges, config.start_noise, threads=config.threads)
-    lane = make_lane(motion, teacher, motion.clip.joint_pos[0], lane_config, seed)
+    bold = replace(teacher, gains=config.taught_gain * teacher.gains)
+    lane = make_lane(motion, bold, motion.clip.joint_pos[0], lane_config, seed)
     upright, lasted_s = upright_to_the_end(lane, lane.wanted, config.lqr.hold_s)
     lane.env.physics.close()
     return TeacherRound(steps, float(upright.mean()), float(lasted_s.mean()))
@@ -115,9 +121,7 @@ def _train_one(
     best = max(found, key=_success, default=None)
     if best is None or _success(best) < config.good_enough:
         env, judge = (
-            ClipTracking(
-                motion.clip, motion.scene, count, config.ranges, config.start_noise, seed, threads=config.threads
-            )
+            robots_on(motion, count, config.ranges, config.start_noise, seed, config.threads)
             for count in (config.num_envs, config.judges)
         )
         initial = best[1] if best else None
@@ -135,18 +139,59 @@ def _success(found: tuple[TeacherRound, LqrTeacher]) -> float:
 
 
 def _from_donors(motion: Motion, motions: Path, folder: WorkFolder, done: dict[str, float]) -> list[LqrTeacher]:
-    """What the most alike of the sampled teachers would do here: those of the same kind first, and of many steps."""
-    timing = Timing.of(motion.clip, motion.gait)
+    """What the most alike of the sampled teachers would do here."""
+    sampled = [
+        load_motion(motions, name)
+        for name, success in done.items()
+        if success >= LEAST_DONOR and folder.read_json(f"{name}.json")[-1]["steps"]
+    ]
+    if motion.timeline is None:
+        return _walk_donors(motion.clip, motion, sampled, folder)
+    found = _seat_donors(motion, motion.timeline, sampled, folder)
+    if np.isfinite(motion.timeline.walk_s):
+        first = round((motion.timeline.walk_s - motion.gait.stand_s) * motion.clip.fps)
+        walk = frames_of(motion.clip, np.arange(first, motion.clip.num_frames))
+        walks = _walk_donors(walk, motion, sampled, folder)
+        found = [_then(sit, other, first) for sit, other in zip(found, walks, strict=False)]
+    return found
+
+
+def _then(sit: LqrTeacher, walk: LqrTeacher, first: int) -> LqrTeacher:
+    return LqrTeacher(np.concatenate([sit.gains[:first], walk.gains]), max(sit.limit_rad, walk.limit_rad))
+
+
+def _seat_donors(motion: Motion, timeline: SitTimeline, sampled: list[Motion], folder: WorkFolder) -> list[LqrTeacher]:
+    """Those of the most alike seats first."""
+    donors: list[tuple[float, Motion, SitTimeline]] = []
+    for other in sampled:
+        own = other.timeline
+        if own is not None and np.isfinite(own.rise_s) == np.isfinite(timeline.rise_s) and np.isinf(own.walk_s):
+            donors.append((abs(_highest(other) - _highest(motion)), other, own))
+    donors.sort(key=lambda donor: donor[0])
+    frames, fps = motion.clip.num_frames, motion.clip.fps
+    return [
+        seat_transferred(load_teacher(folder.path, donor.name), own, timeline, frames, fps)
+        for _, donor, own in donors[:MOST_DONORS]
+    ]
+
+
+def _highest(motion: Motion) -> float:
+    return max((box.top for box in motion.scene.boxes), default=0.0)
+
+
+def _walk_donors(clip: MotionClip, motion: Motion, sampled: list[Motion], folder: WorkFolder) -> list[LqrTeacher]:
+    """Those of the same kind first, and of many steps."""
+    timing = Timing.of(clip, motion.gait)
     donors: list[tuple[tuple[bool, float, float], Motion, Timing]] = []
-    for name, success in done.items():
-        if success < LEAST_DONOR or not folder.read_json(f"{name}.json")[-1]["steps"]:
+    for other in sampled:
+        if other.timeline is not None:
             continue
-        other = load_motion(motions, name)
         own = Timing.of(other.clip, other.gait)
         if own.step_s == timing.step_s and own.walk_s >= (LAST_STEPS + 3) * own.step_s:
+            success = best_success(folder, other.name)
             donors.append(((other.kind == motion.kind, -abs(own.speed - timing.speed), success), other, own))
     donors.sort(key=lambda donor: donor[0], reverse=True)
     return [
-        transferred(load_teacher(folder.path, donor.name), own, timing, motion.clip.num_frames, motion.clip.fps)
+        transferred(load_teacher(folder.path, donor.name), own, timing, clip.num_frames, clip.fps)
         for _, donor, own in donors[:MOST_DONORS]
     ]

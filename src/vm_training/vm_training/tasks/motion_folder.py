@@ -10,6 +10,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_training.motions.footsteps import Gait
+from vm_training.motions.seats import SitTimeline
 
 CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", "scene", "motion.json"
 
@@ -24,6 +25,7 @@ class Motion:
         clip: with feed-forward targets.
         scene: what it walks on.
         gait: how it steps.
+        timeline: what is asked for when, at a seat; None for a walk.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Motion:
     clip: MotionClip
     scene: SceneAsset
     gait: Gait
+    timeline: SitTimeline | None = None
 
 
 def motion_names(folder: Path) -> list[str]:
@@ -54,7 +57,8 @@ def load_motion(folder: Path, name: str) -> Motion:
     path = folder / name
     try:
         record = json.loads((path / MOTION_FILE).read_text())
-        kind, gait = str(record["kind"]), Gait(**record["gait"])
+        kind, gait, times = str(record["kind"]), Gait(**record["gait"]), record.get("timeline")
+        timeline = SitTimeline(**times) if times else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VmError(f"{path / MOTION_FILE}: no readable record of a motion ({error})") from None
-    return Motion(name, kind, MotionClip.load(path / CLIP_FILE), SceneAsset.load(path / SCENE_FOLDER), gait)
+    return Motion(name, kind, MotionClip.load(path / CLIP_FILE), SceneAsset.load(path / SCENE_FOLDER), gait, timeline)

@@ -11,6 +11,7 @@ from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.lane import make_lane
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE
+from vm_training.motions.planned import LEAVE, NO_SEAT, SIT, SIT_WALK
 from vm_training.student import Student
 from vm_training.tasks.classroom import Classroom
 from vm_training.tasks.earlier_walker import take_earlier
@@ -20,6 +21,8 @@ from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
+WEIGHTS = {SIT: 2.0, SIT_WALK: 2.0, NO_SEAT: 0.5, LEAVE: 0.5}
+"""Of kinds in a draw, where it is not 1: with all kinds, half of the motions are at a seat."""
 LEARNING = "learning."
 """Before the names of weights that are not averaged."""
 
@@ -82,9 +85,9 @@ class School:
         self.walker.load_state_dict(self.student.state_dict())
 
     def _shares(self) -> np.ndarray:
-        """Of motions in a draw: every kind alike."""
+        """Of motions in a draw: every kind by its weight, whatever there are of it."""
         kinds = [motion.kind for motion, _ in self._motions.values()]
-        shares = np.array([1.0 / kinds.count(kind) for kind in kinds])
+        shares = np.array([WEIGHTS.get(kind, 1.0) / kinds.count(kind) for kind in kinds])
         return shares / shares.sum()
 
     def weights(self) -> dict[str, np.ndarray]:

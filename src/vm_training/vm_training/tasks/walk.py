@@ -10,6 +10,7 @@ import torch
 
 from vm_core.errors import VmError
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
+from vm_training.motions.planned import KINDS
 from vm_training.progress import Progress
 from vm_training.student import Student
 from vm_training.tasks.earlier_walker import WALKER_FILE, take_weights
@@ -35,6 +36,12 @@ def good_motions(motions: Path, teachers: WorkFolder, least: float) -> list[str]
     if not good:
         raise VmError(f"{teachers.path}: no teacher reaches {least:.0%} of {len(ready)}; run vm-train lqr_teachers")
     return good
+
+
+def kinds_of(names: list[str]) -> list[str]:
+    """Kinds of motions, in the generator's order."""
+    found = {name.rsplit("_", 1)[0] for name in names}
+    return [kind for kind in KINDS if kind in found]
 
 
 def train_walk(
@@ -64,7 +71,7 @@ def train_walk(
     records = _resumed(school, folder)
     if start is not None and not records:
         school.take(WorkFolder(start))
-    validation = Validation(config, loaded[names[0]][0].gait, default, folder)
+    validation = Validation(config, loaded[names[0]][0].gait, kinds_of(names), default, folder)
     with Progress("walker", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
             newest = school.round(index, fresh=index == 0 and start is None)

@@ -9,6 +9,14 @@ from vm_training.mdp.lane import LaneConfig
 
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
+SIT_COMMAND_M_S = -0.2
+"""Backwards: to sit down, for those who can."""
+
+
+def command_limits(sits: bool) -> tuple[tuple[float, float], ...]:
+    """Lower and upper bounds of vx, vy [m/s], yaw rate [rad/s]."""
+    ahead, *rest = COMMAND_LIMITS
+    return ((SIT_COMMAND_M_S if sits else ahead[0], ahead[1]), *rest)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from vm_core.atomic_files import atomic_path
+from vm_training.motions.planned import SIT
 from vm_training.tasks.walk import RECORDS_FILE
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_evaluation import NEAR_END_M, REST_S, WALK_S, CommandCheck, WalkCheck
 from vm_training.tasks.work_folder import WorkFolder
+
+_SITS = "sits on what is right behind its heels, with the command held until it does."
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class WalkReport:
             f"# {policy.stem}",
             "Walks as a root command says, on flat ground and over steps and kerbs that its height grid shows. It",
             "has no clip and no odometry: gyro, gravity, joints, own actions (five frames), command, gait clock,",
-            "11 × 11 heights.",
+            "11 × 11 heights." + (" Backwards means to sit down, if a seat is there." if SIT in self.motions else ""),
             "",
             f"- **Taught by** {sum(self.motions.values())} planned motions ({kinds}), each with a sampled LQR",
             f"  teacher; DAgger in {rounds} rounds, {steps:,.0f} control steps, layers {layers}.",
@@ -74,7 +77,7 @@ class WalkReport:
             "",
             "**Limits:** simulation only. Foot spheres on planes and boxes while learning, no torque-speed curve, no",
             "friction loss. Steps have a fixed time; a push that needs another step is a fall. Forward and turning",
-            "only: no sideways or backward walk, no sitting.",
+            "only: no sideways or backward walk; " + (_SITS if SIT in self.motions else "no sitting."),
         ]
         return "\n".join(lines) + "\n"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from vm_training.mdp.lane import make_lane
-from vm_training.motions.courses import KINDS
 from vm_training.motions.footsteps import Gait
 from vm_training.student import Student
 from vm_training.tasks.earlier_walker import take_weights
@@ -23,7 +23,10 @@ _SEED = 500_000  # courses other than those of the checks after training
 class Validation:
     """Judges a walker every few rounds on the same courses, robots and noise, and keeps the best in a folder."""
 
-    def __init__(self, config: WalkConfig, gait: Gait, default_joint_pos: np.ndarray, folder: WorkFolder) -> None:
+    def __init__(
+        self, config: WalkConfig, gait: Gait, kinds: Sequence[str], default_joint_pos: np.ndarray, folder: WorkFolder
+    ) -> None:
+        self._kinds = kinds
         self._config, self._gait, self._default, self._folder = config, gait, default_joint_pos, folder
         self._motions: list[Motion] = []
 
@@ -36,7 +39,7 @@ class Validation:
         """Share of robots that stay upright to the end and stand near it; keeps the weights if none were better."""
         if not self._motions:
             count, seed = self._config.validation_courses, _SEED + self._config.seed
-            self._motions = [m for kind in KINDS for m in fresh_motions(kind, count, self._gait, seed)]
+            self._motions = [m for kind in self._kinds for m in fresh_motions(kind, count, self._gait, seed)]
         lane = replace(self._config.lane, num_envs=self._config.validation_robots)
         lanes = (make_lane(m, None, self._default, lane, _SEED + k) for k, m in enumerate(self._motions))
         score = float(np.mean([follow(found, walker) for found in lanes]))
