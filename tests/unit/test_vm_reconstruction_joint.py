@@ -54,7 +54,7 @@ def _disturbed(problem: JointProblem, state: JointState, rng: np.random.Generato
         people.append(
             replace(
                 data, planted=rng.random(data.planted.shape), touch=rng.random(shape), normal=normal,
-                offset_units=rng.standard_normal(shape),
+                offset_units=rng.standard_normal(shape), ahead=rng.standard_normal((frames, 3)),
             )
         )  # fmt: skip
     moved = state.moved(0.05 * rng.standard_normal((frames, k)), 0.05 * rng.standard_normal(g))

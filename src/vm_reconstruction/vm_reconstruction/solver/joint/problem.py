@@ -10,7 +10,7 @@ import numpy as np
 
 from vm_reconstruction.observations import COCO_SIGMA
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import apart, terms
+from vm_reconstruction.solver.joint import apart, posture, terms
 from vm_reconstruction.solver.joint.arrow import Rows
 from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
@@ -24,6 +24,14 @@ _INSIDE = {
 SPREAD = np.array([COCO_SIGMA[name.rpartition("_")[2]] for name in POINTS])
 SPREAD = SPREAD / SPREAD.mean()  # of image points: some joints are told more exactly than others
 INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
+
+# Middle about x (of the left side; mirrored on the right) and standard deviations about x, y, z [rad] of joints' turns
+# while people walk, climb and sit: arms hang a little away from the trunk, legs and feet keep to their plane.
+POSTURE = {
+    "trunk": (0.0, 0.06, 0.2, 0.1), "head": (0.0, 0.1, 0.2, 0.3), "hip": (0.0, 0.07, 4.0, 0.12),
+    "knee": (0.0, 0.1, 1e3, 0.1), "ankle": (0.0, 0.1, 0.3, 0.1), "shoulder": (0.15, 0.12, 4.0, 0.3),
+    "elbow": (0.0, 0.1, 1e3, 0.1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,11 @@ class Sigmas:
         root_acceleration [m/s^2], turn_acceleration [rad/s^2], limb_acceleration [rad/s^2].
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
         apart_m: of two people's trunks that come too near.
+        facing, sideways: of walkers' facing from their way, of hips and shoulders from level [rad];
+            over_feet: of hips beside the middle between the ankles [m].
         camera_turn_deg, camera_shift_m: drift per root second.
         shape, width: log lengths, of limbs and of hips and shoulders; ruler_m: stature.
-        twist, bend: hinge joints off their axis, other joints [rad].
+        posture: multiplies POSTURE.
         cauchy: standard deviations beyond which a measurement counts as wrong.
         error_memory_s: how long errors of the networks last; used for the covariance only.
     """
@@ -66,13 +76,15 @@ class Sigmas:
     contact_speed: float = 0.04
     surface_m: float = 0.05
     apart_m: float = 0.02
+    facing: float = 0.1
+    sideways: float = 0.1
+    over_feet: float = 0.1
     camera_turn_deg: float = 0.3
     camera_shift_m: float = 0.012
     shape: float = 0.05
     width: float = 0.12
     ruler_m: float = 0.01
-    twist: float = 0.2
-    bend: float = 0.4
+    posture: float = 1.0
     cauchy: float = 2.5
     error_memory_s: float = 0.5
 
@@ -90,6 +102,7 @@ class PersonData:
         planted: (T-1, 5) 0..1: heels, toes, pelvis stay between t and t + 1.
         normal: (T, 5, 3), offset_units: (T, 5), touch: (T, 5) 0..1: the surfaces under them.
         above_m: (5,) how far they are over the surface that carries them.
+        ahead: (T, 3) where walkers' ways go, as long as they are trusted.
     """
 
     skeleton: Skeleton
@@ -106,6 +119,7 @@ class PersonData:
     offset_units: np.ndarray
     touch: np.ndarray
     above_m: np.ndarray
+    ahead: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -165,8 +179,11 @@ class JointProblem:
         yield terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy)
         yield terms.root_acceleration(person, p, self.fps, s.root_acceleration)
         yield terms.turn_acceleration(person, p, self.fps, _turn_sigmas(s))
-        yield terms.pose_prior(person, p, np.zeros((len(ROTATIONS), 3)), _prior_weight(s))
+        yield terms.pose_prior(person, p, *_posture(s), 2.5)
         yield terms.hinges(person, p, 0.05)
+        yield posture.faces_ahead(person, p, data.ahead, s.facing, 2.0)
+        yield posture.over_feet(body, person, p, shared, s.over_feet, 2.0)
+        yield posture.upright_sideways(person, p, s.sideways, 2.0)
         yield terms.planted(body, p, shared, TOUCHING, data.planted * self.fps / s.contact_speed, 1.5)
         yield terms.on_surface(
             body,
@@ -192,15 +209,13 @@ def _turn_sigmas(s: Sigmas) -> np.ndarray:
     return np.array([s.turn_acceleration if name in slow else s.limb_acceleration for name in ROTATIONS])
 
 
-def _prior_weight(s: Sigmas) -> np.ndarray:
-    """(13, 3): the pelvis is free; knees and elbows turn about y; hips and shoulders are held weakly."""
-    weight = np.full((len(ROTATIONS), 3), 1 / s.bend)
+def _posture(s: Sigmas) -> tuple[np.ndarray, np.ndarray]:
+    """Middle (13, 3) and weight (13, 3) of the joints' turns, about x, y and z."""
+    middle, weight = np.zeros((2, len(ROTATIONS), 3))
     for k, name in enumerate(ROTATIONS):
-        part = name.rpartition("_")[2]
-        if name == "pelvis":
-            weight[k] = 0.0
-        elif part in ("knee", "elbow"):
-            weight[k] = [1 / s.twist, 0.0, 1 / s.twist]
-        elif part in ("hip", "shoulder"):
-            weight[k] = [0.3 / s.bend, 0.1 / s.bend, 0.6 / s.bend]
-    return weight
+        side, _, part = name.rpartition("_")
+        if part in POSTURE:
+            middle_x, *sigma = POSTURE[part]
+            middle[k, 0] = middle_x if side == "left" else -middle_x
+            weight[k] = 1.0 / (s.posture * np.array(sigma))
+    return middle, weight

@@ -11,7 +11,7 @@ from vm_reconstruction.geometry import clouds, gravity
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import arrow, contacts, start, surfaces
+from vm_reconstruction.solver.joint import arrow, contacts, posture, start, surfaces
 from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import NECK_POINT, PELVIS, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
@@ -86,6 +86,7 @@ def _person_data(
         offset_units=np.zeros((frames, len(TOUCHING))),
         touch=np.zeros((frames, len(TOUCHING))),
         above_m=above,
+        ahead=np.zeros((frames, 3)),
     )
 
 
@@ -108,7 +109,7 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             seen = _seen(problem, state)
             still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
             held = [contacts.still_points(body.points, cam.center, problem.fps, held_speed) for body, cam in seen]
-            problem = with_contacts(problem, held, margin_s)
+            problem = with_ways(with_contacts(problem, held, margin_s), state)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
         solution = None  # its normal equations are as large as those of the round to come
@@ -164,6 +165,14 @@ def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: floa
     planted = [contacts.between_frames(flags, margin_s * problem.fps) for flags in still]
     people = tuple(replace(d, planted=p) for d, p in zip(problem.people, planted, strict=True))
     return replace(problem, people=people)
+
+
+def with_ways(problem: JointProblem, state: JointState) -> JointProblem:
+    """The same problem where people face the way that they walk."""
+    people = [
+        replace(d, ahead=posture.ahead(s, problem.fps)) for d, s in zip(problem.people, state.people, strict=True)
+    ]
+    return replace(problem, people=tuple(people))
 
 
 def with_surfaces(problem: JointProblem, state: JointState, still: list[np.ndarray], cloud: np.ndarray) -> JointProblem:

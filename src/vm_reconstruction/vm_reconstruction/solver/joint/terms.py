@@ -164,11 +164,13 @@ def turn_velocity(person: PersonState, p: int, fps: float, sigma: np.ndarray) ->
     return per_rotation(between * factor, [j * factor[..., None] for j in jacobians], p)
 
 
-def pose_prior(person: PersonState, p: int, middle: np.ndarray, weight: np.ndarray) -> Rows:
+def pose_prior(
+    person: PersonState, p: int, middle: np.ndarray, weight: np.ndarray, cauchy: float | None = None
+) -> Rows:
     """Joints near `middle` (13, 3) [rad]; weight (13, 3) [1/rad]."""
     angle = so3.log(person.rotation)
     residual = (angle - middle) * weight
-    return per_rotation(residual, [so3.right_jacobian_inverse(angle) * weight[..., None]], p)
+    return per_rotation(residual, [so3.right_jacobian_inverse(angle) * weight[..., None]], p, cauchy)
 
 
 def hinges(person: PersonState, p: int, sigma: float) -> Rows:
@@ -270,11 +272,11 @@ def _rows(
     )
 
 
-def per_rotation(residual: np.ndarray, jacobians: list[np.ndarray], p: int) -> Rows:
+def per_rotation(residual: np.ndarray, jacobians: list[np.ndarray], p: int, cauchy: float | None = None) -> Rows:
     """(T, 13, 3) residuals whose derivatives (T, 13, 3, 3) touch their own rotation only."""
     frames, count = residual.shape[:2]
     columns = pose_columns(p)[3:].reshape(count, 3)
     return Rows(
         residual.reshape(-1, 3), tuple(j.reshape(-1, 3, 3) for j in jacobians),
-        (np.tile(columns, (frames, 1)),) * len(jacobians), np.repeat(np.arange(frames), count),
+        (np.tile(columns, (frames, 1)),) * len(jacobians), np.repeat(np.arange(frames), count), None, 1, cauchy,
     )  # fmt: skip
