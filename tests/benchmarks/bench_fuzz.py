@@ -18,14 +18,15 @@ from command_audit import CommandAudit
 from fuzz_messages import FuzzedMessages, sound_low_state
 
 from vm_core import g1
+from vm_core.depth_image import DepthSpec
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.controller import Controller
 from vm_policy_node.controller_config import ControllerConfig
-from vm_policy_node.emergency_stop import EmergencyStop
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.safety import Needs, SafetyLimits, State
+from vm_policy_node.visual.depth_input import DepthInput
 
 MESSAGES = int(os.environ.get("VM_BENCH_FUZZ", "1000000"))
 PER_CYCLE = 50
@@ -76,7 +77,7 @@ class Fuzz:
         limits = SafetyLimits(start_still_s=0.0)
         self.controller = Controller(policy, ControllerConfig(stand_duration_s=0.1), limits)
         self.controller.runner.needs = Needs(SPEC, odometry=True)
-        self._estop = EmergencyStop(0.0, 0.0)
+        self.controller._sensing.depth = DepthInput(DepthSpec())  # so that pictures have somewhere to go
         self.audit = CommandAudit()
         self.crashes: list[str] = []
         self.messages = self.cycles = self.armed = 0
@@ -106,9 +107,6 @@ class Fuzz:
         name, deliver = self._source.draw()
         self.messages += 1
         self._guard(name, lambda: deliver(self.controller, self._now_s))
-        if name == "estop":
-            self._estop.on_message(bool(self._rng.random() < 0.02), self._now_s)
-            self.controller.estop = self._estop.reason(self._now_s)
 
     def _step(self) -> None:
         def step() -> None:

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
-from geometry_msgs.msg import Twist
-from nav_msgs.msg import Odometry
-from rclpy.serialization import deserialize_message, serialize_message
+from fuzz_typed import TYPED, WildMessages, wild
+from rclpy.serialization import serialize_message
+from unitree_api.msg import Response
 
 from vm_core import g1, unitree_cdr
-from vm_msgs.msg import HeightGrid
 from vm_policy_node import ros_conversions
 from vm_policy_node.controller import Controller
+from vm_policy_node.emergency_stop import EmergencyStop
+from vm_policy_node.input_topics import InputTopics
+from vm_policy_node.motion_mode_node import MotionModeAsker
+from vm_policy_node.parameters import PARAMETERS
 
 Deliver = Callable[[Controller, float], None]
-_WILD = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e38, -1e38, 1e-45, 3.4, 100.0, -7.3)
+Handler = Callable[[bytes, float], None]
+TOPICS = {name: parameter.default for name, parameter in PARAMETERS.items() if name.endswith("_topic")}
 _BOUNDARY = len(unitree_cdr.CDR_LITTLE_ENDIAN)
 
 
-def wild(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Numbers that programs stumble over, in float32's range."""
-    values = rng.choice(_WILD, size)
-    plain = rng.random(size) < 0.5
-    return np.where(plain, rng.normal(0.0, 1.0, size), values)
+class NoRos:
+    """Stands where a node is wanted: nothing arrives but by hand, nothing leaves."""
+
+    def resolve_topic_name(self, name: str) -> str:
+        return name
+
+    def create_subscription(self, *_: Any, **__: Any) -> SimpleNamespace:
+        return SimpleNamespace(qos_profile=SimpleNamespace(depth=1))
+
+    def create_publisher(self, *_: Any) -> SimpleNamespace:
+        return SimpleNamespace(publish=lambda _: None, get_subscription_count=lambda: 1)
+
+    def get_logger(self) -> SimpleNamespace:
+        return SimpleNamespace(warning=lambda *_, **__: None)
 
 
 def sound_low_state(tick: int, rng: np.random.Generator) -> bytes:
@@ -43,19 +59,15 @@ class FuzzedMessages:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._typed = (Odometry, HeightGrid, Twist)
+        self._ways: dict[int, dict[str, Handler]] = {}
+        self._wild = WildMessages(rng)
         self._kinds: tuple[tuple[str, Callable[[], Deliver]], ...] = (
             ("lowstate: random bytes", self._noise),
             ("lowstate: some bytes changed", self._changed),
             ("lowstate: a lie with a right checksum", self._lie),
-            ("odometry", self._odometry),
-            ("height_grid", self._grid),
-            ("cmd_vel", self._cmd_vel),
             ("remote", self._remote),
-            ("bytes of typed messages", self._bytes),
-            ("estop", lambda: lambda controller, now_s: None),
+            *((kind.__name__, partial(self._typed, kind)) for kind in TYPED),
         )
-
         self._chosen = self._kinds
 
     def choose(self) -> None:
@@ -118,62 +130,27 @@ class FuzzedMessages:
 
         return deliver
 
-    def _odometry(self) -> Deliver:
-        message, pose = Odometry(), wild(self._rng, 10)
-        for target, values in (
-            (message.pose.pose.position, pose[:3]),
-            (message.twist.twist.linear, pose[3:6]),
-        ):
-            target.x, target.y, target.z = (float(v) for v in values)
-        quat = message.pose.pose.orientation
-        quat.w, quat.x, quat.y, quat.z = (float(v) for v in pose[6:])
-
-        def deliver(controller: Controller, now_s: float) -> None:
-            with np.errstate(all="ignore"):
-                controller.on_odometry(*ros_conversions.pelvis_from_msg(message), now_s)
-
-        return deliver
-
-    def _grid(self) -> Deliver:
-        rng, message = self._rng, HeightGrid()
-        cells = int(rng.choice([0, 1, 121, 121, 121, 400]))
-        message.size_x, message.size_y = int(rng.choice([0, 1, 11, 65535])), int(rng.choice([0, 1, 11, 65535]))
-        message.resolution, message.center_x = (float(v) for v in np.clip(wild(rng, 2), -1e38, 1e38))
-        message.height = [float(v) for v in wild(rng, cells)]
-        message.grid_pose.position.z = float(wild(rng, 1)[0])
-        message.scan_stamp.sec = int(rng.integers(-(2**31), 2**31))
-        message.header.stamp.sec = int(rng.integers(-(2**31), 2**31))
-
-        def deliver(controller: Controller, now_s: float) -> None:
-            controller.on_grid(ros_conversions.grid_from_msg(message), now_s)
-
-        return deliver
-
-    def _bytes(self) -> Deliver:
-        """Bytes that are no message, or one with some bytes changed, on the way that the node has for typed topics."""
-        rng, kind = self._rng, self._typed[int(self._rng.integers(len(self._typed)))]
-        data = bytearray(serialize_message(kind()))
-        if rng.random() < 0.3:
+    def _typed(self, kind: Any) -> Deliver:
+        """A message of wild numbers, as bytes; some of them changed or cut off, or bytes that are no message."""
+        rng = self._rng
+        data = bytearray(serialize_message(self._wild.make(kind)))
+        if rng.random() < 0.1:
             data = bytearray(rng.bytes(int(rng.integers(0, 2 * len(data)))))
-        for _ in range(int(rng.integers(0, 6)) if data else 0):
+        elif rng.random() < 0.1:
+            data = data[: int(rng.integers(len(data)))]
+        for _ in range(int(rng.integers(1, 6)) if data and rng.random() < 0.3 else 0):
             data[int(rng.integers(len(data)))] = int(rng.integers(256))
 
         def deliver(controller: Controller, now_s: float) -> None:
-            def take(raw: bytes, came_s: float) -> None:
-                message = deserialize_message(raw, kind)
-                if isinstance(message, Odometry):
-                    controller.on_odometry(*ros_conversions.pelvis_from_msg(message), came_s)
-                elif isinstance(message, HeightGrid):
-                    controller.on_grid(ros_conversions.grid_from_msg(message), came_s)
-                else:
-                    linear, angular = message.linear, message.angular
-                    controller.command.on_cmd_vel(linear.x, linear.y, angular.z, came_s)
-
             with np.errstate(all="ignore"):
-                ros_conversions.guarded(take, lambda text: None)(bytes(data), now_s)
+                self._ways_into(controller)[ros_conversions.type_name(kind)](bytes(data), now_s)
 
         return deliver
 
-    def _cmd_vel(self) -> Deliver:
-        velocity = [float(v) for v in wild(self._rng, 3)]
-        return lambda controller, now_s: controller.command.on_cmd_vel(*velocity, now_s)
+    def _ways_into(self, controller: Controller) -> dict[str, Handler]:
+        """What the node does with the bytes of each topic."""
+        if id(controller) not in self._ways:
+            inputs = InputTopics(cast(Any, NoRos()), TOPICS, controller, EmergencyStop(0.0, 0.0), lambda *_: None)
+            asker = MotionModeAsker(cast(Any, NoRos()))
+            self._ways[id(controller)] = inputs.handlers | {ros_conversions.type_name(Response): asker.handle}
+        return self._ways[id(controller)]

@@ -20,6 +20,8 @@ MAX_PARAMETER_CHARS = 10_000
 
 def mode_of(data: str) -> str | None:
     """The active mode of a CHECK_MODE response, empty if none is; None for anything that is no such response."""
+    if len(data) > MAX_PARAMETER_CHARS:
+        return None
     try:
         name = json.loads(data)["name"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -48,7 +50,7 @@ class MotionSwitcher:
             return OK, ""
         if api_id != SELECT_MODE:
             return ERROR_NOT_IMPLEMENTED, ""
-        name = mode_of(parameter) if len(parameter) <= MAX_PARAMETER_CHARS else None
+        name = mode_of(parameter)
         if name not in self.modes:
             return ERROR_PARAMETER, ""
         self.mode = name

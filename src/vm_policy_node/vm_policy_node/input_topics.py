@@ -37,6 +37,7 @@ class InputTopics:
 
     Attributes:
         newest_state_s: when the newest LowState reached this process, on the monotonic clock; 0 before the first.
+        handlers: by type, such as nav_msgs/msg/Odometry, what is done with a message's bytes and the moment it came.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class InputTopics:
         self._group = NoExecutor()
         self._odometry_frame = ""
         self._camera = b""
+        self.handlers: dict[str, Callable[[bytes, float], None]] = {}
         self.newest_state_s = 0.0
         quality = {
             depth: QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -95,6 +97,7 @@ class InputTopics:
         """What empties a topic's queue; the callback gets every message or the newest, the recorder what is kept."""
         name, type_name = self._node.resolve_topic_name(topic), ros_conversions.type_name(kind)
         guarded = ros_conversions.guarded(callback, lambda text: self._complain(f"{name}: {text}"))
+        self.handlers[type_name] = guarded
         waiting: list[tuple[bytes, float]] = []
 
         def take(data: bytes, came_s: float) -> None:

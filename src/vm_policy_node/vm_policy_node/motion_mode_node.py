@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import rclpy
 import tyro
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from unitree_api.msg import Request, Response
 
 from vm_core import command_line
@@ -28,6 +29,7 @@ from vm_core.motion_switcher import (
     mode_of,
 )
 from vm_policy_node.motion_mode_watch import MotionModeWatch
+from vm_policy_node.ros_conversions import guarded
 
 _RELEASE_TRIES = 5
 
@@ -105,12 +107,24 @@ class MotionModeNode(Node):
 
 
 class MotionModeAsker:
-    """Asks from within another node, without waiting: `update` now and then, while the robot is idle."""
+    """Asks from within another node, without waiting: `update` now and then, while the robot is idle.
+
+    Attributes:
+        handle: what is done with the bytes of a response and the moment of its arrival.
+    """
 
     def __init__(self, node: Node) -> None:
         self._watch = MotionModeWatch()
         self._requests = node.create_publisher(Request, REQUEST_TOPIC, 1)
-        node.create_subscription(Response, RESPONSE_TOPIC, self._on_response, 10)
+
+        def complain(text: str) -> None:
+            node.get_logger().warning(f"{RESPONSE_TOPIC}: {text}", throttle_duration_sec=1.0)
+
+        # as bytes: what an executor cannot read would end the node
+        handle = guarded(self._on_response, complain)
+        self.handle = handle
+        subscribe: Any = node.create_subscription  # its types do not know that raw=True hands over bytes
+        subscribe(Response, RESPONSE_TOPIC, lambda data: handle(data, time.monotonic()), 10, raw=True)
 
     def update(self, now_s: float, idle: bool) -> str:
         """Why the robot must not be commanded, or nothing; asks again if it is time."""
@@ -121,9 +135,10 @@ class MotionModeAsker:
             self._requests.publish(request)
         return self._watch.obstacle(now_s, there=self._requests.get_subscription_count() > 0)
 
-    def _on_response(self, response: Response) -> None:
+    def _on_response(self, data: bytes, came_s: float) -> None:
+        response = deserialize_message(data, Response)
         identity, code = response.header.identity, response.header.status.code
-        self._watch.on_response(identity.id, identity.api_id, code, response.data, time.monotonic())
+        self._watch.on_response(identity.id, identity.api_id, code, response.data, came_s)
 
 
 def _main() -> None:
