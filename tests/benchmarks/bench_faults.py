@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from bench_loop import listening
 from lockstep import Lockstep, Velocity
+from loop_timing import listening
 from shared_data import shared
 
 from vm_core.scene_asset import SceneAsset

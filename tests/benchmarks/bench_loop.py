@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -12,15 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from loop_timing import listening, times
 
 from vm_core.errors import VmError
-from vm_core.ros_environment import ros_environment
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup import demo
 from vm_policy_node.bringup.demo_result import top_line
-from vm_policy_node.bringup.processes import pick_domain_id
 
-MONITOR = Path(__file__).with_name("loop_monitor.py")
+TIMES = ("latency_ms", "period_ms", "bare_latency_ms", "bare_period_ms")
 STARTS = int(os.environ.get("VM_BENCH_STARTS", "20"))
 
 
@@ -49,23 +47,20 @@ def _reconstruction(out: Path) -> Iterator[dict]:
 
 def _starts(scene_folder: Path, folder: Path, seed: int) -> Iterator[dict]:
     scene = SceneAsset.load(scene_folder)
-    reached, latency, period, factors = [], [], [], []
+    reached, factors = [], []
+    seen_all: dict[str, list[float]] = {key: [] for key in TIMES}
     for start in range(STARTS):
         out = folder / f"start_{start}"
         run, seen = _one_start(scene_folder, out, seed + start)
         position = run["pelvis_pos_world"]
         reached.append(top_line(scene, None if position is None else np.array(position))[1])
-        latency += seen["latency_ms"]
-        period += seen["period_ms"]
+        for key in TIMES:
+            seen_all[key] += seen[key]
         factors.append(run["real_time_factor"])
         print(f"start {start + 1}/{STARTS}: {'top' if reached[-1] else 'NOT the top'}", file=sys.stderr)
     yield _figure(f"top step reached, {STARTS} starts", np.mean(reached), "1", 0.9, "higher")
     yield _figure("real-time factor with all nodes, least of the starts", min(factors), "1", 1.0, "higher")
-    if latency:
-        yield _figure("/lowstate to /lowcmd p50", np.percentile(latency, 50), "ms", 2.0)
-        yield _figure("/lowstate to /lowcmd p99", np.percentile(latency, 99), "ms", 6.0)
-        error = np.abs(np.array(period) - 20.0)
-        yield _figure("50 Hz period error p99", np.percentile(error, 99), "ms", 2.0)
+    yield from times(seen_all, "", 2.0)
 
 
 def _one_start(scene: Path, out: Path, seed: int) -> tuple[dict, dict]:
@@ -74,29 +69,6 @@ def _one_start(scene: Path, out: Path, seed: int) -> tuple[dict, dict]:
     with listening(out / "seen.json") as seen:
         run = demo.run_in_scene(demo.DEMO_POLICY, scene, out, seed, echo_tick=True)
     return run, seen
-
-
-@contextlib.contextmanager
-def listening(path: Path) -> Iterator[dict]:
-    """A monitor beside the nodes that run meanwhile, in a ROS domain of their own; what it saw is there afterwards."""
-    os.environ["ROS_DOMAIN_ID"] = _free_domain()
-    seen: dict = {}
-    monitor = subprocess.Popen(
-        [sys.executable, str(MONITOR), str(path)],
-        env=ros_environment() | {"ROS_DOMAIN_ID": os.environ["ROS_DOMAIN_ID"]},
-    )
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # the nodes' logs; stdout carries figures only
-            yield seen
-    finally:
-        monitor.terminate()
-        monitor.wait(timeout=10)
-    seen |= json.loads(path.read_text())
-
-
-def _free_domain() -> str:
-    os.environ.pop("ROS_DOMAIN_ID", None)
-    return pick_domain_id()
 
 
 def _call(script: str, *arguments: str) -> None:

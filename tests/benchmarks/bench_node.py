@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from bench_loop import listening
 from lockstep import Lockstep, velocity_policy
+from loop_timing import listening, times
 
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.scene_asset import SceneAsset
@@ -120,8 +120,5 @@ def _running(folder: Path, seed: int, how: str, goal_ms: float) -> Iterator[dict
     if not seen["period_ms"]:
         print(f"{how}: the policy did not run", file=sys.stderr)
         return
-    error_ms = np.abs(np.array(seen["period_ms"]) - 20.0)
-    yield _figure(f"50 Hz period error p99, {how}", np.percentile(error_ms, 99), "ms", goal_ms)
-    yield _figure(f"/lowstate to /lowcmd p50, {how}", np.percentile(seen["latency_ms"], 50), "ms", 2.0)
-    yield _figure(f"/lowstate to /lowcmd p99, {how}", np.percentile(seen["latency_ms"], 99), "ms", 6.0)
+    yield from times(seen, f", {how}", goal_ms)
     yield _figure(f"gap between commands p99 (500 Hz), {how}", np.percentile(seen["stream_gap_ms"], 99), "ms", 5.0)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from bench_loop import listening
 from lockstep import Lockstep
+from loop_timing import listening
 from shared_data import shared
 from walking_script import WalkingScript
 

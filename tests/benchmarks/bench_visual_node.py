@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from bench_loop import listening
+from loop_timing import listening
 
 from vm_core.errors import VmError
 from vm_policy_node.bringup.start import Sim, installed_policy, start_sim

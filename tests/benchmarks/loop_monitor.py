@@ -14,8 +14,10 @@ import json
 import signal
 import sys
 import time
+from array import array
 from pathlib import Path
 
+import bare_echo
 import numpy as np
 import rclpy
 import rclpy.signals
@@ -27,16 +29,51 @@ from sensor_msgs.msg import Image
 from unitree_hg.msg import LowCmd, LowState
 
 from vm_core import unitree_cdr
+from vm_core.atomic_files import atomic_path
 from vm_core.polled_topics import NoExecutor, PolledTopic
 from vm_msgs.msg import PolicyStatus
 from vm_policy_node.safety import State
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
+SAVE_S = 300.0
 LOOK_S, QUEUE = 0.02, 200
 """The queues are emptied this often and hold ten times that: the monitor must not load what it measures."""
 PICTURES = "/camera/depth/image_rect_raw"
+REMEMBERED = 5000
+"""States whose arrival is known: ten seconds of them."""
 ACTIVE = (PolicyStatus.STANDING, PolicyStatus.RUNNING)
+
+
+class Echoes:
+    """The commands of one topic: when each new one came, and how long after the state that it echoes.
+
+    Attributes:
+        commands: time [s], latency [ms] or NaN, whether it counts.
+        stream_s: times of all commands, repeated ones too.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[float, float, bool]] = []
+        self.stream_s = array("d")
+        self._echoed = -1
+
+    def take(self, data: bytes, now_s: float, arrival: dict[int, float], counts: bool) -> bool:
+        """Whether the command is a new one."""
+        tick = int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little")
+        self.stream_s.append(now_s)
+        if tick == self._echoed:
+            return False
+        self._echoed = tick
+        self.commands.append((now_s, 1000.0 * (now_s - arrival.get(tick, np.nan)), counts))
+        return True
+
+    def times(self) -> tuple[np.ndarray, np.ndarray]:
+        """Latencies and periods [ms] of the commands that count."""
+        commands = np.array(self.commands).reshape(-1, 3)
+        active = commands[:, 2] > 0.0
+        latency_ms = commands[active & np.isfinite(commands[:, 1]), 1]
+        return latency_ms, 1000.0 * np.diff(commands[:, 0])[active[1:] & active[:-1]]
 
 
 class Monitor(Node):
@@ -45,10 +82,9 @@ class Monitor(Node):
     def __init__(self) -> None:
         super().__init__("loop_monitor")
         self.arrival: dict[int, float] = {}
-        self.commands: list[tuple[float, float, bool]] = []  # time [s], latency [ms] or NaN, whether it counts
+        self.some_arrivals: list[tuple[int, float]] = []
+        self.own, self.bare = Echoes(), Echoes()
         self.state, self.ran = PolicyStatus.IDLE, False
-        self.echoed = -1
-        self.stream_s: list[float] = []
         self.changes: list[tuple[float, int, str]] = []  # time [s], state, cause
         self.bad_commands = 0
         self.newest_command = 0.0
@@ -63,6 +99,7 @@ class Monitor(Node):
                 (PolicyStatus, "/policy_status", self.on_status),
                 (LowState, "/lowstate", self.on_state),
                 (LowCmd, "/lowcmd", self.on_command),
+                (LowCmd, bare_echo.TOPIC, self.on_bare),
             )
         ]
         few = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -78,42 +115,44 @@ class Monitor(Node):
         self.ran |= message.state == PolicyStatus.RUNNING
 
     def on_state(self, data: bytes, came_s: float) -> None:
-        self.arrival[int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")] = came_s
+        tick = int.from_bytes(data[TICK_OFFSET : TICK_OFFSET + 4], "little")
+        self.arrival[tick] = came_s
+        if tick % 20 == 0:
+            self.some_arrivals.append((tick, came_s))
+        while len(self.arrival) > REMEMBERED:
+            del self.arrival[next(iter(self.arrival))]
 
     def on_picture(self, data: bytes, came_s: float) -> None:
         seconds, nanoseconds = (int.from_bytes(data[k : k + 4], "little") for k in (4, 8))
         self.pictures[(1000 * seconds + nanoseconds // 1_000_000) & 0xFFFFFFFF] = came_s
 
     def on_command(self, data: bytes, now: float) -> None:
-        tick = int.from_bytes(data[ECHO_OFFSET : ECHO_OFFSET + 4], "little")
-        self.stream_s.append(now)
-        if tick == self.echoed:
+        if not self.own.take(data, now, self.arrival, self.state in ACTIVE):
             return
-        self.echoed = tick
         picture = int.from_bytes(data[ECHO_OFFSET + 4 : ECHO_OFFSET + 8], "little")
         if picture in self.pictures and self.state in ACTIVE:
             self.picture_latency_ms.append(1000.0 * (now - self.pictures.pop(picture)))
         # which state a command belongs to is not known here, and its joints neither: what holds for all is looked at
         self.bad_commands += bool(find_wrong(unitree_cdr.parse_low_cmd(data), State.RUNNING, None))
-        came = self.arrival.get(tick, np.nan)
-        self.commands.append((now, 1000.0 * (now - came), self.state in ACTIVE))
+
+    def on_bare(self, data: bytes, now: float) -> None:
+        self.bare.take(data, now, self.arrival, self.state in ACTIVE)
 
     def result(self) -> dict:
-        commands = np.array(self.commands).reshape(-1, 3)
-        active = commands[:, 2] > 0.0
-        latency_ms = commands[active & np.isfinite(commands[:, 1]), 1]
-        period_ms = 1000.0 * np.diff(commands[:, 0])[active[1:] & active[:-1]]
-        gaps_ms = 1000.0 * np.diff(self.stream_s)
+        (latency_ms, period_ms), (bare_latency_ms, bare_period_ms) = self.own.times(), self.bare.times()
+        gaps_ms = 1000.0 * np.diff(self.own.stream_s)
         return {
             "latency_ms": latency_ms.tolist(),
-            "picture_latency_ms": self.picture_latency_ms,
             "period_ms": period_ms.tolist(),
+            "bare_latency_ms": bare_latency_ms.tolist(),
+            "bare_period_ms": bare_period_ms.tolist(),
+            "picture_latency_ms": self.picture_latency_ms,
             "stream_gap_ms": gaps_ms[gaps_ms < 100.0].tolist(),  # longer ones: idle
             "ran": self.ran,
             "changes": self.changes,
-            "arrivals": [(tick, time_s) for tick, time_s in self.arrival.items() if tick % 20 == 0],
+            "arrivals": self.some_arrivals,
             "bad_commands": self.bad_commands,
-            "commands": len(self.commands),
+            "commands": len(self.own.commands),
             "newest_command": self.newest_command,
         }
 
@@ -123,11 +162,21 @@ def main(out: Path) -> None:
     node, stopping = Monitor(), []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.append(True))
+    save_s = time.monotonic() + SAVE_S
     while not stopping:
         time.sleep(LOOK_S)
         for topic in node.topics:
             topic.drain()
-    out.write_text(json.dumps(node.result()))
+        if time.monotonic() > save_s:  # who ends a long run early has what came until then
+            save(out, node.result())
+            save_s = time.monotonic() + SAVE_S
+    save(out, node.result())
+
+
+def save(out: Path, result: dict) -> None:
+    """Writes it whole."""
+    with atomic_path(out) as temporary:
+        temporary.write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
