@@ -6,7 +6,6 @@ The simulator, the node and a monitor run; nothing else does. `make bench ONLY=l
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from lockstep import Lockstep, velocity_policy
-from loop_timing import listening, times
+from loop_timing import LOADED, listening, niced_load, times
 
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.scene_asset import SceneAsset
@@ -27,14 +26,6 @@ from vm_policy_node.policy_runner import PolicyInputs
 
 REPEATS = 2000
 RUN_S = float(os.environ.get("VM_BENCH_NODE_S", "20"))
-_BURN = """
-import os, pathlib
-os.nice(19)
-group = pathlib.Path("/proc/self/autogroup")  # where sessions are scheduled as groups, only this makes one wait
-if group.is_file():
-    group.write_text("19")
-while True: pass
-"""
 
 
 def figures(seed: int) -> Iterator[dict]:
@@ -42,15 +33,8 @@ def figures(seed: int) -> Iterator[dict]:
     yield from _parts(seed)
     with tempfile.TemporaryDirectory(prefix="vm-bench-") as name:
         yield from _running(Path(name), seed, "quiet", 2.0)
-        burning = [
-            subprocess.Popen([sys.executable, "-c", _BURN], start_new_session=True) for _ in range(os.cpu_count() or 1)
-        ]
-        try:
-            yield from _running(Path(name), seed, "both cores loaded by niced jobs", 5.0)
-        finally:
-            for process in burning:
-                process.kill()
-                process.wait()
+        with niced_load():
+            yield from _running(Path(name), seed, LOADED, 5.0)
 
 
 def _figure(figure: str, value: float, unit: str, goal: float) -> dict:
