@@ -29,8 +29,13 @@ INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
 # while people walk, climb and sit: arms hang a little away from the trunk, legs and feet keep to their plane.
 POSTURE = {
     "trunk": (0.0, 0.06, 0.2, 0.1), "head": (0.0, 0.1, 0.2, 0.3), "hip": (0.0, 0.07, 4.0, 0.12),
-    "knee": (0.0, 0.1, 1e3, 0.1), "ankle": (0.0, 0.1, 0.3, 0.1), "shoulder": (0.15, 0.12, 4.0, 0.3),
+    "knee": (0.0, 0.1, 1e3, 0.1), "ankle": (0.0, 0.1, 0.3, 0.1), "shoulder": (0.15, 0.12, 0.4, 0.3),
     "elbow": (0.0, 0.1, 1e3, 0.1),
+}  # fmt: skip
+
+# How fast turns of joints change their speed while people walk, climb and sit, standard deviations [rad/s^2].
+TURNING = {
+    "pelvis": 8.0, "trunk": 8.0, "head": 8.0, "hip": 25.0, "knee": 60.0, "ankle": 60.0, "shoulder": 20.0, "elbow": 25.0,
 }  # fmt: skip
 
 
@@ -48,7 +53,7 @@ class Sigmas:
         told_turn_deg, told_turn_acceleration_deg: how far one frame's pose is turned as a whole, and how suddenly that
             changes [deg/s^2]; a network's points err together more than each for itself.
         bias, bias_memory_s: depth's slow relative error around the people, and how long it lasts.
-        root_acceleration [m/s^2], turn_acceleration [rad/s^2], limb_acceleration [rad/s^2].
+        root_acceleration [m/s^2]; turning: multiplies TURNING.
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
         apart_m: of two people's trunks that come too near.
         facing, sideways: of walkers' facing from their way, of hips and shoulders from level [rad];
@@ -71,8 +76,7 @@ class Sigmas:
     bias: float = 0.012
     bias_memory_s: float = 1.5
     root_acceleration: float = 3.0
-    turn_acceleration: float = 20.0
-    limb_acceleration: float = 90.0
+    turning: float = 1.0
     contact_speed: float = 0.04
     surface_m: float = 0.05
     apart_m: float = 0.02
@@ -205,8 +209,7 @@ def _shape_sigmas(s: Sigmas) -> np.ndarray:
 
 
 def _turn_sigmas(s: Sigmas) -> np.ndarray:
-    slow = ("pelvis", "trunk", "head")
-    return np.array([s.turn_acceleration if name in slow else s.limb_acceleration for name in ROTATIONS])
+    return s.turning * np.array([TURNING[name.rpartition("_")[2]] for name in ROTATIONS])
 
 
 def _posture(s: Sigmas) -> tuple[np.ndarray, np.ndarray]:
