@@ -12,6 +12,7 @@ from vm_training.motions.footsteps import Gait
 from vm_training.motions.route import Route
 
 HALF_WIDTH_M = 1.0
+DEPTH_M = 0.5
 LANDING_M = 3.0
 STEEPEST_DEG, HIGHEST_SLAB_M = 11.0, 0.05
 LONGEST_STRIDE_M, MOST_TURN_RAD = 0.27, 0.15  # of a step
@@ -89,13 +90,17 @@ def _slope(rng: np.random.Generator) -> Place:
 
 def _rough(rng: np.random.Generator) -> Place:
     """Slabs of any height, a row for each foot; what is left and right of the feet is no matter of theirs."""
-    count, length, approach = int(rng.integers(3, 6)), rng.uniform(0.36, 0.48), rng.uniform(0.25, 0.9)
+    count, approach = int(rng.integers(3, 6)), rng.uniform(0.25, 0.9)
+    # room for one place of the feet, or for two; between those a plan would take strides that no teacher holds
+    length = rng.uniform(*((0.28, 0.35) if rng.random() < 0.5 else (0.42, 0.5)))
     tops = rng.uniform(0.005, HIGHEST_SLAB_M, (count, 2))
     boxes = []
     for i, pair in enumerate(tops):
         for side, top in zip((0.5, -0.5), pair, strict=True):
-            center = ((i + 0.5) * length, side * HALF_WIDTH_M, 0.5 * float(top))
-            boxes.append(SceneBox(center, (0.5 * length, 0.5 * HALF_WIDTH_M, 0.5 * float(top)), label="slab"))
+            # deep in the ground: out of a thin box a sole that sinks in is pushed downwards
+            center = ((i + 0.5) * length, side * HALF_WIDTH_M, 0.5 * (float(top) - DEPTH_M))
+            half = (0.5 * length, 0.5 * HALF_WIDTH_M, 0.5 * (float(top) + DEPTH_M))
+            boxes.append(SceneBox(center, half, label="slab"))
     route = Route((-approach, 0.0), 0.0, approach + count * length + rng.uniform(0.3, 0.9))
     text = f"{count} slabs of {length:.2f} m, up to {tops.max():.3f} m"
     return SceneAsset(boxes=tuple(boxes), source=text), route, rng.uniform(0.15, LONGEST_STRIDE_M), text
