@@ -16,16 +16,12 @@ import rclpy
 import rclpy.signals
 import tyro
 from diagnostic_msgs.msg import DiagnosticArray
-from livox_ros_driver2.msg import CustomMsg
-from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, Imu
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowCmd, LowState
-from visualization_msgs.msg import Marker
 
 from vm_core import command_line
 from vm_core.errors import VmError
@@ -34,16 +30,13 @@ from vm_core.ros_parameters import declare_parameter
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
 from vm_sim import robot_ros_conversions as ros_conversions
-from vm_sim.depth_thread import D435I, DepthThread
-from vm_sim.faults import FaultPlayer, OdometrySample, find_fault
+from vm_sim.faults import FaultPlayer, find_fault
 from vm_sim.impostor_node import ImpostorNode
-from vm_sim.imu import LIDAR_IMU
-from vm_sim.lidar import Mid360
 from vm_sim.motion_switcher_node import serve
-from vm_sim.objects import OBJECT_BODY, ObjectScene, ObjectSpec, find_object_scene
-from vm_sim.robot import STEP_S, SimulatedG1, build_model
+from vm_sim.objects import ObjectScene, ObjectSpec, find_object_scene
+from vm_sim.robot import STEP_S, SimulatedG1
 from vm_sim.robot_log import LogRecorder
-from vm_sim.scan_thread import SUB_SCAN_S, ScanThread
+from vm_sim.robot_topics import SensorTopics
 from vm_sim.sim_config import SimConfig
 from vm_sim.sim_figures import SimFigures, check_record, write_record, write_report
 from vm_sim.start_pose import start_qpos
@@ -81,27 +74,13 @@ class RobotNode(Node):
         self._planned_fault = find_fault(config.fault).name if config.fault else ""
         self._figures = SimFigures()
         self._switcher = MotionSwitcher(config.motion_mode)
-        self._make_topics(thing)
-        # the physics' own model changes with every command's gains
-        model = build_model(self.scene, thing=thing)
-        lidar = Mid360(model, np.random.default_rng(config.seed + 1), pattern_path=config.lidar_pattern or None)
-        self._scans = ScanThread(lidar, model, self._publish_scan, config.lidar_frame)
-        self._pictures = None
-        if config.depth or thing is not None:
-            self._pictures = DepthThread(build_model(self.scene, thing=thing), self._publish_picture, config.seed + 2)
+        self._make_topics()
+        self._sensors = SensorTopics(self, config, self.robot, self.player, self._figures, self.scene, thing)
         self.add_on_set_parameters_callback(self._on_parameters)
 
-    def _make_topics(self, thing: ObjectSpec | None) -> None:
+    def _make_topics(self) -> None:
         config = self.config
         self._low_state = self.create_publisher(LowState, config.lowstate_topic, 1)
-        self._lidar = self.create_publisher(CustomMsg, config.lidar_topic, 5)
-        self._imu = self.create_publisher(Imu, config.lidar_imu_topic, 50)
-        self._odometry = self.create_publisher(Odometry, config.odometry_topic, 10)
-        self._depth = self.create_publisher(Image, config.depth_topic, 5)
-        self._depth_info = self.create_publisher(CameraInfo, config.depth_info_topic, 5)
-        self._object = self.create_publisher(Odometry, config.object_topic, 10)
-        self._drawn = self.create_publisher(Marker, f"{config.object_topic}/marker", 1)
-        self._marker = None if thing is None else ros_conversions.object_marker(thing, config.world_frame)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "/gantry/release", self._on_release)
         self.create_service(Trigger, "/fault/clear", self._on_clear)
@@ -112,11 +91,6 @@ class RobotNode(Node):
         self._motors = rclpy.create_node("vm_sim_motors", start_parameter_services=False)
         self._low_cmd = self._motors.create_subscription(LowCmd, config.lowcmd_topic, lambda _: None, newest, raw=True)
         self._last_command = b""
-        self._imu_message, self._odometry_message, self._object_message = Imu(), Odometry(), Odometry()
-        self._object_message.header.frame_id, self._object_message.child_frame_id = config.world_frame, OBJECT_BODY
-        self._imu_message.header.frame_id = config.lidar_frame
-        self._odometry_message.header.frame_id = config.world_frame
-        self._odometry_message.child_frame_id = "pelvis"
 
     # -- physics, in the main thread ---------------------------------------------------------------------------------
 
@@ -124,7 +98,6 @@ class RobotNode(Node):
         """Steps in real time until the duration is over or `stopping` is set."""
         start, robot = time.perf_counter(), self.robot
         epoch_ns, slip_s = self.get_clock().now().nanoseconds, 0.0
-        due = {"imu": 0.0, "odometry": 0.0, "scan": 0.0, "picture": 0.0}
         while not self.stopping.is_set() and not self._is_over():
             behind = time.perf_counter() - start - slip_s - robot.time_s
             if behind < 0.0:
@@ -134,11 +107,9 @@ class RobotNode(Node):
             self._figures.on_step(behind)
             self._step()
             stamp_ns = epoch_ns + round((robot.time_s + slip_s) * 1e9)
-            self._publish_due(due, stamp_ns)
+            self._sensors.publish_due(stamp_ns)
             self._figures.wall_s = time.perf_counter() - start
-        self._scans.stop()
-        if self._pictures is not None:
-            self._pictures.stop()
+        self._sensors.stop()
         if self._is_over() and robot.state_of_command == "commanded":
             self._sign_off()
 
@@ -182,61 +153,6 @@ class RobotNode(Node):
         self._last_command = data if taken else b""
         self._figures.counts["lowcmd" if taken else "lowcmd_refused"] += 1
 
-    def _publish_due(self, due: dict[str, float], stamp_ns: int) -> None:
-        robot = self.robot
-        now = robot.time_s + 1e-9
-        if now >= due["scan"]:
-            due["scan"] += SUB_SCAN_S
-            self._scans.offer(stamp_ns, robot.data.qpos)
-        if now >= due["imu"]:
-            due["imu"] += _IMU_PERIOD_S
-            ros_conversions.fill_imu(self._imu_message, robot.read_imu(LIDAR_IMU), stamp_ns)
-            self._imu.publish(self._imu_message)
-        if now >= due["odometry"]:
-            due["odometry"] += _ODOMETRY_PERIOD_S
-            self._publish_odometry(stamp_ns)
-            self._publish_object(stamp_ns)
-        if self._pictures is not None and now >= due["picture"]:
-            due["picture"] += self._pictures.period_s
-            self._pictures.offer(stamp_ns, robot.data.qpos, without_object=self.player.name == "depth_empty")
-
-    def _publish_odometry(self, stamp_ns: int) -> None:
-        if self.player.name == "grid_silent":  # without odometry, the height map has nothing to send a grid for
-            return
-        qpos, qvel = self.robot.data.qpos, self.robot.data.qvel
-        pose = OdometrySample(qpos[:3].copy(), qpos[3:7].copy(), qvel[:3].copy())
-        for sample in self.player.odometry(pose, self.robot.time_s):
-            ros_conversions.fill_odometry(self._odometry_message, sample, qvel[3:6], stamp_ns)
-            self._odometry.publish(self._odometry_message)
-
-    def _publish_object(self, stamp_ns: int) -> None:
-        pose = self.robot.object_pose
-        if pose is None:
-            return
-        speed = self.robot.data.qvel[-6:]
-        sample = OdometrySample(pose[:3], pose[3:], speed[:3])
-        ros_conversions.fill_odometry(self._object_message, sample, speed[3:], stamp_ns)
-        self._object.publish(self._object_message)
-        if self._marker is not None and self._drawn.get_subscription_count():
-            ros_conversions.place_marker(self._marker, pose, stamp_ns)
-            self._drawn.publish(self._marker)
-
-    def _publish_picture(self, stamp_ns: int, picture: np.ndarray) -> None:
-        if self.stopping.is_set():
-            return
-        frame = self.config.depth_frame
-        for sent in self.player.picture(picture):
-            self._depth_info.publish(ros_conversions.camera_info_msg(D435I, frame, stamp_ns))
-            self._depth.publish(ros_conversions.depth_msg(sent, frame, stamp_ns))
-            self._figures.counts["pictures"] += 1
-
-    def _publish_scan(self, data: bytes) -> None:
-        if self.stopping.is_set():
-            return
-        for sent in self.player.scan(data):
-            self._lidar.publish(sent)
-            self._figures.counts["scans"] += 1
-
     def _is_over(self) -> bool:
         return 0.0 < self.config.duration_s <= self.robot.time_s + 1e-9
 
@@ -268,7 +184,7 @@ class RobotNode(Node):
 
     def summary(self) -> dict:
         """What happened so far."""
-        return self._figures.summary(self.robot, self._scans.dropped)
+        return self._figures.summary(self.robot, self._sensors.dropped_scans)
 
     def write_results(self) -> None:
         """Writes report, log and video, as far as they are asked for."""
