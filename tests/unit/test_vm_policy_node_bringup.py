@@ -1,13 +1,8 @@
-"""The list of nodes, the starter of processes and the demo's verdict, without ROS."""
+"""The list of nodes with its names, the supervisor's order, and what the starter refuses; without ROS."""
 
 import ast
-import os
 import pickle
 import re
-import subprocess
-import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +10,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
-from vm_policy_node.bringup import network, processes, start
+from vm_policy_node.bringup import network, start
 from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
@@ -152,133 +147,6 @@ def test_the_system_is_up_node_by_node():
     assert readiness.current is None and readiness.complaint(99.0) is None
     with pytest.raises(VmError, match="expected NODE=TOPIC"):
         parse_expected("a,b")
-
-
-def script(tmp_path: Path, name: str, body: str) -> NodeSpec:
-    path = tmp_path / name
-    path.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
-    path.chmod(0o755)
-    return NodeSpec(name, "vm_p", name, {}, ends_all=name == "ender")
-
-
-@pytest.fixture
-def on_path(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(processes, "ros_environment", lambda: dict(processes.os.environ))
-    return tmp_path
-
-
-FOREVER = "while True: time.sleep(0.05)"
-
-
-def test_a_good_end_ends_all(on_path, capfd):
-    start = time.monotonic()
-    nodes = [script(on_path, "ender", "print('hello')"), script(on_path, "other", FOREVER)]
-    assert processes.run_nodes(nodes) == 0
-    assert time.monotonic() - start < 6.0
-    assert "[ender] hello" in capfd.readouterr().out
-
-
-def test_a_failure_ends_all_with_its_code(on_path):
-    nodes = [script(on_path, "failing", "sys.exit(7)"), script(on_path, "other", FOREVER)]
-    assert processes.run_nodes(nodes) == 7
-    assert processes.run_nodes([script(on_path, "early", ""), nodes[1]]) == 1  # a node has no business to end
-
-
-def test_the_time_limit_ends_all(on_path):
-    assert processes.run_nodes([script(on_path, "other", FOREVER)], timeout_s=0.3) == 0
-
-
-def test_an_end_that_is_planned_ends_nothing(on_path, capfd):
-    done = replace(script(on_path, "done", ""), may_end=True)
-    nodes = [done, script(on_path, "ender", "time.sleep(0.6)")]
-    assert processes.run_nodes(nodes) == 0
-    assert "done" not in capfd.readouterr().out
-    failing = replace(script(on_path, "failing", "sys.exit(2)"), may_end=True)
-    assert processes.run_nodes([failing, script(on_path, "other", FOREVER)]) == 2
-
-
-def test_who_looks_on_stops_nobody(on_path, capfd):
-    seen = on_path / "seen"
-    viewer = replace(script(on_path, "viewer", f"open({str(seen)!r}, 'w'); sys.exit(3)"), optional=True)
-    waits = f"import os\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.05)\ntime.sleep(1.0)"
-    assert processes.run_nodes([viewer, script(on_path, "ender", waits)]) == 0
-    assert capfd.readouterr().out.count("[viewer] ended with exit code 3; the others go on") == 1
-    assert {node.name for node in node_list(System("p", rviz=True, foxglove=True, record="b")) if node.optional} == {
-        *("vm_robot_state", "vm_record", "vm_foxglove", "rviz")
-    }
-
-
-def test_who_looks_on_waits_for_those_who_walk(on_path, monkeypatch):
-    stepped: list[int] = []
-    monkeypatch.setattr(processes, "step_back", stepped.append)
-    viewer = replace(script(on_path, "viewer", FOREVER), optional=True)
-    assert processes.run_nodes([viewer, script(on_path, "ender", "time.sleep(0.2)")]) == 0
-    assert len(stepped) == 1
-    monkeypatch.undo()
-    sleeper = subprocess.Popen(
-        [sys.executable, "-c", FOREVER.replace("while", "import time\nwhile")], start_new_session=True
-    )
-    processes.step_back(sleeper.pid)
-    nice = os.getpriority(os.PRIO_PROCESS, sleeper.pid)
-    sleeper.kill()
-    sleeper.wait()
-    assert nice == max(os.getpriority(os.PRIO_PROCESS, 0), processes.ONLOOKER_NICE)
-    processes.step_back(sleeper.pid)  # one that has ended already is nobody's harm
-
-
-def test_who_commands_the_motors_ends_first(on_path, tmp_path):
-    """What it says last must reach a robot that still listens."""
-    log = tmp_path / "ends"
-    body = f"""
-import signal
-def end(*_):
-    time.sleep(0.2 if {{slow}} else 0.0)
-    open({str(log)!r}, "a").write(sys.argv[0].rsplit("/")[-1] + " ")
-    sys.exit(0)
-signal.signal(signal.SIGINT, end)
-open(sys.argv[0] + ".up", "w").close()
-{FOREVER}"""
-    both_up = f"""
-import glob
-while len(glob.glob({str(tmp_path / "*.up")!r})) < 2: time.sleep(0.05)"""
-    policy = replace(script(on_path, "policy", body.format(slow=True)), ends_first=True)
-    robot, ender = script(on_path, "robot", body.format(slow=False)), script(on_path, "ender", both_up)
-    assert processes.run_nodes([robot, policy, ender], timeout_s=60.0) == 0
-    assert log.read_text() == "policy robot "
-
-
-def test_parameters_keep_their_types(on_path):
-    node = script(on_path, "other", "")
-    node.parameters.update(path="/tmp/1.0", flag=True, number=0.5)
-    assert processes.node_command(node)[1:] == [
-        *("--ros-args", "-p", 'path:="/tmp/1.0"', "-p", "flag:=true", "-p", "number:=0.5")
-    ]
-    placed = replace(node, parameters={}, namespace="r1", remappings={"/a": "/r1/a"}, arguments=("-d", "x"))
-    assert processes.node_command(placed)[1:] == [*("-d", "x", "--ros-args", "-r", "__ns:=/r1", "-r", "/a:=/r1/a")]
-
-
-def test_programs_of_ros_packages_are_found(on_path, monkeypatch):
-    program = on_path / "ros/lib/joy/joy_node"
-    program.parent.mkdir(parents=True)
-    program.touch()
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(on_path / "ros"))
-    command = [str(program), "--ros-args", "-r", "__node:=joy"]  # its own default is another name
-    assert processes.node_command(NodeSpec("joy", "joy", "joy_node")) == command
-    with pytest.raises(VmError, match="rviz2 is not installed; it comes with a full ROS 2"):
-        processes.node_command(NodeSpec("rviz", "rviz2", "rviz2"))
-
-
-def test_a_missing_executable_is_named(on_path):
-    with pytest.raises(VmError, match="vm-nothing is not installed"):
-        processes.node_command(NodeSpec("n", "p", "vm-nothing"))
-
-
-def test_the_domain_is_the_users_or_free(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
-    assert processes.pick_domain_id() == "42"
-    monkeypatch.delenv("ROS_DOMAIN_ID")
-    assert 1 <= int(processes.pick_domain_id()) <= 100
 
 
 def test_bad_inputs_are_refused_before_anything_starts(tmp_path):
