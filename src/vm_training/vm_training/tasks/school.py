@@ -21,7 +21,7 @@ from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
-WEIGHTS = {SIT: 2.0, SIT_WALK: 2.0, NO_SEAT: 0.5, LEAVE: 0.5}
+WEIGHTS = {SIT: 3.0, SIT_WALK: 3.0, NO_SEAT: 0.5, LEAVE: 0.5}
 """Of kinds in a draw, where it is not 1: with all kinds, half of the motions are at a seat."""
 LEARNING = "learning."
 """Before the names of weights that are not averaged."""
