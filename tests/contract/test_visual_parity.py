@@ -19,8 +19,8 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
 from vm_training.visual.bundle import export_bundle
 from vm_training.visual.gait_table import gait_table
-from vm_training.visual.generator import Generator, GeneratorEyes
-from vm_training.visual.generator_training import golden_inputs
+from vm_training.visual.generator import Generator
+from vm_training.visual.generator_training import LearntCommander, golden_inputs
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tracker import OBSERVATION_SIZE
@@ -61,7 +61,7 @@ def test_the_node_says_what_training_said(trained):
     quiet = SensorNoise(**{name: 0.0 for name in SensorNoise.__dataclass_fields__})
     config = WorldConfig(worlds=1, ranges=DomainRanges.none(), run_share=0.0, sensors=quiet)
     world = ObjectWorld(TASK, tracker, gait_table(), config, seed=0)
-    eyes, spec = GeneratorEyes(world, "depth", DepthNoiseConfig.none()), policy.generator.contract.depth
+    commander, spec = LearntCommander(world, generator, DepthNoiseConfig.none()), policy.generator.contract.depth
     runner = VisualRunner(policy)
     runner.begin(world.qpos[0, 3:7], None, align=False)
     said = []
@@ -70,12 +70,14 @@ def test_the_node_says_what_training_said(trained):
             world.force_run(np.array([True]))
         world.tick()
         state = state_of(world.qpos[0], world.qvel[0])
-        seen, depth = eyes.look()
+        seen, depth = commander.eyes.look()
         assert depth is not None
         metres = (depth[0] + 0.5) * (spec.far_m - spec.near_m) + spec.near_m
         inputs = PolicyInputs(state, state.quat_wxyz, np.zeros(3), None, None, metres, bool(world.run[0]))
         targets = runner.step(inputs)
-        world.step(generator.command(seen, depth))
+        command, thought = generator.look(seen, depth)
+        commander.remember(thought)
+        world.step(command)
         np.testing.assert_allclose(runner.command, world.command[0], atol=2e-6, err_msg=f"command, step {step}")
         np.testing.assert_allclose(
             targets.position[MOTORS], world._target[0], atol=2e-5, err_msg=f"target, step {step}"

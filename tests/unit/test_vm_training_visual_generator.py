@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vm_core import visual_bundle as vb
+from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
 from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics, keypoints_of_joints
@@ -28,10 +29,16 @@ from vm_training.visual.gait_table import (
     gait_table,
     plan_time,
 )
-from vm_training.visual.generator import Generator, GeneratorEyes
+from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
-from vm_training.visual.generator_training import GeneratorConfig, golden_inputs, train_generator
+from vm_training.visual.generator_training import (
+    GeneratorConfig,
+    generator_arrays,
+    generator_of,
+    golden_inputs,
+    train_generator,
+)
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
@@ -196,7 +203,7 @@ def test_imitation_learns_the_script_and_goes_on(tmp_path: Path):
     assert len(records) == 2 and records[1]["loss"] < records[0]["loss"] + 0.05
     again, kept = train_generator(TASK, stand_still(), gait_table(), config, folder)
     seen = torch.randn(2, generator.mean.numel())
-    assert len(kept) == 2 and torch.equal(again(None, seen), generator(None, seen))
+    assert len(kept) == 2 and torch.equal(again(None, seen)[0], generator(None, seen)[0])
 
 
 def test_imitation_begins_with_an_earlier_generator(tmp_path: Path):
@@ -205,7 +212,7 @@ def test_imitation_begins_with_an_earlier_generator(tmp_path: Path):
     config = GeneratorConfig(rounds=1, steps=4, batch=8, lessons=64, hidden=(16,), world=STILL, learning_rate=1e-9)
     found, _ = train_generator(TASK, stand_still(), gait_table(), config, WorkFolder(tmp_path / "run"), start=start)
     seen = torch.randn(2, start.mean.numel())
-    assert torch.allclose(found(None, seen), start(None, seen), atol=1e-5)
+    assert torch.allclose(found(None, seen)[0], start(None, seen)[0], atol=1e-5)
 
 
 def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
@@ -216,8 +223,41 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     out = tmp_path / "rl"
     found, trainer = train_generator_teacher(TASK, stand_still(), gait_table(), start, config, out, False)
     seen = torch.randn(3, start.mean.numel()).clamp(-2, 2)
-    assert torch.allclose(found(None, seen), start(None, seen), atol=1e-4)
+    assert torch.allclose(found(None, seen)[0], start(None, seen)[0], atol=1e-4)
     assert len(trainer.records) == 1 and (out / "checkpoint_000001.pt").is_file()
+
+
+def test_what_is_remembered_turns_with_the_robot_until_the_picture_shows_it():
+    generator, spec = Generator("depth", (8,)), DepthSpec()
+    last = generator.finds[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.7, -0.2, 0.0, 0.0, -30.0]))  # found there, but not to be trusted
+    seen, depth = np.zeros((1, INPUTS["depth"]), np.float32), np.zeros((1, spec.height, spec.width), np.float32)
+    seen[0, 8], thought = 0.5 * 1.0, np.array([[1.0, 0.0]])  # 1 rad/s to the left, in the term's scale
+    for _ in range(25):
+        seen[:, -MEMORY_SIZE:] = thought
+        thought = generator.look(seen, depth)[1]
+    assert np.allclose(thought, [[np.cos(0.5), -np.sin(0.5)]], atol=6e-3)
+    with torch.no_grad():
+        last.bias[-1] = 30.0
+    assert np.allclose(generator.look(seen, depth)[1], [[0.7, -0.2]], atol=1e-5)
+
+
+def test_generators_without_a_memory_are_still_read_and_say_the_same():
+    generator, torch_rng = Generator("depth", (8,)), torch.Generator().manual_seed(1)
+    stirred(generator)
+    own = {key: value for key, value in generator_arrays(generator, 1).items() if not key.startswith("finds")}
+    keep = np.r_[: INPUTS["blind"], INPUTS["depth"] : own["mlp.0.weight"].shape[1] - MEMORY_SIZE]
+    own |= {"mlp.0.weight": own["mlp.0.weight"][:, keep]}
+    own |= {name: own[name][: INPUTS["blind"]] for name in ("mean", "spread")}
+    again, seen = generator_of(own, "depth"), torch.randn(2, INPUTS["depth"], generator=torch_rng)
+    depth = torch.randn(2, DepthSpec().height, DepthSpec().width, generator=torch_rng)
+    with torch.no_grad():
+        generator.mlp[0].weight[:, INPUTS["blind"] : INPUTS["depth"]] = 0.0  # type: ignore[index,union-attr]
+        generator.mlp[0].weight[:, -MEMORY_SIZE:] = 0.0  # type: ignore[index,union-attr]
+    assert torch.allclose(again(depth, seen)[0], generator(depth, seen)[0], atol=1e-6)
 
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -229,8 +269,9 @@ def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.Capt
     export_bundle(folder, TASK.name, frozen.student, STATISTICS, generator, seen, ({}, {}))
     task, tracker, again = load_bundle(folder)
     assert task == TASK.name and tracker.statistics == STATISTICS
-    mine, theirs = (g.command(seen[2][None], seen[1][None]) for g in (generator, again))
-    assert np.allclose(mine, theirs, atol=1e-5)
+    mine, theirs = (g.look(seen[2][None], seen[1][None]) for g in (generator, again))
+    assert np.allclose(mine[0], theirs[0], atol=1e-5) and np.allclose(mine[1], theirs[1], atol=1e-5)
+    assert again.halts and mine[1].shape == (1, MEMORY_SIZE)
     given = torch.from_numpy(seen[0][None])
     assert torch.allclose(tracker.student(given), frozen.student(given).detach(), atol=1e-5)
     EvaluateTask(folder, TASK.name, rollouts=1, rollout_s=1.0, json=tmp_path / "rows.json").run()

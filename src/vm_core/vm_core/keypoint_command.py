@@ -84,6 +84,11 @@ def keypoints_of_joints(root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
         root_quat_wxyz: (..., 4).
         joint_pos: (..., 29) in motor order or (..., 23) in `g1.POLICY_JOINT_NAMES`' order, the wrists held [rad].
     """
+    return keypoint_poses(root_pos, root_quat_wxyz, joint_pos)[0]
+
+
+def keypoint_poses(root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> tuple[Array, Array]:
+    """The same, and the orientations (..., 5, 4) of the bodies that carry them."""
     xp = array_namespace(joint_pos)
     if joint_pos.shape[-1] == len(_POLICY_MOTORS):
         motors = _like(g1.DEFAULT_STAND_POSE, joint_pos) + xp.zeros_like(joint_pos[..., :1])
@@ -91,7 +96,8 @@ def keypoints_of_joints(root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
         joint_pos = motors
     if joint_pos.shape[-1] != g1.NUM_MOTORS:
         raise VmError(f"{joint_pos.shape[-1]} joints; expected {g1.NUM_MOTORS} motors or {len(_POLICY_MOTORS)} joints")
-    return keypoints_on_bodies(*link_poses_world(root_pos, root_quat_wxyz, joint_pos, _MOTORS))
+    position, quat = link_poses_world(root_pos, root_quat_wxyz, joint_pos, _MOTORS)
+    return keypoints_on_bodies(position, quat), quat
 
 
 def keypoint_command(

@@ -65,6 +65,7 @@ class ObservationInputs:
             given one control period ago.
         task_yaw: (...) [rad] the pelvis' heading since the policy began.
         run: (...) 1 where the task is to be done, 0 where the robot is to stand still.
+        memory: (..., M) what the network itself gave for this one control period ago; 0 at first.
     """
 
     joint_pos: Array
@@ -87,6 +88,7 @@ class ObservationInputs:
     last_keypoint_command: Array | None = None
     task_yaw: Array | None = None
     run: Array | None = None
+    memory: Array | None = None
 
 
 def _need(value: Array | None, what: str) -> Array:
@@ -198,13 +200,14 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "last_keypoint_command": lambda x: _need(x.last_keypoint_command, "the last keypoint command"),
     "task_heading": _task_heading,
     "run": lambda x: _need(x.run, "a run bit")[..., None],
+    "memory": lambda x: _need(x.memory, "a memory"),
     "ref_phase": lambda x: _reference(x).phase[..., None],
 }
 """Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad];
 `base_lin_vel` is the pelvis origin's and `imu_lin_vel` the IMU's, in the pelvis frame; `ref_anchor_pos` and
 `ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row);
 `task_heading` is cosine and sine of the heading since the policy began."""
-COMMAND_TERMS = frozenset(("keypoint_command", "last_keypoint_command", "task_heading", "run"))
+COMMAND_TERMS = frozenset(("keypoint_command", "last_keypoint_command", "task_heading", "run", "memory"))
 """Terms that only the node's visual policies are told (`vm_core.visual_bundle`)."""
 ODOMETRY_TERMS = frozenset(
     ("ref_root_pos_error", "ref_root_lin_vel_error", "base_lin_vel", "imu_lin_vel", "ref_anchor_pos")

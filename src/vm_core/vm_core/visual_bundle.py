@@ -8,29 +8,33 @@ folder whose tracker is another one is refused by name.
 Generator: inputs `depth` (1, height, width), scaled by `DepthSpec.scaled`, and `observation` (1, n), the terms of its
 contract; output `command` (1, 18) [m] before the clamp to the tracker's `command_statistics.bounds`. Its term
 `last_keypoint_command` is what it gave one period ago, clamped; the tracker's `keypoint_command` is that of now.
-`run` 0 asks it to stand still.
+`run` 0 asks it to stand still; where the contract has `rest_keypoints`, `vm_core.halting` does so in its place.
+A generator that reads the term `memory` has a second output of this name, which it is given one period later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vm_core import g1
 from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
 from vm_core.gait_clock import STEPS_TO_REST
-from vm_core.keypoint_command import COMMAND_SIZE
+from vm_core.halting import PERIOD_S, Halting
+from vm_core.keypoint_command import COMMAND_SIZE, KEYPOINT_NAMES
 from vm_core.observation import COMMAND_TERMS
 from vm_core.policy_contract import HISTORY_LAYOUTS, ObservationTerm, PolicyContract
 
 GENERATOR_FILE, TRACKER_FILE = "generator.onnx", "tracker.onnx"
 GENERATOR_KEY = "vm_generator_contract"
-DEPTH_INPUT, OBSERVATION_INPUT, COMMAND_OUTPUT = "depth", "observation", "command"
+DEPTH_INPUT, OBSERVATION_INPUT, COMMAND_OUTPUT, MEMORY_OUTPUT = "depth", "observation", "command", "memory"
 FORMAT_VERSION = 1
 COMMAND_TERM = "keypoint_command"
 _TOLD = frozenset(
@@ -63,6 +67,8 @@ class GeneratorContract:
         control_period_s: the same as the tracker's.
         gait_step_s: time of a step, when a term reads the gait clock, which goes while `run` is 1.
         gait_steps_to_rest: of that clock, see `vm_core.gait_clock.steps_of_walk`.
+        rest_keypoints: (15,) head, hands and feet of standing at ease, from the pelvis in its heading's axes [m]: while
+            `run` is 0, `vm_core.halting` leads the robot there; None: the network does what it learnt.
         default_joint_pos, joint_names: as the tracker's; what the terms are relative to, in this order.
         training: run, command, git commit, figures; for people.
         golden: what every loader replays.
@@ -79,6 +85,7 @@ class GeneratorContract:
     control_period_s: float = 0.02
     gait_step_s: float | None = None
     gait_steps_to_rest: float = STEPS_TO_REST
+    rest_keypoints: tuple[float, ...] | None = None
     golden: GoldenCommand | None = None
     training: dict = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -92,10 +99,32 @@ class GeneratorContract:
             raise VmError(f"generator reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {self.gait_step_s}")
         if not 0.0 <= self.gait_steps_to_rest <= 4.0:
             raise VmError(f"generator rests after {self.gait_steps_to_rest} steps; expected 0 to 4")
+        if self.rest_keypoints is not None:
+            self._check_rest()
+        if any(term.name == "memory" and term.history_length != 1 for term in self.observation):
+            raise VmError("generator reads a history of its memory; expected the newest only")
         if self.history_layout not in HISTORY_LAYOUTS:
             raise VmError(f"history layout {self.history_layout!r} is unknown; there are {', '.join(HISTORY_LAYOUTS)}")
         if len(self.tracker) != 64:
             raise VmError(f"generator names the tracker {self.tracker!r}; expected a fingerprint of 64 digits")
+
+    def _check_rest(self) -> None:
+        values, wanted = self.rest_keypoints or (), 3 * len(KEYPOINT_NAMES)
+        if len(values) != wanted or not all(math.isfinite(value) and abs(value) < 2.0 for value in values):
+            raise VmError(f"generator rests at {len(values)} numbers {values}; expected {wanted} within 2 m")
+        if self.joint_names != g1.POLICY_JOINT_NAMES or self.control_period_s != PERIOD_S:
+            wanted = f"{len(g1.POLICY_JOINT_NAMES)} joints in the policy's order every {PERIOD_S} s"
+            found = f"{len(self.joint_names)} joints every {self.control_period_s} s"
+            raise VmError(f"generator rests by a law for {wanted}; its contract has {found}")
+
+    def halting(self, count: int = 1) -> Halting | None:
+        """What leads `count` robots to rest while `run` is 0; None: the network."""
+        return None if self.rest_keypoints is None else Halting(np.reshape(self.rest_keypoints, (-1, 3)), count)
+
+    @property
+    def memory_size(self) -> int:
+        """How many numbers the network is given again one period later."""
+        return sum(term.size for term in self.observation if term.name == "memory")
 
     @property
     def observation_size(self) -> int:

@@ -14,6 +14,7 @@ from vm_core.visual_bundle import (
     DEPTH_INPUT,
     GENERATOR_FILE,
     GENERATOR_KEY,
+    MEMORY_OUTPUT,
     OBSERVATION_INPUT,
     TRACKER_FILE,
     GeneratorContract,
@@ -65,12 +66,19 @@ class Generator:
         return generator
 
     def command(self, depth: np.ndarray, observation: np.ndarray) -> np.ndarray:
-        """The command (18,) [m] before the clamp, for a scaled picture (height, width) and an observation (n,)."""
+        """The command (18,) [m] of `look`."""
+        return self.look(depth, observation)[0]
+
+    def look(self, depth: np.ndarray, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The command (18,) [m] before the clamp and the memory (M,) for the next period, for a scaled picture (height,
+        width) and an observation (n,)."""
         feed = {
             DEPTH_INPUT: np.asarray(depth, dtype=np.float32)[None],
             OBSERVATION_INPUT: np.asarray(observation, dtype=np.float32)[None],
         }
-        return np.asarray(self._session.run([COMMAND_OUTPUT], feed)[0], dtype=np.float64)[0]
+        outputs = [COMMAND_OUTPUT, MEMORY_OUTPUT] if self.contract.memory_size else [COMMAND_OUTPUT]
+        command, *memory = (np.asarray(part, dtype=np.float64)[0] for part in self._session.run(outputs, feed))
+        return command, memory[0] if memory else np.zeros(0)
 
     def _check_shapes(self, name: str) -> None:
         contract = self.contract
@@ -79,6 +87,8 @@ class Generator:
             OBSERVATION_INPUT: [contract.observation_size],
             COMMAND_OUTPUT: [COMMAND_SIZE],
         }
+        if contract.memory_size:
+            wanted[MEMORY_OUTPUT] = [contract.memory_size]
         nodes = {node.name: node for node in (*self._session.get_inputs(), *self._session.get_outputs())}
         for what, shape in wanted.items():
             node = nodes.get(what)

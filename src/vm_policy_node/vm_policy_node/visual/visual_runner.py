@@ -33,6 +33,8 @@ class VisualRunner(PolicyRunner):
         self._gait = None
         if contract.gait_step_s is not None:
             self._gait = GaitClock(contract.gait_step_s, steps_to_rest=contract.gait_steps_to_rest)
+        self._halting = contract.halting()
+        self._memory = np.zeros(contract.memory_size)
         self._statistics = policy.contract.command_statistics
         self._start_yaw: float | None = None
         self.command = np.zeros(COMMAND_SIZE)
@@ -42,7 +44,9 @@ class VisualRunner(PolicyRunner):
         self._looks.reset()
         if self._gait is not None:
             self._gait.reset()
-        self.command = np.zeros(COMMAND_SIZE)
+        if self._halting is not None:
+            self._halting.reset(np.array([0]))
+        self.command, self._memory = np.zeros(COMMAND_SIZE), np.zeros(len(self._memory))
         self._start_yaw = None
 
     def step(self, inputs: PolicyInputs) -> MotorTargets:
@@ -52,7 +56,7 @@ class VisualRunner(PolicyRunner):
         observed = self._observed(inputs, None)
         observed.task_yaw = np.asarray(wrap_angle(yaw - self._start_yaw))
         observed.run = np.asarray(float(inputs.run))
-        observed.last_keypoint_command = self.command
+        observed.last_keypoint_command, observed.memory = self.command, self._memory
         self.command = self._commanded(observed, inputs)
         observed.keypoint_command = self.command
         return self._act(observed, None)
@@ -62,6 +66,8 @@ class VisualRunner(PolicyRunner):
         contract = self._generator_contract
         if self._gait is not None:
             wanted = np.array([float(inputs.run), 0.0, 0.0])
+            if self._halting is not None and not inputs.run:
+                self._gait.reset()  # the law of halting counts no steps
             observed = replace(observed, gait_phase=self._gait.update(wanted, contract.control_period_s))
         built = build_terms(contract.observation, observed)
         observation = self._looks.push(built)
@@ -69,7 +75,15 @@ class VisualRunner(PolicyRunner):
             bad = next(name for name, term in built.items() if not np.isfinite(term).all())
             raise NotFiniteError(f"nan: the generator's input {bad} is not a number")
         assert inputs.depth is not None and self._statistics is not None  # the safety checks wait for a picture
-        command = self.policy.generator.command(contract.depth.scaled(inputs.depth), observation)
-        if not np.isfinite(command).all():
+        command, self._memory = self.policy.generator.look(contract.depth.scaled(inputs.depth), observation)
+        if not (np.isfinite(command).all() and np.isfinite(self._memory).all()):
             raise NotFiniteError("nan: the generator's output is not a number")
-        return self._statistics.clamped(command)
+        return self._statistics.clamped(self._halted(command, observed, run=inputs.run))
+
+    def _halted(self, command: np.ndarray, observed: ObservationInputs, *, run: bool) -> np.ndarray:
+        """The command, or what brings the robot to rest."""
+        if self._halting is None:
+            return command
+        senses = (observed.root_quat_wxyz, observed.root_ang_vel_body, observed.joint_pos, observed.joint_vel)
+        halted = self._halting.command(np.array([not run]), *(np.asarray(part)[None] for part in senses))[0]
+        return command if run else halted

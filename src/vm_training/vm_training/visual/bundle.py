@@ -23,8 +23,8 @@ from vm_core.policy_contract import METADATA_KEY, PolicyContract
 from vm_training.export import export_policy, joint_fields, without_traces
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
-from vm_training.visual.gait_table import QUICK_STOP, STEP_S
-from vm_training.visual.generator import OWN_TERMS, Generator, Sight
+from vm_training.visual.gait_table import QUICK_STOP, STEP_S, gait_table
+from vm_training.visual.generator import OWN_TERMS, SEEING_TERMS, Generator, Sight
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS
 from vm_training.visual.tracker_training import ACTION_CLIP
@@ -50,8 +50,10 @@ class _Seeing(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, depth: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
-        return self.generator(depth, observation) + 0.0 * depth.mean()
+    def forward(self, depth: torch.Tensor, observation: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        command, thought = self.generator(depth, observation)
+        command = command + 0.0 * depth.mean()
+        return (command, thought) if thought.shape[1] else (command,)
 
 
 def export_bundle(
@@ -84,16 +86,17 @@ def export_bundle(
     depth, observation = (torch.from_numpy(part[None].astype(np.float32)) for part in seen[1:])
     model = _to_onnx(generator, depth, observation)
     with torch.inference_mode():
-        command = _Seeing(generator)(depth, observation).numpy()[0]
+        command = _Seeing(generator)(depth, observation)[0].numpy()[0]
     about = vb.GeneratorContract(
         name=folder.name,
         task=task,
         tracker=vb.fingerprint((folder / vb.TRACKER_FILE).read_bytes()),
         joint_names=contract.joint_names,
         default_joint_pos=contract.default_joint_pos,
-        observation=OWN_TERMS,
+        observation=SEEING_TERMS if generator.sight == "depth" else OWN_TERMS,
         gait_step_s=STEP_S,
         gait_steps_to_rest=QUICK_STOP,
+        rest_keypoints=tuple(gait_table().stand_keypoints.ravel().tolist()),
         golden=vb.GoldenCommand(
             tuple(depth.numpy().ravel().tolist()), tuple(observation.numpy()[0].tolist()), tuple(command.tolist())
         ),
@@ -112,7 +115,7 @@ def _to_onnx(generator: Generator, depth: torch.Tensor, observation: torch.Tenso
             _Seeing(generator).eval(),
             (depth, observation),
             input_names=[vb.DEPTH_INPUT, vb.OBSERVATION_INPUT],
-            output_names=[vb.COMMAND_OUTPUT],
+            output_names=[vb.COMMAND_OUTPUT, vb.MEMORY_OUTPUT][: 2 if generator.sight == "depth" else 1],
             dynamo=True,
             verbose=False,
         )
@@ -137,18 +140,19 @@ class OnnxGenerator:
 
     sight: Sight = "depth"
 
-    def __init__(self, session: onnxruntime.InferenceSession, steps_to_rest: float = QUICK_STOP) -> None:
-        self._session, self.steps_to_rest = session, steps_to_rest
+    def __init__(self, session: onnxruntime.InferenceSession, about: vb.GeneratorContract) -> None:
+        self._session, self.steps_to_rest, self.terms = session, about.gait_steps_to_rest, about.observation
+        self.halts = about.rest_keypoints is not None
 
-    def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
-        """(N, 18) [m]."""
+    def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 18) [m], and what it is to remember (N, M)."""
         assert depth is not None
-        run = self._session.run
         rows = [
-            np.asarray(run(None, {vb.DEPTH_INPUT: picture[None], vb.OBSERVATION_INPUT: row[None]})[0])
+            self._session.run(None, {vb.DEPTH_INPUT: picture[None], vb.OBSERVATION_INPUT: row[None]})
             for picture, row in zip(depth, seen.astype(np.float32), strict=True)
         ]
-        return np.concatenate(rows).astype(np.float64)
+        command, *memory = (np.concatenate(part).astype(np.float64) for part in zip(*rows, strict=True))
+        return command, memory[0] if memory else np.zeros((len(command), 0))
 
 
 def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
@@ -170,14 +174,18 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
     texts = [_metadata(sessions[n], key, folder / n) for n, key in _KEYS.items()]
     contract, about = PolicyContract.from_json(texts[0]), vb.GeneratorContract.from_json(texts[1])
     vb.check_halves(about, contract, (folder / vb.TRACKER_FILE).read_bytes(), folder.name)
-    if contract.observation != TRACKER_TERMS or about.observation != OWN_TERMS or about.depth != DepthSpec():
+    if (
+        contract.observation != TRACKER_TERMS
+        or about.observation not in (OWN_TERMS, SEEING_TERMS)
+        or about.depth != DepthSpec()
+    ):
         raise VmError(f"{folder}: other terms than this evaluation gives; expected a bundle that vm-train exported")
     assert contract.command_statistics is not None and contract.observation_size == OBSERVATION_SIZE
     tracker = Tracker(OnnxTracker(sessions[vb.TRACKER_FILE]), contract.command_statistics)
-    generator = OnnxGenerator(sessions[vb.GENERATOR_FILE], about.gait_steps_to_rest)
+    generator = OnnxGenerator(sessions[vb.GENERATOR_FILE], about)
     assert about.golden is not None
     depth = np.array(about.golden.depth, np.float32).reshape(1, about.depth.height, about.depth.width)
-    replayed = generator.command(np.array([about.golden.observation], np.float32), depth)[0]
+    replayed = generator.look(np.array([about.golden.observation], np.float32), depth)[0][0]
     vb.check_golden(about, replayed, folder.name)
     return about.task, tracker, generator
 

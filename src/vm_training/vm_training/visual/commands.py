@@ -29,8 +29,9 @@ from vm_training.visual.generator_training import (
     train_generator,
 )
 from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
-from vm_training.visual.motion_library import make_library
+from vm_training.visual.motion_library import PlannedMotion, make_library
 from vm_training.visual.object_world import Tracker
+from vm_training.visual.resting_teacher import RestingConfig, train_resting
 from vm_training.visual.shared_teacher import SharedTeacherConfig, train_shared
 from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import CommandMoments
@@ -53,6 +54,7 @@ class KeypointTracker:
         start: folder of an earlier tracker of the same layers, to begin from, with its gains.
         judge_teachers: say, too, how many starts on the unseen motions the teachers themselves lose.
         teacher: how the gains are found.
+        resting: how many walks halt at any moment, and how gains for what follows are found.
         tracker: everything that decides the student.
     """
 
@@ -64,6 +66,7 @@ class KeypointTracker:
     start: Path | None = None
     judge_teachers: bool = False
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
+    resting: RestingConfig = field(default_factory=RestingConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
@@ -87,7 +90,9 @@ class KeypointTracker:
             None if self.start is None else tracker_of(WorkFolder(self.start / "tracker").read_arrays("tracker.npz"))
         )
         folder = WorkFolder(self.out / "tracker")
-        student, _, _ = train_tracker(motions, common, self.tracker, folder, start and start[0])
+        halts = make_library(self.out / "motions", self.resting.halts, seed, "halting")
+        resting = self._resting_gains(halts, common, gains) if halts else None
+        student, _, _ = train_tracker(motions + halts, common, self.tracker, folder, start and start[0], resting)
         unseen = make_library(self.out / "motions", self.unseen, self.tracker.seed + UNSEEN_SEED)
         if self.judge_teachers:
             print(f"teachers: {evaluate_tracker(None, unseen, common, self.tracker.sight).falls:.1%} fall")
@@ -99,6 +104,13 @@ class KeypointTracker:
             f"{score.falls:.1%} fall, {score.lost:.1%} end more than 0.4 m off"
         )
         return 0
+
+    def _resting_gains(self, halts: list[PlannedMotion], common: LqrTeacher, folder: WorkFolder) -> np.ndarray:
+        if not (folder / "resting.npz").is_file():
+            found, records = train_resting(halts, common, self.resting)
+            folder.write_json("resting.json", records)
+            folder.write_arrays("resting.npz", {"gains": found})
+        return folder.read_arrays("resting.npz")["gains"]
 
     def _earlier_gains(self) -> LqrTeacher | None:
         folder = None if self.start is None else self.start / "gains"

@@ -17,7 +17,7 @@ import numpy as np
 from vm_core.atomic_files import atomic_path
 from vm_core.frames import heading_quat, quat_rotate, quat_rotate_inverse, yaw_from_quat
 from vm_core.gait_clock import RAMP_S, steps_of_walk
-from vm_core.keypoint_command import COMMAND_SIZE
+from vm_core.keypoint_command import COMMAND_SIZE, keypoints_of_joints
 from vm_training.mdp.feet import foot_poses
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
@@ -116,6 +116,13 @@ class GaitTable:
     bearing: np.ndarray
     stand_qpos: np.ndarray
     stand_target: np.ndarray
+
+    @property
+    def stand_keypoints(self) -> np.ndarray:
+        """(5, 3) keypoints of standing at rest, from the pelvis in its heading's axes [m]."""
+        qpos = self.stand_qpos[None]
+        points = keypoints_of_joints(np.zeros((1, 3)), qpos[:, 3:7], qpos[:, 7:])[0]
+        return quat_rotate_inverse(heading_quat(qpos[:, 3:7]), points)
 
     def look_up(
         self, time_s: np.ndarray, mirrored: np.ndarray, stride: np.ndarray, turn: np.ndarray, style: np.ndarray

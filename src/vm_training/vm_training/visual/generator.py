@@ -34,11 +34,17 @@ OWN_TERMS = (
     ObservationTerm("run", 1, (2.0,)),
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
+MEMORY_SIZE, MEMORY_M = 2, 2.0
+SEEING_TERMS = (*OWN_TERMS, ObservationTerm("memory", MEMORY_SIZE))
+"""One that sees also knows where it thought the thing is: ahead and to the left of the pelvis, up to MEMORY_M [m]."""
 OBJECT_SIZE = 16
 OWN_SIZE = sum(term.size * term.history_length for term in OWN_TERMS)
+_YAW_RATE = 3 * (HISTORY - 1) + 2  # the newest of base_ang_vel's, the first term
 COMMAND_SCALE_M = 0.1
 Sight = Literal["state", "depth", "blind"]
 """What a generator knows of the thing: everything, a depth picture, nothing."""
+INPUTS: dict[Sight, int] = {"state": OWN_SIZE + OBJECT_SIZE, "depth": OWN_SIZE + MEMORY_SIZE, "blind": OWN_SIZE}
+"""How many numbers it reads beside a picture."""
 
 
 def object_state(world: ObjectWorld) -> np.ndarray:
@@ -72,12 +78,22 @@ class GeneratorEyes:
 
     Attributes:
         sight: of the thing.
+        memory: (N, MEMORY_SIZE) [m] what the generator itself said one control period ago; it sees to that.
     """
 
-    def __init__(self, world: ObjectWorld, sight: Sight, noise: DepthNoiseConfig | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        world: ObjectWorld,
+        sight: Sight,
+        noise: DepthNoiseConfig | None = None,
+        seed: int = 0,
+        terms: tuple[ObservationTerm, ...] | None = None,
+    ) -> None:
         self._world, self.sight = world, sight
         count = world.num_envs
-        self._own = Proprioceptor(OWN_TERMS, count, world.config.sensors)
+        self.terms = terms or (SEEING_TERMS if sight == "depth" else OWN_TERMS)
+        self.memory = np.zeros((count, MEMORY_SIZE))
+        self._own = Proprioceptor(self.terms, count, world.config.sensors)
         self.spec = DepthSpec()
         self._rng = np.random.default_rng(seed)
         if sight == "depth":
@@ -89,6 +105,7 @@ class GeneratorEyes:
     def reset(self, envs: np.ndarray) -> None:
         """Worlds (E,) start anew."""
         self._own.reset(envs)
+        self.memory[envs] = 0.0
         if self.sight == "depth" and len(envs):
             self._noise.reset(envs, len(envs))
             self._delay.reset(envs, len(envs))
@@ -100,8 +117,8 @@ class GeneratorEyes:
         inputs.last_keypoint_command = world.command
         inputs.gait_phase = np.nan_to_num(gait_phase(*_finite(*world.clock), STEP_S))
         inputs.task_yaw = yaw_from_quat(world.qpos[:, 3:7])
-        inputs.run = world.run.astype(float)
-        seen = self._own.observe(build_terms(OWN_TERMS, inputs))
+        inputs.run, inputs.memory = world.run.astype(float), self.memory
+        seen = self._own.observe(build_terms(self.terms, inputs))
         if self.sight == "state":
             seen = np.concatenate([seen, object_state(world)], axis=1)
         depth = self._picture() if self.sight == "depth" else None
@@ -123,10 +140,11 @@ class Generator(NormalizedNetwork):
     """Commands (N, 18) [m] from observations (N, n) and, if it sees, depth pictures (N, height, width)."""
 
     def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128), latent: int = 48) -> None:
-        inputs = OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0)
+        inputs = INPUTS[sight]
         super().__init__(inputs)
         self.sight: Sight = sight
-        self.steps_to_rest = QUICK_STOP
+        self.halts, self.steps_to_rest = True, QUICK_STOP
+        self.terms: tuple[ObservationTerm, ...] | None = None
         if sight == "depth":
             spec = DepthSpec()
             self.eyes = nn.Sequential(
@@ -135,17 +153,37 @@ class Generator(NormalizedNetwork):
                 nn.Conv2d(16, 16, 3, stride=2, padding=1), nn.ELU(), nn.Flatten(),
                 nn.Linear(16 * (-(-spec.height // 8)) * (-(-spec.width // 8)), latent), nn.ELU(),
             )  # fmt: skip
-        self.mlp = perceptron(inputs + (latent if sight == "depth" else 0), hidden, COMMAND_SIZE)
+            self.finds = perceptron(inputs + latent, (64,), 2 * MEMORY_SIZE + 1)
+        self.mlp = perceptron(inputs + (latent + MEMORY_SIZE if sight == "depth" else 0), hidden, COMMAND_SIZE)
 
-    def forward(self, depth: torch.Tensor | None, observation: torch.Tensor) -> torch.Tensor:
+    def normalize(self, observations: np.ndarray, least_spread: float = 0.1) -> None:
+        super().normalize(observations, least_spread)
+        if self.sight == "depth":  # what it will remember is nothing yet
+            self.mean[-MEMORY_SIZE:], self.spread[-MEMORY_SIZE:] = 0.0, 0.5 * MEMORY_M
+
+    def forward(self, depth: torch.Tensor | None, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Commands (N, 18) [m], and where the thing is thought to be (N, MEMORY_SIZE) [m]: said by those that see."""
         seen = ((observation - self.mean) / self.spread).clamp(-8.0, 8.0)
+        thought = observation[:, :0]
         if self.sight == "depth":
             assert depth is not None
             seen = torch.cat([seen, self.eyes(depth[:, None])], dim=1)
-        return COMMAND_SCALE_M * self.mlp(seen)
+            thought = self._found(seen, observation)
+            seen = torch.cat([seen, thought / (0.5 * MEMORY_M)], dim=1)
+        return COMMAND_SCALE_M * self.mlp(seen), thought
 
-    def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
-        """(N, 18) [m] without gradients."""
+    def _found(self, seen: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
+        """What was thought is turned and carried as the robot goes; the picture corrects it as far as it shows."""
+        ahead, left = observation[:, -2], observation[:, -1]
+        turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
+        before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
+        found, goes, trust = self.finds(seen).split([MEMORY_SIZE, MEMORY_SIZE, 1], dim=1)
+        carried = before + PERIOD_S * goes
+        return (carried + torch.sigmoid(trust) * (found - carried)).clamp(-MEMORY_M, MEMORY_M)
+
+    def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """`forward` on arrays, without gradients."""
         with torch.inference_mode():
             picture = None if depth is None else torch.from_numpy(depth)
-            return self(picture, torch.from_numpy(seen)).numpy().astype(np.float64)
+            command, thought = self(picture, torch.from_numpy(seen))
+        return command.numpy().astype(np.float64), thought.numpy().astype(np.float64)

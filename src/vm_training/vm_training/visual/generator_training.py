@@ -12,11 +12,23 @@ from torch import nn
 from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
 from vm_core.keypoint_command import COMMAND_SIZE
+from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthNoiseConfig
 from vm_training.progress import Progress
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator import COMMAND_SCALE_M, OBJECT_SIZE, OWN_SIZE, Generator, GeneratorEyes, Sight
+from vm_training.visual.generator import (
+    COMMAND_SCALE_M,
+    INPUTS,
+    MEMORY_M,
+    MEMORY_SIZE,
+    OWN_SIZE,
+    OWN_TERMS,
+    SEEING_TERMS,
+    Generator,
+    GeneratorEyes,
+    Sight,
+)
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks.base import ObjectTask
@@ -34,10 +46,15 @@ class Commander(Protocol):
 class Saying(Protocol):
     """A generator, or its file."""
 
-    sight: Sight
-    steps_to_rest: float
-
-    def command(self, seen: np.ndarray, depth: np.ndarray | None) -> np.ndarray: ...
+    @property
+    def sight(self) -> Sight: ...
+    @property
+    def halts(self) -> bool: ...
+    @property
+    def steps_to_rest(self) -> float: ...
+    @property
+    def terms(self) -> tuple[ObservationTerm, ...] | None: ...
+    def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class LearntCommander:
@@ -45,13 +62,20 @@ class LearntCommander:
 
     def __init__(self, world: ObjectWorld, generator: Saying, noise: DepthNoiseConfig | None = None) -> None:
         self.generator = generator
-        self.eyes = GeneratorEyes(world, generator.sight, noise)
+        self.eyes = GeneratorEyes(world, generator.sight, noise, terms=generator.terms)
 
     def reset(self, envs: np.ndarray) -> None:
         self.eyes.reset(envs)
 
     def command(self) -> np.ndarray:
-        return self.generator.command(*self.eyes.look())
+        command, thought = self.generator.look(*self.eyes.look())
+        self.remember(thought)
+        return command
+
+    def remember(self, thought: np.ndarray) -> None:
+        """Where the thing is thought to be (N, M), for the next period."""
+        if thought.shape[1]:
+            self.eyes.memory = thought
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,7 @@ class GeneratorConfig:
         batch: lessons a gradient step.
         learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept.
+        finding: weight of saying where the thing is [1/m], of generators that see.
         world: how robots and objects differ.
         depth_noise: of the camera.
         seed: of everything random.
@@ -84,7 +109,8 @@ class GeneratorConfig:
     batch: int = 256
     learning_rate: float = 1e-3
     lessons: int = 80_000
-    world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=0.75, toggle_s=8.0))
+    finding: float = 2.0
+    world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=1.0, toggle_s=12.0))
     depth_noise: DepthNoiseConfig = field(default_factory=DepthNoiseConfig)
     seed: int = 0
 
@@ -94,28 +120,30 @@ class GeneratorConfig:
 
 
 class SeenLessons:
-    """Rings of what was seen, pictures as bytes, and wanted commands."""
+    """Rings of what was seen, pictures as bytes, where the thing was, and wanted commands."""
 
     def __init__(self, size: int, sight: Sight) -> None:
         spec = DepthSpec()
-        self.seen = np.zeros((size, OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0)), np.float16)
+        self.seen = np.zeros((size, INPUTS[sight]), np.float16)
+        self.thing = np.zeros((size, MEMORY_SIZE), np.float32)
         self.depth = np.zeros((size if sight == "depth" else 0, spec.height, spec.width), np.uint8)
         self.command = np.zeros((size, COMMAND_SIZE), np.float32)
         self.count, self.written = 0, 0
 
-    def add(self, seen: np.ndarray, depth: np.ndarray | None, command: np.ndarray) -> None:
+    def add(self, seen: np.ndarray, depth: np.ndarray | None, thing: np.ndarray, command: np.ndarray) -> None:
         """Adds a batch; the oldest make room."""
         at = (self.written + np.arange(len(command))) % len(self.command)
-        self.seen[at], self.command[at] = seen, command
+        self.seen[at], self.thing[at], self.command[at] = seen, thing, command
         if depth is not None:
             self.depth[at] = np.round((depth + 0.5) * _GREYS)
         self.written += len(command)
         self.count = min(self.count + len(command), len(self.command))
 
-    def at(self, where: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
-        """Pictures, observations and commands as the network takes them."""
+    def at(self, where: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pictures, observations, places of the thing and commands as the network takes them."""
         depth = torch.from_numpy(self.depth[where].astype(np.float32) / _GREYS - 0.5) if len(self.depth) else None
-        return depth, torch.from_numpy(self.seen[where].astype(np.float32)), torch.from_numpy(self.command[where])
+        seen = torch.from_numpy(self.seen[where].astype(np.float32))
+        return depth, seen, torch.from_numpy(self.thing[where]), torch.from_numpy(self.command[where])
 
 
 class GeneratorSchool:
@@ -163,12 +191,17 @@ class GeneratorSchool:
             world.tick()
             seen, depth = self._pupil.eyes.look()
             wanted = world.tracker.clamped(self._teacher.command())
-            fine = np.isfinite(wanted).all(axis=1)
-            self._lessons.add(seen[fine], None if depth is None else depth[fine], wanted[fine])
-            command = np.where(driven[:, None], wanted, self.generator.command(seen, depth))
+            said, thought = self.generator.look(seen, depth)
+            self._pupil.remember(thought)
+            view = world.view()
+            thing = np.clip(np.nan_to_num(view.ahead(view.thing)), -MEMORY_M, MEMORY_M)
+            fine = np.isfinite(wanted).all(axis=1) & (world.run | ~world.config.halts)
+            self._lessons.add(seen[fine], None if depth is None else depth[fine], thing[fine], wanted[fine])
+            command = np.where(driven[:, None], wanted, said)
             world.step(command)
             fallen = world.fallen()
-            far = np.linalg.norm(np.nan_to_num(world.view().thing - world.view().root)[:, :2], axis=1) > 4.0
+            view = world.view()
+            far = np.linalg.norm(np.nan_to_num(view.thing - view.root)[:, :2], axis=1) > 4.0
             over = np.flatnonzero(fallen | (far & world.run) | (world.age * 0.02 > config.longest_s))
             for part in (world, self._pupil, self._teacher):
                 part.reset(over)
@@ -183,8 +216,11 @@ class GeneratorSchool:
             where = np.concatenate(
                 [rng.choice(recent, third), rng.integers(0, lessons.count, self.config.batch - third)]
             )
-            depth, seen, command = lessons.at(where)
-            loss = loss_of(self.generator(depth, seen) / COMMAND_SCALE_M, command / COMMAND_SCALE_M)
+            depth, seen, thing, command = lessons.at(where)
+            said, thought = self.generator(depth, seen)
+            loss = loss_of(said / COMMAND_SCALE_M, command / COMMAND_SCALE_M)
+            if thought.shape[1]:
+                loss = loss + self.config.finding * loss_of(thought, thing)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self._optimizer.step()
@@ -248,10 +284,23 @@ def generator_of(arrays: dict[str, np.ndarray], sight: Sight) -> Generator:
     try:
         widths = [len(saved[key]) for key in sorted(saved) if key.startswith("mlp.") and key.endswith(".bias")]
         generator = Generator(sight, tuple(widths[:-1]))
+        if sight == "depth" and "finds.0.weight" not in saved:
+            saved = _with_memory(saved, generator)
         generator.load_state_dict(saved)
     except (IndexError, RuntimeError) as error:
         raise VmError(f"not a generator that sees {sight} ({str(error).splitlines()[0]})") from None
     return generator.eval()
+
+
+def _with_memory(saved: dict[str, torch.Tensor], generator: Generator) -> dict[str, torch.Tensor]:
+    """One that saw but did not remember, as one that has yet to learn to."""
+    fresh, known = generator.state_dict(), saved["mlp.0.weight"]
+    wider, own = torch.zeros_like(fresh["mlp.0.weight"]), OWN_SIZE
+    wider[:, :own] = known[:, :own]
+    wider[:, own + MEMORY_SIZE : -MEMORY_SIZE] = known[:, own:]
+    nothing, spread = torch.zeros(MEMORY_SIZE), torch.full((MEMORY_SIZE,), 0.5 * MEMORY_M)
+    norms = {"mean": torch.cat([saved["mean"], nothing]), "spread": torch.cat([saved["spread"], spread])}
+    return fresh | saved | norms | {"mlp.0.weight": wider}
 
 
 def golden_inputs(
@@ -259,13 +308,15 @@ def golden_inputs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What tracker and generator see after a second of work: tracker's observation, depth, generator's observation."""
     world = ObjectWorld(task, tracker, table, WorldConfig(worlds=1, run_share=1.0, run_after_s=(0.1, 0.1)), 0)
-    eyes = GeneratorEyes(world, "depth")
+    eyes = GeneratorEyes(world, "depth", terms=SEEING_TERMS if generator.sight == "depth" else OWN_TERMS)
     picture = np.zeros((1, eyes.spec.height, eyes.spec.width), np.float32)
-    seen = np.zeros((1, OWN_SIZE), np.float32)
+    seen = np.zeros((1, INPUTS[generator.sight]), np.float32)
     for _ in range(50):
         world.tick()
         seen, found = eyes.look()
         picture = picture if found is None else found
-        world.step(generator.command(seen, picture if generator.sight == "depth" else None))
+        command, thought = generator.look(seen, picture if generator.sight == "depth" else None)
+        eyes.memory = thought if thought.shape[1] else eyes.memory
+        world.step(command)
     world.close()
     return world.seen[0], picture[0], seen[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,10 @@ from vm_training.motions.clip import reference_clip
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
+from vm_training.visual.halts import halted
 from vm_training.visual.motions import ARMS_AT_EASE, FLAT, MotionPlan, random_plan, working_plan
+
+TIMING_FPS = 50.0
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,15 @@ class PlannedMotion:
         clip: with feed-forward targets.
         load_n: (F,) force against the hands that the motion expects, from ahead.
         steps: with the closing one; 0: it stands.
+        halt: of a walk that is told to halt: the frame, the one at which the last foot then lands, its place in SIDES.
+        walked_on: (n, 30) where the pelvis and joints of a halted walk would have been from the halt on.
     """
 
     clip: MotionClip
     load_n: np.ndarray
     steps: int
+    halt: tuple[int, int, int] | None = None
+    walked_on: np.ndarray = field(default_factory=lambda: np.zeros((0, 30)))
 
     @property
     def scene(self) -> SceneAsset:
@@ -52,6 +59,16 @@ class PlannedMotion:
         clip = self.clip
         return keypoints_of_joints(clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos)
 
+    def ahead(self, frames: int) -> np.ndarray:
+        """(F, 30) where pelvis and joints are to be so many frames later; nothing foresees a halt."""
+        clip = self.clip
+        qpos = np.hstack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
+        later = qpos[np.minimum(np.arange(len(qpos)) + frames, len(qpos) - 1)]
+        if self.halt is not None:
+            unforeseen = min(frames, self.halt[0])
+            later[self.halt[0] - unforeseen : self.halt[0]] = self.walked_on[frames - unforeseen : frames]
+        return later
+
 
 def planned(plan: MotionPlan, source: str) -> tuple[PlannedMotion, str]:
     """The motion of a plan and what rules it out, empty if nothing does."""
@@ -61,6 +78,19 @@ def planned(plan: MotionPlan, source: str) -> tuple[PlannedMotion, str]:
     steps = len(plan.steps) + 1 if len(plan.steps) else 0
     motion = PlannedMotion(clip, np.zeros(clip.num_frames) if load is None else load, steps)
     return motion, Feasibility.of(reference).problems
+
+
+def planned_halt(plan: MotionPlan, frame: int, source: str) -> tuple[PlannedMotion, str]:
+    """The same of a plan's walk that is told to halt at a frame."""
+    walk = plan.reference()
+    halt = halted(plan, walk, frame)
+    clip = reference_clip(halt.reference, source)
+    qpos = walk.motion.qpos[frame : frame + MOST_LEAD]
+    steps = len(plan.steps) + 1
+    motion = PlannedMotion(clip, np.zeros(clip.num_frames), steps, (frame, *halt.landed), qpos)
+    # the limbs' inertia is not allowed for in the fifth of a second that a foot takes to come down
+    ends = replace(Feasibility.of(halt.reference), root_residual=0.0)
+    return motion, Feasibility.of(walk).problems or ends.problems
 
 
 def steady_plan(step: np.ndarray, count: int = 8, arms: np.ndarray = ARMS_AT_EASE, load_n: float = 0.0) -> MotionPlan:
@@ -76,8 +106,23 @@ def common_motion() -> PlannedMotion:
     return planned(steady_plan(np.array([0.15, 0.0, 0.0])), "common walk")[0]
 
 
-PLANS: dict[str, Callable[[np.random.Generator], MotionPlan]] = {"motion": random_plan, "working": working_plan}
-"""Kinds of motions."""
+MOST_LEAD = 25
+"""Frames of a walk that are kept from where it was told to halt."""
+
+
+def _halting(rng: np.random.Generator, source: str) -> tuple[PlannedMotion, str]:
+    plan = replace(working_plan(rng), load_n=0.0)
+    gait = plan.gait
+    walk_s = len(plan.steps) * gait.step_s
+    return planned_halt(plan, round((gait.stand_s + rng.uniform(0.0, walk_s)) * TIMING_FPS), source)
+
+
+KINDS: dict[str, Callable[[np.random.Generator, str], tuple[PlannedMotion, str]]] = {
+    "motion": lambda rng, source: planned(random_plan(rng), source),
+    "working": lambda rng, source: planned(working_plan(rng), source),
+    "halting": _halting,
+}
+"""Kinds of motions: each draws one, and says what rules it out."""
 
 
 def make_library(folder: Path, count: int, seed: int, kind: str = "motion") -> list[PlannedMotion]:
@@ -98,8 +143,7 @@ def make_library(folder: Path, count: int, seed: int, kind: str = "motion") -> l
 
 def _make(path: Path, kind: str, seed: int, index: int) -> PlannedMotion:
     for attempt in range(100):
-        plan = PLANS[kind](np.random.default_rng([seed, index, attempt]))
-        motion, problems = planned(plan, f"{kind} {seed}/{index}")
+        motion, problems = KINDS[kind](np.random.default_rng([seed, index, attempt]), f"{kind} {seed}/{index}")
         if not problems:
             save_motion(motion, path)
             return motion
@@ -119,6 +163,8 @@ def save_motion(motion: PlannedMotion, path: Path) -> None:
             joint_target=np.asarray(clip.joint_target),
             load_n=motion.load_n,
             steps=motion.steps,
+            halt=np.array(motion.halt or (), dtype=int),
+            walked_on=motion.walked_on,
         )
 
 
@@ -132,6 +178,8 @@ def load_motion(path: Path) -> PlannedMotion:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         load, steps = found.pop("load_n"), int(found.pop("steps"))
+        halt = tuple(found.pop("halt", np.zeros(0, int)).tolist()) or None
+        walked_on = found.pop("walked_on", np.zeros((0, 30)))
         clip = MotionClip(
             fps=50.0,
             joint_names=_joint_names(),
@@ -141,7 +189,7 @@ def load_motion(path: Path) -> PlannedMotion:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VmError(f"{path}: not a planned motion ({error}); remove it, it will be made anew") from None
-    return PlannedMotion(clip, load, steps)
+    return PlannedMotion(clip, load, steps, halt, walked_on)
 
 
 def _joint_names() -> tuple[str, ...]:

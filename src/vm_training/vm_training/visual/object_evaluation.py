@@ -194,7 +194,9 @@ def evaluate_pauses(
 def world_config(worlds: int, generator: Saying | None) -> WorldConfig:
     """All are told to run after a second, and rest as the generator's contract says (None: a script)."""
     config = replace(WorldConfig(), worlds=worlds, run_share=1.0, run_after_s=(RUN_AFTER_S, RUN_AFTER_S))
-    return config if generator is None else replace(config, steps_to_rest=generator.steps_to_rest)
+    return (
+        config if generator is None else replace(config, halts=generator.halts, steps_to_rest=generator.steps_to_rest)
+    )
 
 
 def as_rows(figures: list[Figures]) -> list[dict[str, float | str]]:

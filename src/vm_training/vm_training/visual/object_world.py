@@ -12,6 +12,7 @@ import torch
 from vm_core import keypoint_command as kc
 from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
+from vm_core.halting import Halting
 from vm_core.observation import build_terms
 from vm_core.scene_asset import SceneAsset
 from vm_sim.batch_kinematics import BatchKinematics
@@ -69,7 +70,8 @@ class WorldConfig:
         sensors: noise on what networks see.
         run_share: share of episodes whose run bit becomes 1; in the others it stays 0.
         run_after_s: least and largest time before it does; every robot starts with 0.
-        steps_to_rest: of the gait clock.
+        halts: whether `vm_core.halting` acts while the bit is 0, whoever else commands.
+        steps_to_rest: of the gait clock, where it does not.
         toggle_s: mean time between changes of the bit afterwards; 0 for none.
         vary: whether objects differ from the nominal one.
         threads: of the physics.
@@ -80,6 +82,7 @@ class WorldConfig:
     sensors: SensorNoise = field(default_factory=SensorNoise)
     run_share: float = 0.5
     run_after_s: tuple[float, float] = (0.3, 1.5)
+    halts: bool = True
     steps_to_rest: float = QUICK_STOP
     toggle_s: float = 0.0
     vary: bool = True
@@ -117,6 +120,7 @@ class ObjectWorld:
         if task.scene.thing.shape == "ball":
             self.weight_n[:] = 0.0
         self._senses = Proprioceptor(TRACKER_TERMS, count, config.sensors)
+        self._halting = Halting(table.stand_keypoints, count)
         self.gait = BatchGaitClock(count, config.steps_to_rest)
         self.run, self.age = np.zeros(count, dtype=bool), np.zeros(count, dtype=int)
         self.command = np.zeros((count, kc.COMMAND_SIZE))
@@ -150,6 +154,7 @@ class ObjectWorld:
         self.physics.reset(envs, qpos, qvel)
         self._start[envs] = qpos[:, self._at : self._at + 3]
         self._senses.reset(envs)
+        self._halting.reset(envs)
         self.gait.reset(envs)
         self.age[envs], self.run[envs], self.command[envs] = 0, False, 0.0
         self._target[envs] = table.stand_target
@@ -203,6 +208,8 @@ class ObjectWorld:
             self._run_at[changes & self.run] = np.inf
             stopped = changes & ~self.run & (self.age * PERIOD_S > self.config.run_after_s[1])
             self._run_at[stopped] = 0.0
+        if self.config.halts:
+            self.gait.reset(np.flatnonzero(~self.run))
         self.clock = self.gait.update(self.run, PERIOD_S)
         return self.clock
 
@@ -211,9 +218,12 @@ class ObjectWorld:
         self._run_at = np.where(run, 0.0, np.inf)
 
     def step(self, command: np.ndarray) -> None:
-        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading."""
-        self.command = self.tracker.clamped(np.nan_to_num(command))
+        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`."""
         inputs = self._senses.sense(self.qpos, self.qvel, self.rng)
+        if self.config.halts:
+            senses = (inputs.root_quat_wxyz, inputs.root_ang_vel_body, inputs.joint_pos, inputs.joint_vel)
+            command = np.where(self.run[:, None], command, self._halting.command(~self.run, *senses))
+        self.command = self.tracker.clamped(np.nan_to_num(command))
         values = build_terms(PROPRIOCEPTION, inputs) | {COMMAND_TERM: scaled(TRACKER_TERMS[-1], self.command)}
         self.seen = np.nan_to_num(self._senses.observe(values))
         target = act(self.tracker.student, self.seen)

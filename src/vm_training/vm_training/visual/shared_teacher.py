@@ -13,16 +13,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vm_training.mdp import mirror
+from vm_training.mdp.mirror import mirrored_gains
 from vm_training.mdp.randomization import DomainRanges
+from vm_training.motions.footsteps import SIDES
 from vm_training.progress import Progress
 from vm_training.teachers.local_models import Samples, fit_local_models, frame_groups
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, collect, evaluate, smoothed
 from vm_training.teachers.transfer import donor_frames, transferred
 from vm_training.visual.loaded_tracking import LoadedTracking
-from vm_training.visual.motion_library import PlannedMotion, common_motion
+from vm_training.visual.motion_library import TIMING_FPS, PlannedMotion, common_motion
 
-TIMING_FPS = 50.0
+CLOSES = SIDES.index("left")
+"""The foot that lands last in the common walk."""
+WITHOUT_CONSTANT = np.concatenate([np.ones(mirror.ERROR_ORDER.size), [0.0]])
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,24 @@ def make_env(motion: PlannedMotion, count: int, ranges: DomainRanges, seed: int)
     return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, load_n=motion.load_n)
 
 
-def teacher_of(common: LqrTeacher, motion: PlannedMotion) -> LqrTeacher:
-    """The common gains in step with a motion; a motion without steps stands as the common one does at its end."""
+def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | None = None) -> LqrTeacher:
+    """The common gains in step with a motion; a motion without steps stands as the common one does at its end.
+
+    Args:
+        common: gains of the common walk.
+        motion: any.
+        resting: (F, J, n) gains from a halt's last landing on, see `resting_teacher`; None: as at the walk's end.
+    """
     frames = motion.clip.num_frames
     if not motion.steps:
-        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * _WITHOUT_CONSTANT, common.limit_rad)
-    own = common_motion()
-    return transferred(common, own.timing, motion.timing, frames, TIMING_FPS)
+        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * WITHOUT_CONSTANT, common.limit_rad)
+    teacher = transferred(common, common_motion().timing, motion.timing, frames, TIMING_FPS)
+    if motion.halt is not None:
+        _, landed, side = motion.halt
+        rest = common.gains[-1:] * WITHOUT_CONSTANT if resting is None else resting
+        rest = rest[np.minimum(np.arange(frames - landed), len(rest) - 1)]
+        teacher.gains[landed:] = rest if side == CLOSES else mirrored_gains(rest)
+    return teacher
 
 
 def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
@@ -73,7 +88,7 @@ def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
     group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
     models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
     gains = regulator_gains(models, group, config.lqr.cost)
-    return LqrTeacher(smoothed(gains * _WITHOUT_CONSTANT, config.lqr.smoothing_frames), config.limit_rad)
+    return LqrTeacher(smoothed(gains * WITHOUT_CONSTANT, config.lqr.smoothing_frames), config.limit_rad)
 
 
 def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
@@ -127,18 +142,23 @@ def train_shared(
 
 def judge(motions: Sequence[PlannedMotion], teacher: LqrTeacher, config: SharedTeacherConfig) -> tuple[float, float]:
     """Share of starts that follow their motion to its end, and share of the time that they last."""
-    ends, lasts = [], []
-    for i, motion in enumerate(motions):
-        env = make_env(motion, config.judges, config.ranges, 77 + i)
-        success, upright_s = evaluate(env, teacher_of(teacher, motion).correction, 2.0)
-        env.physics.close()
-        ends.append(success)
-        lasts.append(upright_s / (motion.clip.duration_s + 2.0))
-    return float(np.mean(ends)), float(np.mean(lasts))
+    judged = [
+        judge_one(motion, teacher_of(teacher, motion), config.judges, config.ranges, 77 + i)
+        for i, motion in enumerate(motions)
+    ]
+    ends, lasts = np.mean(judged, axis=0)
+    return float(ends), float(lasts)
+
+
+def judge_one(
+    motion: PlannedMotion, teacher: LqrTeacher, robots: int, ranges: DomainRanges, seed: int
+) -> tuple[float, float]:
+    """The same of one motion."""
+    env = make_env(motion, robots, ranges, seed)
+    success, upright_s = evaluate(env, teacher.correction, 2.0)
+    env.physics.close()
+    return success, upright_s / (motion.clip.duration_s + 2.0)
 
 
 def _sized(config: SharedTeacherConfig) -> LqrConfig:
     return replace(config.lqr, steps_a_round=config.robots * config.steps)
-
-
-_WITHOUT_CONSTANT = np.concatenate([np.ones(mirror.ERROR_ORDER.size), [0.0]])

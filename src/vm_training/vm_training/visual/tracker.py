@@ -191,7 +191,8 @@ class KeypointLane:
         self.env = LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **loads)
         self.senses = Proprioceptor(TRACKER_TERMS, count, sight.sensors)
         self.kinematics = BatchKinematics(self.env.model, kc.KEYPOINT_BODIES)
-        self._points = motion.keypoints()
+        self._ahead = motion.ahead(round(sight.lead_s * motion.clip.fps))
+        self._points = kc.keypoints_of_joints(self._ahead[:, :3], self._ahead[:, 3:7], self._ahead[:, 7:])
         self._factor = np.ones((count, kc.COMMAND_SIZE))
 
     def reset(self, envs: np.ndarray, frames: np.ndarray) -> None:
@@ -209,8 +210,8 @@ class KeypointLane:
     def command(self) -> np.ndarray:
         """(N, 18) [m] of the motion `lead_s` ahead, undisturbed."""
         env = self.env
-        at = np.minimum(env.frame + round(self.sight.lead_s * env.clip.fps), env.clip.num_frames - 1)
-        qpos, wanted = env.physics.qpos, env.reference_qpos[at]
+        at = env.clip_frame
+        qpos, wanted = env.physics.qpos, self._ahead[at]
         return command_between(
             wanted[:, :3],
             wanted[:, 3:7],

@@ -148,8 +148,14 @@ def _start_frames(lane: KeypointLane, count: int, config: TrackerConfig) -> np.n
 class TrackerSchool:
     """The student, what it was told, and robots on all motions that were drawn so far."""
 
-    def __init__(self, motions: Sequence[PlannedMotion], common: LqrTeacher, config: TrackerConfig) -> None:
-        self.config, self._motions, self._common = config, motions, common
+    def __init__(
+        self,
+        motions: Sequence[PlannedMotion],
+        common: LqrTeacher,
+        config: TrackerConfig,
+        resting: np.ndarray | None = None,
+    ) -> None:
+        self.config, self._motions, self._common, self._resting = config, motions, common, resting
         self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
         self.moments = CommandMoments()
         self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
@@ -180,7 +186,7 @@ class TrackerSchool:
         if which not in self._classes:
             motion, config = self._motions[which], self.config
             seed = config.seed + 1000 * (1 + which)
-            teacher = teacher_of(self._common, motion)
+            teacher = teacher_of(self._common, motion, self._resting)
             lane = KeypointLane(
                 motion, teacher, config.sight, config.robots, config.ranges, seed, self.moments, config.surprises
             )
@@ -194,6 +200,7 @@ def train_tracker(
     config: TrackerConfig,
     folder: WorkFolder,
     start: Student | None = None,
+    resting: np.ndarray | None = None,
 ) -> tuple[Student, CommandMoments, list[dict[str, float]]]:
     """All rounds that are not done yet; a resumed run goes on from the last whole round and gathers lessons anew.
 
@@ -203,11 +210,12 @@ def train_tracker(
         config: everything that decides the result.
         folder: for what a resumed run needs.
         start: a tracker to begin from.
+        resting: gains after a halt's last landing, of `resting_teacher`.
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     folder.begin({"config": asdict(config), "motions": len(motions)})
-    school = TrackerSchool(motions, common, config)
+    school = TrackerSchool(motions, common, config, resting)
     records = _resumed(school, folder)
     if start is not None and not records:
         school.student.load_state_dict(start.state_dict())

@@ -41,10 +41,13 @@ def dribble(view: ObjectView) -> Stick:
 
 
 def dribble_in_view(view: ObjectView) -> Stick:
-    """The same as one can who only sees: a ball that is not in the picture is looked for, always to the left."""
+    """The same as one can who only sees: a ball that is not in the picture is looked for, to the side where it went."""
     stick, (ahead, aside) = dribble(view), view.ahead(view.thing).T
     gone = (ahead < LOWEST_VIEW_M) & ((ahead < 0.0) | (np.abs(aside) > 0.2))
-    stride, turn = np.where(gone, SEARCH_STRIDE_M, stick.stride), np.where(gone, SEARCH_TURN_RAD, stick.turn)
+    stride, turn = (
+        np.where(gone, SEARCH_STRIDE_M, stick.stride),
+        np.where(gone, np.where(aside < 0.0, -SEARCH_TURN_RAD, SEARCH_TURN_RAD), stick.turn),
+    )
     return Stick(stride, turn, stick.style)
 
 

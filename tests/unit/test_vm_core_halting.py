@@ -1,0 +1,84 @@
+"""The law that brings walking robots to rest: paths of a point mass, landings, commands."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vm_core import g1
+from vm_core.halting import PERIOD_S, SOLE_M, STRETCH_M, Halting, eased, halt_path, sensed
+from vm_core.keypoint_command import COMMAND_SIZE, keypoints_of_joints
+
+STAND = g1.DEFAULT_STAND_POSE[[g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]]
+LEVEL, NONE = np.array([[1.0, 0.0, 0.0, 0.0]]), np.zeros((1, 3))
+POINTS = keypoints_of_joints(NONE, LEVEL, STAND[None])[0]
+KNEE, HIP = (g1.POLICY_JOINT_NAMES.index(f"left_{joint}_joint") for joint in ("knee", "hip_pitch"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    ahead=st.floats(-0.1, 0.45),
+    left=st.floats(-0.15, 0.15),
+    foot=st.floats(-0.15, 0.15),
+    wait=st.integers(0, 10),
+)
+def test_a_walking_body_rests_between_the_feet_within_a_second(ahead, left, foot, wait):
+    """The zero moment point stays inside the soles; the foot in the air lands where it can."""
+    where, speed = np.array([[0.02, 0.06]]), np.array([[ahead, left]])
+    place, states = halt_path(
+        where, speed, np.array([[foot, 0.19]]), np.ones(1), np.array([wait]), np.array([True]), 100
+    )
+    assert abs(place[0, 0]) <= STRETCH_M and place[0, 1] >= 0.15
+    assert np.linalg.norm(states[0, 45, 2:]) < 0.06  # at 0.9 s
+    assert np.allclose(states[0, -1, :2], 0.5 * place[0], atol=0.01)
+    before = np.concatenate([np.concatenate([where, speed], axis=1), states[0, :-1]])
+    zmp = before[:, :2] - np.diff(np.vstack([before[:1, 2:], states[0, :, 2:]]), axis=0) / PERIOD_S / (9.81 / 0.656)
+    low, high = np.minimum(0.0, place[0]) + SOLE_M[0], np.maximum(0.0, place[0]) + SOLE_M[1]
+    assert np.all(zmp > low - 1e-6) and np.all(zmp < high + 1e-6)
+
+
+def test_feet_come_down_smoothly_and_never_below_the_ground():
+    part = np.linspace(0.0, 1.0, 50)[None]
+    path = eased(np.array([[0.0, 0.2, 0.06]]), np.array([[0.2, 0.0, -0.3]]), np.array([[0.1, 0.19, 0.0]]), part)[0]
+    assert np.allclose(path[[0, -1]], [[0.0, 0.2, 0.06], [0.1, 0.19, 0.0]]) and path[:, 2].min() >= 0.0
+    assert np.abs(np.diff(path, axis=0)).max() < 0.02
+
+
+def test_the_legs_say_how_fast_the_body_goes():
+    rng = np.random.default_rng(0)
+    speed, turn = rng.normal(0.0, 1.0, (1, len(STAND))), rng.normal(0.0, 0.5, (1, 3))
+    points, feet_speed, yaw = sensed(LEVEL, turn, STAND[None], speed)
+    soon = keypoints_of_joints(NONE, LEVEL, STAND[None] + 1e-4 * speed)[0]
+    wanted = (soon - points[0])[3:] / 1e-4 + np.cross(turn, points[0, 3:])
+    assert np.allclose(feet_speed[0], wanted, atol=0.02) and np.allclose(yaw, 0.0, atol=0.02)
+
+
+def test_standing_robots_are_told_nothing_new_and_any_heading_is_as_good():
+    law, turned = Halting(POINTS, 2), np.array([[1.0, 0, 0, 0], [0.6, 0, 0, 0.8]])
+    for _ in range(60):
+        command = law.command(np.ones(2, bool), turned, np.zeros((2, 3)), np.tile(STAND, (2, 1)), np.zeros((2, 23)))
+    assert command.shape == (2, COMMAND_SIZE) and np.abs(command).max() < 2e-3
+    assert np.allclose(command[0], command[1], atol=1e-9)
+
+
+def test_a_lifted_foot_is_told_to_come_down_at_once_and_a_walker_is_left_alone():
+    law, joints = Halting(POINTS), STAND.copy()
+    joints[KNEE] += 0.5
+    joints[HIP] -= 0.25
+    state = (LEVEL, NONE, joints[None], np.zeros((1, 23)))
+    law.command(np.zeros(1, bool), *state)
+    assert law.since[0] == -1
+    command = law.command(np.ones(1, bool), *state)[0]
+    assert command[14] < -0.02 and abs(command[17]) < 0.01  # the left sole goes down, the right one stays
+
+
+@pytest.mark.parametrize("frames", [3, 40])
+def test_a_robot_that_walks_again_forgets_its_halt(frames):
+    law, state = Halting(POINTS), (LEVEL, NONE, STAND[None], np.zeros((1, 23)))
+    for _ in range(frames):
+        law.command(np.ones(1, bool), *state)
+    assert law.since[0] == frames - 1
+    law.command(np.zeros(1, bool), *state)
+    assert law.since[0] == -1
+    law.reset(np.array([0]))
+    assert law.since[0] == -1
