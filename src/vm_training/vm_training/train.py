@@ -19,7 +19,7 @@ from vm_training.export import export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
 from vm_training.motions.planned import SIT
 from vm_training.motions.seat_place import sits
-from vm_training.rl.run_task import RunTask, told
+from vm_training.rl.run_task import FilmedRunTask, told
 from vm_training.rl.trainer import Trainer
 from vm_training.tasks import finetuning, motion_pretraining, scene_tracking
 from vm_training.tasks.climb import ClimbConfig, train_climb
@@ -186,7 +186,7 @@ class Walk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionPretraining(RunTask):
+class MotionPretraining(FilmedRunTask):
     """Reinforcement learning, stage 1: one policy that tracks many clips on level ground (a run folder).
 
     Attributes:
@@ -196,11 +196,11 @@ class MotionPretraining(RunTask):
     config: Annotated[MotionPretrainingConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
-        return _told(train_motion_pretraining(self.config, self.out, self.resume))
+        return _told(train_motion_pretraining(self.config, self.out, self.resume), self.video)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneTracking(RunTask):
+class SceneTracking(FilmedRunTask):
     """Reinforcement learning, stage 2: clips on their scenes with a height map, from a pretrained tracker.
 
     Attributes:
@@ -210,11 +210,11 @@ class SceneTracking(RunTask):
     config: Annotated[SceneTrackingConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
-        return _told(train_scene_tracking(self.config, self.out, self.resume))
+        return _told(train_scene_tracking(self.config, self.out, self.resume), self.video)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetune(RunTask):
+class Finetune(FilmedRunTask):
     """Reinforcement learning, stage 4: a student goes on under commands, pushes and the map's errors.
 
     Attributes:
@@ -224,11 +224,11 @@ class Finetune(RunTask):
     config: Annotated[FinetuneConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
-        return _told(train_finetune(self.config, self.out, self.resume))
+        return _told(train_finetune(self.config, self.out, self.resume), self.video)
 
 
-def _told(trainer: Trainer) -> int:
-    code = told(trainer)
+def _told(trainer: Trainer, video: bool) -> int:
+    code = told(trainer, video)
     print(f"policy: vm-export {trainer.folder.path}")
     return code
 

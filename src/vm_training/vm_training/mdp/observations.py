@@ -33,9 +33,12 @@ class SensorNoise:
     """Standard deviations of white noise on what a student sees.
 
     Attributes:
-        joint_rad, joint_rad_s: encoders.
-        tilt_rad, gyro_rad_s: inertial measurement unit.
-        position_m, linear_m_s: odometry.
+        joint_rad: encoders.
+        joint_rad_s: their speeds.
+        tilt_rad: gravity's direction.
+        gyro_rad_s: angular velocity.
+        position_m: odometry.
+        linear_m_s: its velocity.
     """
 
     joint_rad: float = 0.003

@@ -78,7 +78,8 @@ class EpisodeRanges:
         mass: factor on all masses.
         gain: factor on each motor's gains.
         delay_s: longest time from a state to its command; fixed for an episode.
-        joint_bias_rad, tilt_bias_rad: constant errors of encoders and of gravity's direction, standard deviations.
+        joint_bias_rad: constant error of each encoder, standard deviation.
+        tilt_bias_rad: constant error of gravity's direction, standard deviation.
         push_every_s: mean time between pushes; 0 for none.
         push_m_s: largest horizontal push of the pelvis.
         grid_errors: factor on the measured errors of the height map.

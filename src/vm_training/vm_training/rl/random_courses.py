@@ -20,7 +20,8 @@ class CourseRanges:
     """What courses are drawn from.
 
     Attributes:
-        rise_m: lowest and highest step of stairs.  run_m: shortest and longest tread.
+        rise_m: lowest and highest step of stairs.
+        run_m: shortest and longest tread.
         kerb_m: lowest and highest kerb.
         slab_m: highest slab of rough ground.
         slope_deg: steepest slope.

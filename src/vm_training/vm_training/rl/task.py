@@ -21,10 +21,15 @@ class PpoConfig:
     Attributes:
         iterations: of collecting and learning.
         steps: control steps of each robot an iteration.
-        epochs, mini_batches: passes over a batch, and its parts.
-        learning_rate: at first.  desired_kl: which adapts it; 0 keeps it.
-        gamma, lam: discount and trace of the advantages.
-        clip, entropy, value: coefficients.
+        epochs: passes over a batch.
+        mini_batches: its parts.
+        learning_rate: at first.
+        desired_kl: from batch to batch, which adapts the learning rate; 0 keeps it.
+        gamma: discount.
+        lam: trace of the advantages.
+        clip: most that the ratio of probabilities may change.
+        entropy: what wide actions are worth.
+        value: weight of the critic's error.
         init_std: of the actions, at first.
         hidden: widths of actor and critic.
         save_every: iterations between checkpoints.
