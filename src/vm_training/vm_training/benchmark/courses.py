@@ -14,7 +14,7 @@ from vm_core.scene_asset import SEAT, SceneAsset, SceneBox
 RISES_CM = (8, 10, 12, 14, 16, 18, 20)
 RUNS_M = (0.26, 0.30, 0.34)
 SEATS_CM = (35, 40, 45, 50)
-SEAT_EDGE_M = (0.10, 0.14)
+SEAT_EDGE_M = (0.11, 0.15)
 """From the middle of the feet back to a seat; the heels reach 0.09 m back."""
 DEFAULT_FEET_M = 0.034
 """How far ahead of the pelvis the feet's middle is in the pose in which robots start."""
@@ -149,7 +149,7 @@ def mixed(index: int, rng: np.random.Generator) -> Episode:
 
 
 def seats(height_m: float) -> Callable[[int, np.random.Generator], Episode]:
-    """A seat right behind, 1 to 5 cm from the heels, up to 10 cm aside; sit down on it, get up, walk half a metre."""
+    """A seat right behind, 2 to 6 cm from the heels, up to 10 cm aside; sit down on it, get up, walk half a metre."""
 
     def make(index: int, rng: np.random.Generator) -> Episode:
         edge = float(rng.uniform(*SEAT_EDGE_M)) - DEFAULT_FEET_M

@@ -177,9 +177,10 @@ class Robots:
         qpos[7 + self._motors] = np.array(self.contract.default_joint_pos) + rng.normal(0.0, 0.02, len(self._motors))
         for side in ("left", "right"):
             qpos[7 + g1.motor_index(f"{side}_ankle_pitch_joint")] -= np.arctan(episode.slope)
-        yaw = 0.5 * (episode.heading + rng.normal(0.0, 0.05))
+        # a seat has its random place from its course, and what is turned further has a heel in it
+        turned = rng.uniform(-0.05, 0.05) if episode.seat_m else rng.normal(0.0, 0.05)
+        yaw = 0.5 * (episode.heading + turned)
         qpos[3:7] = [np.cos(yaw), 0.0, 0.0, np.sin(yaw)]
-        # a seat is placed against the robot, at a random distance
         qpos[:2] = 0.0 if episode.seat_m else rng.normal(0.0, 0.02, 2)
         qpos[2] += _lift(model, qpos, episode)
         return qpos
