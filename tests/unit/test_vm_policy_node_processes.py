@@ -139,3 +139,34 @@ def test_the_domain_is_the_users_or_free(monkeypatch):
     assert processes.pick_domain_id() == "42"
     monkeypatch.delenv("ROS_DOMAIN_ID")
     assert 1 <= int(processes.pick_domain_id()) <= 100
+
+
+STARTER = """
+import os
+from vm_policy_node.bringup import processes
+processes.ros_environment = lambda: dict(os.environ)
+processes.run_nodes([processes.NodeSpec("walker", "vm_p", "walker", {})])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
+def test_a_killed_starter_leaves_no_node_behind(on_path, tmp_path):
+    tidy = "import signal\nsignal.signal(signal.SIGINT, lambda *_: (open('ended', 'w').close(), sys.exit()))\n"
+    script(on_path, "walker", f"{tidy}open('up', 'w').close()\n{FOREVER}")
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    assert appears(tmp_path / "up")
+    starter.kill()
+    starter.wait()
+    assert appears(tmp_path / "ended")
+
+
+def appears(path: Path) -> bool:
+    """Within 20 seconds."""
+    until_s = time.monotonic() + 20.0
+    while not path.exists() and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return path.exists()
