@@ -12,6 +12,7 @@ import pytest
 from vm_core.errors import VmError
 from vm_policy_node.bringup import processes
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list
+from vm_policy_node.bringup.one_start import only_start
 
 
 def script(tmp_path: Path, name: str, body: str) -> NodeSpec:
@@ -139,6 +140,14 @@ def test_the_domain_is_the_users_or_free(monkeypatch):
     assert processes.pick_domain_id() == "42"
     monkeypatch.delenv("ROS_DOMAIN_ID")
     assert 1 <= int(processes.pick_domain_id()) <= 100
+
+
+def test_two_starts_in_one_domain_are_refused(tmp_path):
+    refused = pytest.raises(VmError, match=rf"another start \(process {os.getpid()}\) runs in ROS_DOMAIN_ID=7; end it")
+    with only_start("7", "", tmp_path), only_start("7", "robot2", tmp_path), only_start("8", "", tmp_path), refused:
+        only_start("7", "", tmp_path).__enter__()
+    with only_start("7", "", tmp_path):  # the first has ended
+        pass
 
 
 STARTER = """

@@ -21,6 +21,7 @@ from typing import Any
 from vm_core.errors import VmError
 from vm_core.ros_environment import ros_environment
 from vm_policy_node.bringup.nodes import NodeSpec, Parameter
+from vm_policy_node.bringup.one_start import only_start
 
 ONLOOKER_NICE = 10
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
@@ -45,7 +46,7 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0, variables: M
         0, or the exit code of the first node that failed.
 
     Raises:
-        VmError: an executable is not installed.
+        VmError: an executable is not installed, or another start runs in the same domain.
         KeyboardInterrupt: after all nodes have ended.
     """
     commands = [(node, node_command(node)) for node in nodes]
@@ -53,6 +54,11 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0, variables: M
     environment = ros_environment() | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
     environment.update(variables or {})
+    with only_start(environment["ROS_DOMAIN_ID"], nodes[0].namespace if nodes else ""):
+        return _run(commands, environment, timeout_s)
+
+
+def _run(commands: list[tuple[NodeSpec, list[str]]], environment: dict[str, str], timeout_s: float) -> int:
     running: list[tuple[NodeSpec, subprocess.Popen]] = []
     try:
         for node, command in commands:
