@@ -20,6 +20,7 @@ from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.joint import apart, arrow, so3, solve, start, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
+from vm_reconstruction.solver.joint.skeleton import TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
 
 
@@ -225,7 +226,7 @@ def test_noisy_observations_beat_the_first_guess_and_the_published_objective(
 ) -> None:
     truth = VideoTruth.load(video).people[0]
     problem, first = solve.make_problem(observed, Sigmas())
-    guess = solve.result(problem, first, [np.zeros((observed.num_frames, 5))], 0.0, 0, observed).people[0]
+    guess = solve.result(problem, first, [np.zeros((observed.num_frames, len(TOUCHING)))], 0.0, 0, observed).people[0]
     ours, theirs = solve.solve(observed).people[0], videomimic.solve_published(observed).people[0]
     errors = [protocol.wa_mpjpe(m.joint_pos_world, truth.joint_pos_world) for m in (ours, guess, theirs)]
     assert errors[0] < 0.8 * min(errors[1:])

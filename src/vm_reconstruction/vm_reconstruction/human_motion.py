@@ -15,6 +15,7 @@ from vm_core.motion_clip import read_npz
 FORMAT = "vm_human_motion"
 FORMAT_VERSION = 1
 CONTACT_NAMES = ("left_foot", "right_foot", "seat")
+HAND_NAMES = ("left_hand", "right_hand")  # contacts that follow these where the scene around the hands is known
 _LEG = ("hip", "knee", "ankle", "toe", "heel")
 _ARM = ("shoulder", "elbow", "wrist")
 JOINT_NAMES: tuple[str, ...] = (
@@ -72,7 +73,7 @@ class HumanMotion:
         joint_pos_world: (T, J, 3) float64 m. `toe` and `heel` lie on the sole, and touch what the foot touches.
         joint_quat_wxyz_world: (T, J, 4) orientation of the segment that starts at a joint. In the rest pose (upright,
             arms hanging, facing +x) every quaternion is the identity: x forward, y left, z up.
-        contact: (T, C) probability 0..1 that left foot, right foot, seat rest on something.
+        contact: (T, C) probability 0..1 that left foot, right foot, seat (and hands, HAND_NAMES) rest on something.
         confidence: (T,) 0..1, how much of the person was seen in this frame; 0 where the pose is interpolated.
         joint_names, parents, contact_names: names and (J,) parent indices (-1 for the pelvis).
     """
@@ -107,6 +108,12 @@ class HumanMotion:
             raise VmError(f"human motion: {frames} frames at {self.fps} fps; expected at least 1 frame and fps > 0")
         if len(self.parents) != joints:
             raise VmError(f"human motion: {len(self.parents)} parents for {joints} joints")
+
+    def touches(self, name: str) -> np.ndarray:
+        """(T,) bool where the contact of that name is on; nowhere if the motion does not tell of it."""
+        if name not in self.contact_names:
+            return np.zeros(len(self.contact), bool)
+        return self.contact[:, self.contact_names.index(name)] > 0.5
 
     @property
     def num_frames(self) -> int:

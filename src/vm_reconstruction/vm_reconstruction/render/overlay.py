@@ -73,7 +73,7 @@ class Overlay:
             if pixels[joint, 2] > NEAR_M:
                 cv2.circle(image, _point(pixels[joint]), 3, side_color(self.motion.joint_names[joint]), -1, cv2.LINE_AA)
         for name, joints in _CONTACT_JOINTS.items():
-            if self.motion.contact[index, self.motion.contact_names.index(name)] > 0.5:
+            if self.motion.touches(name)[index]:
                 for joint in joints:
                     pixel = pixels[self.motion.joint_names.index(joint)]
                     if pixel[2] > NEAR_M:
@@ -103,6 +103,8 @@ _CONTACT_JOINTS = {
     "left_foot": ("left_heel", "left_toe"),
     "right_foot": ("right_heel", "right_toe"),
     "seat": ("pelvis",),
+    "left_hand": ("left_wrist",),
+    "right_hand": ("right_wrist",),
 }
 
 

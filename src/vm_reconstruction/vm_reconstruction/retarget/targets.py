@@ -83,11 +83,17 @@ def _hand(
     forearm = wrist - motion.joint(f"{side}_elbow")
     forearm /= np.maximum(np.linalg.norm(forearm, axis=-1, keepdims=True), 1e-6)
     knuckles = gaussian_filter1d(wrist + KNUCKLES * motion.height_m * forearm, SMOOTHING_S * motion.fps, axis=0)
-    speed = np.linalg.norm(np.gradient(knuckles, 1 / motion.fps, axis=0), axis=-1)
     if scale == leg_scale:
-        return scale * knuckles, speed < HAND_STILL_M_S
+        return scale * knuckles, lies_still(motion, side, knuckles)
     human_hips = 0.5 * (motion.joint("left_hip") + motion.joint("right_hip"))
     return hips + leg_scale * (knuckles - human_hips), np.zeros(len(wrist), dtype=bool)
+
+
+def lies_still(motion: HumanMotion, side: str, knuckles: np.ndarray) -> np.ndarray:
+    """(T,) bool: the hand rests, as the motion tells, or lies still if it does not tell of hands."""
+    if f"{side}_hand" in motion.contact_names:
+        return motion.contact[:, motion.contact_names.index(f"{side}_hand")] > 0.5
+    return np.linalg.norm(np.gradient(knuckles, 1 / motion.fps, axis=0), axis=-1) < HAND_STILL_M_S
 
 
 def _rest_hand(hand: np.ndarray, still: np.ndarray, scene: SceneAsset, sigma: float) -> np.ndarray:

@@ -45,3 +45,10 @@ def steady(flags: np.ndarray, min_frames: float, max_gap: float | None = None) -
     margin = max(length, gap)
     closed = binary_closing(np.pad(flags, margin, mode="edge"), np.ones(gap + 1, bool))
     return binary_opening(closed, np.ones(length, bool))[margin:-margin]
+
+
+def hysteresis(begins: np.ndarray, lasts: np.ndarray) -> np.ndarray:
+    """Runs of lasts (T,) in which begins (T,) is true somewhere: what starts at one threshold ends at a wider one."""
+    either = lasts | begins
+    runs = np.cumsum(np.diff(either, prepend=False) & either) * either  # counted from one
+    return np.isin(runs, np.unique(runs[begins])) & either

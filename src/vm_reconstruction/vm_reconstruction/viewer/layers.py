@@ -16,7 +16,9 @@ LAYERS = ("video", "cameras", "points", "terrain", "human", "robot", "contacts")
 HUMANS = ((230, 120, 40), (60, 130, 220), (60, 170, 90), (170, 80, 190))
 COMPARED = ((40, 190, 190), (190, 60, 90))
 TERRAIN, ROBOT, CONTACT, GROUND_HALF_M = (190, 180, 165), (95, 100, 110), (40, 220, 60), 2.5
-CONTACT_JOINTS = {"left_foot": "left_toe", "right_foot": "right_toe", "seat": "pelvis"}
+CONTACT_JOINTS = {"left_foot": "left_toe", "right_foot": "right_toe", "seat": "pelvis"} | {
+    f"{side}_hand": f"{side}_wrist" for side in ("left", "right")
+}
 ROBOT_GAP_M = 0.8  # between the people's scene and the robot's beside it
 
 
@@ -50,9 +52,9 @@ class ResultLayers:
             pos = person.joint_pos_world[at]
             joints.batched_positions = pos.astype(np.float32)
             bones.points = _bones(pos)
-            for mark, (name, joint) in zip(marks, CONTACT_JOINTS.items(), strict=True):
+            for mark, name in zip(marks, person.contact_names, strict=True):
                 mark.visible = bool(person.contact[at, person.contact_names.index(name)] > 0.5)
-                mark.position = pos[person.joint_names.index(joint)]
+                mark.position = pos[person.joint_names.index(CONTACT_JOINTS[name])]
         self._show_robot(frame)
         self._show_camera(frame)
 
@@ -77,7 +79,7 @@ class ResultLayers:
     def _add_contacts(self, k: int, person: HumanMotion) -> list[viser.IcosphereHandle]:
         return [
             self._scene.add_icosphere(self._name("contacts", f"{k}/{name}"), radius=0.07, color=CONTACT, opacity=0.6)
-            for name in CONTACT_JOINTS
+            for name in person.contact_names
         ]
 
     def _add_places(self) -> None:

@@ -1,19 +1,26 @@
-"""When heels, toes and the seat stand still: read off the present solution, motion along the line of sight left out."""
+"""When heels, toes, seat and hands rest: read off the present solution, motion along the line of sight left out."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter1d
+from scipy.spatial import cKDTree
 
-from vm_reconstruction.solver.joint.skeleton import PELVIS, SOLES, TOUCHING
-from vm_reconstruction.stages.stillness import MIN_STANCE_S, SMOOTH_S, STILL_SPEED, steady
+from vm_reconstruction.solver.body_problem import POINTS
+from vm_reconstruction.solver.joint.skeleton import HANDS, PELVIS, SIDES, SOLES, TOUCHING, WRISTS
+from vm_reconstruction.stages.stillness import MIN_STANCE_S, SMOOTH_S, STILL_SPEED, hysteresis, steady
 
 # Rounds of (speed that counts as rest [m/s], speed of what is held in place, margin at both ends of what is held [s]):
 # the better the solution, the finer. A heel that begins to rise is slow for a while; whoever holds it in place presses
 # the whole body down, a centimetre a step, and the stairs with it.
 ROUNDS = ((STILL_SPEED, 0.25, 0.1), (0.25, 0.15, 0.07))
-SEAT_SPEED, MIN_SEAT_S = 0.25, 0.4
-SEATED_SHARE = 0.75  # of the legs' length between pelvis and soles: lower than any walking pelvis
+# Where two numbers stand, a contact begins below the first and lasts as long as it stays below the second.
+SEAT_SPEED, MIN_SEAT_S = (0.25, 0.35), 0.4
+SEATED_SHARE = (0.75, 0.8)  # of the legs' length between pelvis and soles: lower than any walking pelvis
+HAND_SPEED, HAND_NEAR_M, MIN_HAND_S = (0.12, 0.25), (0.06, 0.10), 0.4
+FINGERS_SHARE = 0.052  # of the height: knuckles beyond the wrist
+SURFACE_POINTS = 4  # so many points of the scene must be near a hand
+_ELBOWS = [POINTS.index(f"{side}_elbow") for side in SIDES]
 
 
 def across_speed(track: np.ndarray, camera: np.ndarray, fps: float) -> np.ndarray:
@@ -25,18 +32,49 @@ def across_speed(track: np.ndarray, camera: np.ndarray, fps: float) -> np.ndarra
 
 
 def still_points(points: np.ndarray, camera: np.ndarray, fps: float, still_speed: float = STILL_SPEED) -> np.ndarray:
-    """(T, 5) 0/1: heels, toes, and the pelvis of a seated person rest; points (T, 19, 3) [m, world], camera (T, 3)."""
-    flags = [steady(across_speed(points[:, k], camera, fps) < still_speed, MIN_STANCE_S * fps) for k in SOLES]
+    """(T, 7) 0/1: heels, toes, and the pelvis of a seated person rest, hands see `resting_hands`.
+
+    Args:
+        points: (T, 19, 3) [m, world]; camera: (T, 3).
+        fps: frames a second; still_speed: of heels and toes [m/s].
+    """
+    flags = np.zeros((len(points), len(TOUCHING)))
+    for column, k in enumerate(SOLES):
+        flags[:, column] = steady(across_speed(points[:, k], camera, fps) < still_speed, MIN_STANCE_S * fps)
     pelvis, soles = points[:, PELVIS], points[:, SOLES]
     leg = float(np.median(pelvis[:, 2] - soles[..., 2].min(axis=1)))  # standing height of the pelvis
-    low = pelvis[:, 2] - np.median(soles[..., 2], axis=1) < SEATED_SHARE * leg
-    slow = across_speed(pelvis, camera, fps) < SEAT_SPEED
-    flags.append(steady(low & slow, MIN_SEAT_S * fps))
-    return np.stack(flags, axis=1).astype(float)
+    high, fast = pelvis[:, 2] - np.median(soles[..., 2], axis=1), across_speed(pelvis, camera, fps)
+    seated = [(high < share * leg) & (fast < speed) for share, speed in zip(SEATED_SHARE, SEAT_SPEED, strict=True)]
+    flags[:, len(SOLES)] = steady(hysteresis(*seated), MIN_SEAT_S * fps)
+    return flags
+
+
+def resting_hands(points: np.ndarray, camera: np.ndarray, fps: float, cloud: np.ndarray, height_m: float) -> np.ndarray:
+    """(T, 2) 0/1: left and right hand rest on something of the scene; points (T, 19, 3), cloud (N, 3) [m, world]."""
+    flags = np.zeros((len(points), 2))
+    if len(cloud) < SURFACE_POINTS:
+        return flags
+    tree = cKDTree(cloud)
+    for side, (wrist, elbow) in enumerate(zip(WRISTS, _ELBOWS, strict=True)):
+        forearm = points[:, wrist] - points[:, elbow]
+        forearm /= np.maximum(np.linalg.norm(forearm, axis=1, keepdims=True), 1e-6)
+        hand = points[:, wrist] + FINGERS_SHARE * height_m * forearm
+        away = tree.query(hand, k=SURFACE_POINTS)[0][:, -1]
+        fast = across_speed(points[:, wrist], camera, fps)
+        rests = [(away < near) & (fast < speed) for near, speed in zip(HAND_NEAR_M, HAND_SPEED, strict=True)]
+        flags[:, side] = steady(hysteresis(*rests), MIN_HAND_S * fps)
+    return flags
+
+
+def with_hands(flags: np.ndarray, hands: np.ndarray) -> np.ndarray:
+    """Flags (T, 7) of `still_points` with hands (T, 2)."""
+    result = flags.copy()
+    result[:, HANDS] = hands
+    return result
 
 
 def between_frames(still: np.ndarray, margin_frames: float) -> np.ndarray:
-    """(T-1, 5): rests in both frames, with a margin: a foot that lands still moves and would drag the body."""
+    """(T-1, 7): rests in both frames, with a margin: a foot that lands still moves and would drag the body."""
     assert still.shape[1] == len(TOUCHING)
     margin = max(1, round(margin_frames))
     inner = binary_erosion(still > 0.5, np.ones((2 * margin + 1, 1)), border_value=1).astype(float)

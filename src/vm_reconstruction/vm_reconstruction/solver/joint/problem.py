@@ -28,9 +28,9 @@ INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
 # Middle about x (of the left side; mirrored on the right) and standard deviations about x, y, z [rad] of joints' turns
 # while people walk, climb and sit: arms hang a little away from the trunk, legs and feet keep to their plane.
 POSTURE = {
-    "trunk": (0.0, 0.06, 0.2, 0.1), "head": (0.0, 0.1, 0.2, 0.3), "hip": (0.0, 0.07, 4.0, 0.12),
-    "knee": (0.0, 0.1, 1e3, 0.1), "ankle": (0.0, 0.1, 0.3, 0.1), "shoulder": (0.15, 0.12, 0.4, 0.3),
-    "elbow": (0.0, 0.1, 1e3, 0.1),
+    "trunk": (0.0, 0.05, 0.2, 0.09), "head": (0.0, 0.1, 0.2, 0.3), "hip": (0.0, 0.05, 4.0, 0.1),
+    "knee": (0.0, 0.07, 1e3, 0.07), "ankle": (0.0, 0.08, 0.3, 0.08), "shoulder": (0.15, 0.1, 0.4, 0.25),
+    "elbow": (0.0, 0.08, 1e3, 0.08),
 }  # fmt: skip
 
 # How fast turns of joints change their speed while people walk, climb and sit, standard deviations [rad/s^2].
@@ -65,20 +65,20 @@ class Sigmas:
         error_memory_s: how long errors of the networks last; used for the covariance only.
     """
 
-    point_m: float = 0.028
+    point_m: float = 0.022
     pose_across_m: float = 0.03
     pose_along_m: float = 0.06
     depth: float = 0.03
     depth_floor_m: float = 0.05
     distance: float = 0.1
-    told_turn_deg: float = 30.0
-    told_turn_acceleration_deg: float = 40.0
+    told_turn_deg: float = 10.0
+    told_turn_acceleration_deg: float = 20.0
     bias: float = 0.012
     bias_memory_s: float = 1.5
     root_acceleration: float = 3.0
     turning: float = 1.0
-    contact_speed: float = 0.04
-    surface_m: float = 0.05
+    contact_speed: float = 0.02
+    surface_m: float = 0.03
     apart_m: float = 0.02
     facing: float = 0.1
     sideways: float = 0.1

@@ -30,7 +30,10 @@ POSE_SIZE = 3 + 3 * len(ROTATIONS)  # root position, then three per rotation
 PELVIS, NECK_POINT = len(POINTS), len(POINTS) + 1  # root and neck, behind POINTS in the results of `forward`
 
 SOLES = np.array([POINTS.index(f"{side}_{part}") for side in SIDES for part in ("heel", "toe")])
-TOUCHING, SEAT = np.append(SOLES, PELVIS), len(SOLES)  # what rests: heels, toes, and the pelvis over a seat
+WRISTS = np.array([POINTS.index(f"{side}_wrist") for side in SIDES])
+# What rests: heels, toes, the pelvis over a seat, hands.
+TOUCHING = np.concatenate([SOLES, [PELVIS], WRISTS])
+SEAT, HANDS = len(SOLES), slice(len(SOLES) + 1, len(SOLES) + 3)  # places in TOUCHING
 
 
 @dataclass(frozen=True)

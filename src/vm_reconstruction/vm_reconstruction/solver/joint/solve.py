@@ -8,18 +8,19 @@ import numpy as np
 
 from vm_reconstruction.body_model import segment_quats
 from vm_reconstruction.geometry import clouds, gravity
-from vm_reconstruction.human_motion import HumanMotion
+from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import arrow, contacts, posture, start, surfaces
 from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
-from vm_reconstruction.solver.joint.skeleton import NECK_POINT, PELVIS, SOLES, TOUCHING, Skeleton
+from vm_reconstruction.solver.joint.skeleton import HANDS, NECK_POINT, PELVIS, SEAT, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
 from vm_reconstruction.solver.joint.terms import N
 from vm_reconstruction.stages.body import all_joints
 
 ANKLES = [POINTS.index("left_ankle"), POINTS.index("right_ankle")]
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
+PALM_M = 0.03  # wrists above what the palms lie on
 ITERATIONS = (5, 5, 4)
 CLOUD_FRAMES, CLOUD_PIXEL_STEP = 16, 2  # of the depth pictures that show the surfaces; more would cost memory
 
@@ -70,7 +71,8 @@ def _person_data(
     trust = np.sqrt(person.confidence)
     along = np.array([s.pose_across_m, s.pose_across_m, s.pose_along_m])
     frames = len(depth)
-    above = np.append(np.zeros(len(TOUCHING) - 1), SEAT_SHARE * person.height_m)
+    above = np.zeros(len(TOUCHING))
+    above[SEAT], above[HANDS] = SEAT_SHARE * person.height_m, PALM_M
     return PersonData(
         skeleton=Skeleton.of_height(person.height_m),
         xy_px=person.xy_px,
@@ -109,6 +111,9 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             seen = _seen(problem, state)
             still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
             held = [contacts.still_points(body.points, cam.center, problem.fps, held_speed) for body, cam in seen]
+            if last:
+                hands = _hands(problem, seen, cloud)
+                still, held = (list(map(contacts.with_hands, flags, hands)) for flags in (still, held))
             problem = with_ways(with_contacts(problem, held, margin_s), state)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
@@ -160,8 +165,15 @@ def _seen(problem: JointProblem, state: JointState) -> list[tuple[PersonPoints, 
     return [(PersonPoints.of(d.skeleton, s), camera) for d, s in zip(problem.people, state.people, strict=True)]
 
 
+def _hands(problem: JointProblem, seen: list[tuple[PersonPoints, Camera]], cloud: np.ndarray) -> list[np.ndarray]:
+    return [
+        contacts.resting_hands(body.points, cam.center, problem.fps, cloud, data.skeleton.height_m)
+        for data, (body, cam) in zip(problem.people, seen, strict=True)
+    ]
+
+
 def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: float) -> JointProblem:
-    """The same problem where points that are still (T, 5) stay, but for a margin at both ends of each rest."""
+    """The same problem where points that are still (T, 7) stay, but for a margin at both ends of each rest."""
     planted = [contacts.between_frames(flags, margin_s * problem.fps) for flags in still]
     people = tuple(replace(d, planted=p) for d, p in zip(problem.people, planted, strict=True))
     return replace(problem, people=people)
@@ -207,11 +219,18 @@ def result(
     motions = []
     for p, (body, _) in enumerate(_seen(problem, state)):
         joints = all_joints(body.points[:, :N])
-        feet = np.stack([still[p][:, :2].max(axis=1), still[p][:, 2:4].max(axis=1), still[p][:, 4]], axis=1)
+        feet = np.stack([still[p][:, :2].max(axis=1), still[p][:, 2:4].max(axis=1)], axis=1)
+        contact = np.concatenate([feet, still[p][:, SEAT:]], axis=1)
         person = observed.people[p]
         motions.append(
             HumanMotion(
-                problem.fps, person.height_m, joints, segment_quats(joints), feet, person.confidence.mean(axis=1)
+                problem.fps,
+                person.height_m,
+                joints,
+                segment_quats(joints),
+                contact,
+                person.confidence.mean(axis=1),
+                contact_names=(*CONTACT_NAMES, *HAND_NAMES),
             )
         )
     camera = Camera.of(problem.R_world_camera, problem.center_units, state)

@@ -17,7 +17,7 @@ from vm_reconstruction.solver.joint.state import JointState, PersonState
 from vm_reconstruction.stages.body import all_joints
 
 MIN_CONFIDENCE = 0.3
-POINT_M = 0.028  # standard deviation of image points at the person's distance, as in `problem.Sigmas`
+POINT_M = 0.028  # standard deviation of image points at the person's distance
 MIN_FRAMES = 5
 EDGE_SHARE = 0.08  # depth that jumps by more around a joint belongs to two things
 THICK_SHARE, NEARER_SHARE = 0.045, 0.045  # half a trunk's width; closer parts are the same limb [of the height]

@@ -16,7 +16,7 @@ from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import arrow, so3, solve, start, terms
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
-from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, SHAPES
+from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, SHAPES, TOUCHING
 from vm_reconstruction.solver.joint.state import (
     FRAME_SIZE,
     Camera,
@@ -195,7 +195,7 @@ def solve_published(observed: Observations) -> solve.JointResult:
     solution = arrow.minimize(published.rows, first, problem.sizes, ITERATIONS)
     people = tuple(_filtered(person, observed.fps) for person in solution.state.people)
     state = replace(solution.state, people=people)
-    still = [np.zeros((observed.num_frames, 5))] * len(people)
+    still = [np.zeros((observed.num_frames, len(TOUCHING)))] * len(people)
     return solve.result(problem, state, still, solution.cost, solution.iterations, observed)
 
 
