@@ -1,7 +1,9 @@
 """Two hours of walking commands: the state machine stays where it is, memory stays flat, no deadline is missed.
 
-In lockstep, faster than real time, by default (`VM_BENCH_SOAK_S` seconds, 7200). `VM_BENCH_SOAK_REAL_S` seconds, none
-by default, run through the nodes in real time afterwards: the figures on deadlines that count on a quiet machine.
+In lockstep, faster than real time, by default (`VM_BENCH_SOAK_S` seconds, 7200; 0: not). `VM_BENCH_SOAK_REAL_S`
+seconds, none by default, run through the nodes in real time afterwards: the figures on deadlines that count on a quiet
+machine. A line a minute says how it goes; Ctrl-C ends it with the figures so far. `VM_BENCH_SOAK_HANGS=1`: the robot
+stays on its gantry and the time limits are wide, where other work makes the simulation too slow to walk in.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,14 +34,19 @@ from vm_policy_node.safety import State
 
 LOCKSTEP_S = float(os.environ.get("VM_BENCH_SOAK_S", "7200"))
 REAL_S = float(os.environ.get("VM_BENCH_SOAK_REAL_S", "0"))
+HANGS = os.environ.get("VM_BENCH_SOAK_HANGS", "") == "1"
+WIDE = {"late_cycle_s": 1.0, "late_share": 1.0, "state_timeout_s": 1.0, "state_lag_s": 1.0}
 PARTS = 50
-DEADLINE_MS = 20.0
+DEADLINE_MS, MEMORY_EVERY_S = 20.0, 5.0
+FILLING_S = 90.0
+"""For so long memory may grow: the flight recorder keeps half a minute of everything."""
 DRIVER = Path(__file__).with_name("walk_driver.py")
 
 
 def figures(seed: int) -> Iterator[dict]:
     """Lockstep, then real time if asked for."""
-    yield from _lockstep(seed)
+    if LOCKSTEP_S > 0.0:
+        yield from _lockstep(seed)
     if REAL_S > 0.0:
         with tempfile.TemporaryDirectory(prefix="vm-bench-") as folder:
             yield from _real_time(Path(folder), seed)
@@ -79,20 +87,11 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
     policy, scene = folder / "velocity.onnx", folder / "scene"
     import_unitree_rl_lab(shared("policies/unitree_g1_velocity")).write(policy)
     SceneAsset().save(scene)
+    simulator = {"scene": str(scene), "duration_s": REAL_S, "seed": seed, "gantry_stays": HANGS}
+    controller = {"policy": str(policy), "auto_stand": True, "auto_run": True, "echo_tick": True}
     nodes = [
-        NodeSpec(
-            "vm_sim",
-            "vm_sim",
-            "vm-sim",
-            {"scene": str(scene), "duration_s": REAL_S, "seed": seed},
-            ends_all=True,
-        ),
-        NodeSpec(
-            "vm_policy_node",
-            "vm_policy_node",
-            "vm-policy-node",
-            {"policy": str(policy), "auto_stand": True, "auto_run": True, "echo_tick": True},
-        ),
+        NodeSpec("vm_sim", "vm_sim", "vm-sim", simulator, ends_all=True),
+        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller | (WIDE if HANGS else {})),
     ]
     memory: dict[str, list[float]] = {}
     with listening(folder / "seen.json") as seen:
@@ -101,24 +100,39 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
         over = threading.Event()
         watcher = threading.Thread(target=_watch_memory, args=(memory, over))
         watcher.start()
+        began_s = time.monotonic()
         try:
             run_nodes(nodes)
+        except KeyboardInterrupt:
+            print("ended early", file=sys.stderr)
         finally:
+            ran_s = time.monotonic() - began_s
             over.set()
             watcher.join()
             driver.terminate()
             driver.wait(timeout=10)
-    text = f"{REAL_S / 3600.0:.2g} h in real time"
-    period_ms = np.array(seen["period_ms"])
-    yield _figure(f"{text}: deadlines missed by over 20 ms", np.sum(period_ms > 20.0 + DEADLINE_MS), "1", 0.0)
-    yield _figure(f"{text}: share of it not RUNNING", 1.0 - 0.02 * len(period_ms) / REAL_S, "1", 0.1)
+    text = f"{ran_s / 3600.0:.2f} h in real time{', hanging' if HANGS else ''}"
+    missed, bare = (int(np.sum(np.array(seen[key]) > 20.0 + DEADLINE_MS)) for key in ("period_ms", "bare_period_ms"))
+    many = f"deadlines missed by over {DEADLINE_MS:.0f} ms, of {len(seen['period_ms'])}"
+    yield _figure(f"{text}: {many}; by a bare echo beside it {bare}", missed, "1", 0.0)
+    yield _figure(f"{text}: share of it not RUNNING", 1.0 - 0.001 * sum(seen["period_ms"]) / ran_s, "1", 0.1)
+    yield _figure(f"{text}: changes of state after RUNNING", _changes_after_running(seen["changes"]), "1", 1.0)
     for name, values in memory.items():
-        settled = values[len(values) // 5 :]
-        yield _figure(f"{text}: growth of memory of {name}", settled[-1] - settled[0], "MB", 5.0)
+        settled = values[max(len(values) // 5, round(FILLING_S / MEMORY_EVERY_S)) :]
+        if len(settled) < 3:
+            continue
+        hours = np.arange(len(settled)) * MEMORY_EVERY_S / 3600.0
+        yield _figure(f"{text}: growth of memory of {name}", np.polyfit(hours, settled, 1)[0], "MB/h", 2.0)
+
+
+def _changes_after_running(changes: list) -> int:
+    """One belongs there: the operator's stop at the end."""
+    running = [k for k, (_, state, _) in enumerate(changes) if state == State.RUNNING]
+    return len(changes) - running[0] - 1 if running else len(changes)
 
 
 def _watch_memory(memory: dict[str, list[float]], over: threading.Event) -> None:
-    while not over.wait(5.0):
+    while not over.wait(MEMORY_EVERY_S):
         for name, pid in _children():
             memory.setdefault(name, []).append(_rss_mb(pid))
 

@@ -36,7 +36,7 @@ from vm_policy_node.safety import State
 
 TICK_OFFSET = unitree_cdr.LOW_STATE.fields["tick"][1]
 ECHO_OFFSET = unitree_cdr.LOW_CMD.fields["reserve"][1]
-SAVE_S = 300.0
+TELL_S, MISSED_MS = 60.0, 40.0
 LOOK_S, QUEUE = 0.02, 200
 """The queues are emptied this often and hold ten times that: the monitor must not load what it measures."""
 PICTURES = "/camera/depth/image_rect_raw"
@@ -138,6 +138,14 @@ class Monitor(Node):
     def on_bare(self, data: bytes, now: float) -> None:
         self.bare.take(data, now, self.arrival, self.state in ACTIVE)
 
+    def story(self) -> str:
+        """What a long run tells of itself now and then."""
+        periods, bare = (times.times()[1] for times in (self.own, self.bare))
+        late, bare_late = (int(np.sum(times > MISSED_MS)) for times in (periods, bare))
+        return (
+            f"{State(self.state).name}, {len(periods)} periods, {late} over {MISSED_MS:.0f} ms; bare echo {bare_late}"
+        )
+
     def result(self) -> dict:
         (latency_ms, period_ms), (bare_latency_ms, bare_period_ms) = self.own.times(), self.bare.times()
         gaps_ms = 1000.0 * np.diff(self.own.stream_s)
@@ -162,21 +170,17 @@ def main(out: Path) -> None:
     node, stopping = Monitor(), []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.append(True))
-    save_s = time.monotonic() + SAVE_S
+    began_s = time.monotonic()
+    tell_s = began_s + TELL_S
     while not stopping:
         time.sleep(LOOK_S)
         for topic in node.topics:
             topic.drain()
-        if time.monotonic() > save_s:  # who ends a long run early has what came until then
-            save(out, node.result())
-            save_s = time.monotonic() + SAVE_S
-    save(out, node.result())
-
-
-def save(out: Path, result: dict) -> None:
-    """Writes it whole."""
+        if time.monotonic() > tell_s:
+            print(f"{(time.monotonic() - began_s) / 60.0:.0f} min: {node.story()}", file=sys.stderr, flush=True)
+            tell_s += TELL_S
     with atomic_path(out) as temporary:
-        temporary.write_text(json.dumps(result))
+        temporary.write_text(json.dumps(node.result()))
 
 
 if __name__ == "__main__":
