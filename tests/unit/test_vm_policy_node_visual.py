@@ -185,3 +185,11 @@ def test_in_simulation_the_task_begins_by_itself(folder, view):
     began = next(k for k, (state, _) in enumerate(seen) if state == State.RUNNING)
     on = next(k for k, (_, on) in enumerate(seen) if on)
     assert 0.02 * (on - began) == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_rehearsal_has_no_consequences(folder, view):
+    plain, rehearsing = Run(folder, view).running(), Run(folder, view).running()
+    for _ in range(20):
+        rehearsing.controller.rehearse(rehearsing.now)
+        records = [run.go(0.02) for run in (plain, rehearsing)]
+        assert records[0].tobytes() == records[1].tobytes()
