@@ -173,10 +173,10 @@ def test_who_sits_is_borne_by_the_seat_and_still():
         robots = StillRobots(lane.env.model, lane.motion.scene, qpos, target)
         support = SeatSupport(robots)  # type: ignore[arg-type]
         robots.physics.qpos[0, 2] -= 0.002 * expected  # settled into the contact
-        assert bool(support.sits(np.arange(1))[0]) == expected
+        assert bool(support.look(np.arange(1))[0][0]) == expected
         assert (support.share(0) > LEAST_SHARE) == expected
         robots.physics.qvel[0, 0] = 0.2
-        assert not support.sits(np.arange(1))[0]
+        assert not support.look(np.arange(1))[0][0]
 
 
 def test_the_benchmarks_seats_are_behind_the_heels():

@@ -155,7 +155,7 @@ def seats(height_m: float) -> Callable[[int, np.random.Generator], Episode]:
         edge = float(rng.uniform(*SEAT_EDGE_M)) - DEFAULT_FEET_M
         depth, half, aside = float(rng.uniform(0.35, 0.6)), float(rng.uniform(0.25, 0.6)), float(rng.uniform(-0.1, 0.1))
         box = _box((-edge - depth, -edge), height_m, SEAT, (aside - half, aside + half))
-        return Episode(SceneAsset(boxes=(box,)), 0.5, float(rng.uniform(0.2, 0.3)), 24.0, seat_m=height_m)
+        return Episode(SceneAsset(boxes=(box,)), 0.5, float(rng.uniform(0.2, 0.3)), 28.0, seat_m=height_m)
 
     return make
 

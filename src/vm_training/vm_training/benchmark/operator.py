@@ -13,6 +13,9 @@ HOLD_S = 1.5
 """Standing after the goal."""
 SIT_S, SURE_S, BACK_M_S = 3.0, 1.0, 0.15
 """Sitting before getting up; how long a robot must sit until it is no longer told to; how it is told."""
+UP_S, STAND_S, BORNE = 0.6, 2.5, 0.05
+"""Off the seat for so long it is no longer told to get up, and stands for so long before it walks; the share of its
+weight below which the seat bears it no longer."""
 _YAW_GAIN, _SIDE_GAIN, _MOST_CORRECTION_RAD = 1.0, 0.6, 0.35
 _RAMP_S = 0.3
 
@@ -32,7 +35,7 @@ class Operator:
         self._seat = np.array([episode.seat_m for episode in episodes])
         self._limits = limits
         self.arrived = np.zeros(len(episodes), dtype=bool)
-        self._seated_s = np.zeros(len(episodes))
+        self._seated_s, self._off_seat_s = np.zeros(len(episodes)), np.zeros(len(episodes))
 
     def along(self, position_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Progress along the way and offset to its left, each (N,) [m]."""
@@ -40,9 +43,16 @@ class Operator:
         x, y = position_xy.T
         return c * x + s * y, -s * x + c * y
 
-    def watch(self, sits: np.ndarray, period_s: float) -> None:
-        """Counts how long robots have sat; `sits` (N,) says which do."""
+    def watch(self, sits: np.ndarray, share: np.ndarray, period_s: float) -> None:
+        """Counts how long robots have sat, and how long they have been off their seat again.
+
+        Args:
+            sits: (N,) bool.
+            share: (N,) of their weight that the seat bears.
+            period_s: since the last look.
+        """
         self._seated_s += sits * period_s
+        self._off_seat_s += (self._seat > 0.0) * self.sat * (share < BORNE) * period_s
 
     def command(self, time_s: float, position: np.ndarray, yaw: np.ndarray) -> np.ndarray:
         """(N, 3) vx, vy [m/s], yaw rate [rad/s] for pelvis positions (N, 3) and headings (N,)."""
@@ -51,11 +61,12 @@ class Operator:
         self.arrived |= (forward >= self._goal) & (self._goal > 0.0) & ~waiting
         going = (self._goal > 0.0) & ~self.arrived & (time_s >= SETTLE_S)
         back = going & waiting
+        resting = (self._off_seat_s > UP_S) & (self._off_seat_s < UP_S + STAND_S)
         ramp = min(max((time_s - SETTLE_S) / _RAMP_S, 0.0), 1.0)
         wanted = np.clip(-_SIDE_GAIN * aside, -_MOST_CORRECTION_RAD, _MOST_CORRECTION_RAD)
         turn = _YAW_GAIN * wrap_angle(self._heading + wanted - yaw)
-        speed = np.where(back, np.where(self._seated_s > SURE_S, 0.0, -BACK_M_S), self._speed)
-        found = np.column_stack([going * ramp * speed, np.zeros(len(yaw)), (going & ~back) * ramp * turn])
+        speed = np.where(back, np.where(self._seated_s > SURE_S, 0.0, -BACK_M_S), ~resting * self._speed)
+        found = np.column_stack([going * ramp * speed, np.zeros(len(yaw)), (going & ~back & ~resting) * ramp * turn])
         return np.clip(found, self._limits[:, 0], self._limits[:, 1])
 
     @property

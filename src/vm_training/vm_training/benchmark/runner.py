@@ -106,7 +106,7 @@ def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnSte
         active = np.flatnonzero(~done)
         time_s = robots.time_s
         qpos = np.nan_to_num(robots.physics.qpos)
-        operator.watch(seats.sits(active), period)
+        operator.watch(*seats.look(active), period)
         command = operator.command(time_s, qpos[:, :3], robots.yaw)
         due = active[(pushes[active] <= time_s) & (pushes[active] > time_s - period)]
         robots.push(due, np.array([robots.episodes[i].push_m_s for i in due]).reshape(-1, 2))

@@ -15,7 +15,7 @@ STILL_M_S, STILL_RAD_S = 0.1, 0.3
 
 
 class SeatSupport:
-    """Says of robots whether they sit."""
+    """Says of robots how they are borne."""
 
     def __init__(self, robots: Robots) -> None:
         self._robots = robots
@@ -29,13 +29,14 @@ class SeatSupport:
         ]
         self._data = [mujoco.MjData(robots.models[i]) if seats else None for i, seats in enumerate(self._seats)]
 
-    def sits(self, active: np.ndarray) -> np.ndarray:
-        """(N,) bool, of robots (E,); the others do not."""
-        found = np.zeros(self._robots.num, dtype=bool)
+    def look(self, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) bool: which of robots (E,) sit; (N,) how much of their weight the seat bears. The others do not."""
+        sits, share = np.zeros(self._robots.num, dtype=bool), np.zeros(self._robots.num)
         for i in active:
             if self._seats[i]:
-                found[i] = self._still(i) and self.share(i) > LEAST_SHARE
-        return found
+                share[i] = self.share(i)
+                sits[i] = self._still(i) and share[i] > LEAST_SHARE
+        return sits, share
 
     def share(self, i: int) -> float:
         """How much of robot `i`'s weight its seat bears."""

@@ -137,8 +137,11 @@ class Lane:
             self.env.physics.qpos[envs[still][:, None], 7 + LEG_JOINTS[side]] += bent
 
     def upright(self) -> np.ndarray:
-        """(N,) bool: not fallen; at a seat that is where the plan is."""
-        return ~self.env.lost() if self.motion.timeline is not None else is_upright(self.env)
+        """(N,) bool: not fallen; at a seat, until a walk begins, that is where the plan is."""
+        times, env = self.motion.timeline, self.env
+        if times is None:
+            return is_upright(env)
+        return np.where(env.frame < times.walk_s * env.clip.fps, ~env.lost(), is_upright(env))
 
     def fallen(self) -> np.ndarray:
         """(N,) bool: beyond what the teacher can judge: down, or where edges are, off the plan."""
