@@ -29,7 +29,7 @@ from vm_training.visual.gait_table import (
     gait_table,
     plan_time,
 )
-from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes
+from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Eyes, Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import (
@@ -245,19 +245,43 @@ def test_what_is_remembered_turns_with_the_robot_until_the_picture_shows_it():
     assert np.allclose(generator.look(seen, depth)[1], [[0.7, -0.2]], atol=1e-5)
 
 
-def test_generators_without_a_memory_are_still_read_and_say_the_same():
-    generator, torch_rng = Generator("depth", (8,)), torch.Generator().manual_seed(1)
+def test_earlier_kinds_of_generators_keep_their_walk_and_have_yet_to_learn_to_see():
+    generator, rng = Generator("depth", (8,)), np.random.default_rng(1)
     stirred(generator)
-    own = {key: value for key, value in generator_arrays(generator, 1).items() if not key.startswith("finds")}
-    keep = np.r_[: INPUTS["blind"], INPUTS["depth"] : own["mlp.0.weight"].shape[1] - MEMORY_SIZE]
-    own |= {"mlp.0.weight": own["mlp.0.weight"][:, keep]}
-    own |= {name: own[name][: INPUTS["blind"]] for name in ("mean", "spread")}
-    again, seen = generator_of(own, "depth"), torch.randn(2, INPUTS["depth"], generator=torch_rng)
-    depth = torch.randn(2, DepthSpec().height, DepthSpec().width, generator=torch_rng)
+    own, size = generator_arrays(generator, 1), INPUTS["blind"]
+    own = {key: value for key, value in own.items() if key.split(".")[0] not in ("eyes", "finds")}
+    own |= {
+        "mlp.0.weight": own["mlp.0.weight"][:, : size + 48],
+        "mean": own["mean"][:size],
+        "spread": own["spread"][:size],
+    }
+    again, seen = generator_of(own, "depth"), rng.normal(size=(2, INPUTS["depth"])).astype(np.float32)
+    spec = DepthSpec()
+    pictures = rng.normal(size=(2, 2, spec.height, spec.width)).astype(np.float32)
+    said = [again.look(seen, picture)[0] for picture in pictures]
+    assert np.allclose(*said) and not np.allclose(said[0][0], said[0][1])
+
+
+def test_eyes_find_what_stands_out_wherever_the_picture_has_it():
+    eyes, spec = Eyes(), DepthSpec()
+    floor = np.linspace(0.4, -0.4, spec.height)[None, :, None] * np.ones((1, 1, spec.width))
     with torch.no_grad():
-        generator.mlp[0].weight[:, INPUTS["blind"] : INPUTS["depth"]] = 0.0  # type: ignore[index,union-attr]
-        generator.mlp[0].weight[:, -MEMORY_SIZE:] = 0.0  # type: ignore[index,union-attr]
-    assert torch.allclose(again(depth, seen)[0], generator(depth, seen)[0], atol=1e-6)
+        for layer in eyes.layers:
+            if isinstance(layer, torch.nn.Conv2d):  # each passes on what is nearer than the floor
+                layer.weight.zero_()
+                layer.bias.zero_()  # type: ignore[union-attr]
+                layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2] = (
+                    -3.0 if layer.in_channels == 1 else 3.0
+                )
+    rng = np.random.default_rng(0)
+    eyes.normalize(floor + rng.normal(0.0, 0.02, (50, spec.height, spec.width)))
+    places = []
+    for column in (20, 60):
+        picture = floor.copy()
+        picture[0, 24:32, column - 4 : column + 4] -= 0.2
+        places.append(eyes(torch.from_numpy(picture.astype(np.float32)))[0, :2].detach().numpy())
+    assert places[0][0] == pytest.approx(-0.5, abs=0.1) and places[1][0] == pytest.approx(0.5, abs=0.1)
+    assert places[0][1] == pytest.approx(places[1][1], abs=0.05)
 
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -35,6 +35,7 @@ OWN_TERMS = (
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
 MEMORY_SIZE, MEMORY_M = 2, 2.0
+LATENT, SHARPNESS = 48, 8.0
 SEEING_TERMS = (*OWN_TERMS, ObservationTerm("memory", MEMORY_SIZE))
 """One that sees also knows where it thought the thing is: ahead and to the left of the pelvis, up to MEMORY_M [m]."""
 OBJECT_SIZE = 16
@@ -124,6 +125,12 @@ class GeneratorEyes:
         depth = self._picture() if self.sight == "depth" else None
         return np.nan_to_num(seen), depth
 
+    def glance(self) -> np.ndarray:
+        """(N, height, width) scaled pictures of this very moment, with the camera's noise, which none will remember."""
+        tilt = np.asarray(self._noise.tilt, dtype=float)
+        clean = self._camera.render(np.nan_to_num(self._world.physics.qpos), tilt).astype(np.float32)
+        return self.spec.scaled(self._noise.apply(clean)).astype(np.float32)
+
     def _picture(self) -> np.ndarray:
         tilt = np.asarray(self._noise.tilt, dtype=float)
         clean = self._camera.render(np.nan_to_num(self._world.physics.qpos), tilt).astype(np.float32)
@@ -136,23 +143,53 @@ def _finite(since_s: np.ndarray, walk_s: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(np.isnan(since_s), -10.0, since_s), walk_s
 
 
+class Eyes(nn.Module):
+    """Where things are in a depth picture: from (N, height, width) to (N, 3 C), for each of C kinds of detail its place
+    across and down the picture, and how much of it is there.
+
+    Pictures come to zero mean and unit spread pixel by pixel: what the floor always looks like is not worth a glance.
+    """
+
+    mean: torch.Tensor
+    spread: torch.Tensor
+    places: torch.Tensor
+
+    def __init__(self, latent: int = LATENT) -> None:
+        super().__init__()
+        spec, kinds = DepthSpec(), latent // 3
+        self.register_buffer("mean", torch.zeros(spec.height, spec.width))
+        self.register_buffer("spread", torch.ones(spec.height, spec.width))
+        down, across = (torch.linspace(-1.0, 1.0, -(-size // 4)) for size in (spec.height, spec.width))
+        self.register_buffer("places", torch.cartesian_prod(down, across).flip(1), persistent=False)
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 5, stride=2, padding=2), nn.ELU(),
+            nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.ELU(),
+            nn.Conv2d(16, kinds, 3, padding=1),
+        )  # fmt: skip
+
+    def normalize(self, depth: np.ndarray, least_spread: float = 0.02) -> None:
+        """Takes mean and spread from pictures (n, height, width)."""
+        self.mean.copy_(torch.from_numpy(depth.mean(axis=0, dtype=np.float64)))
+        self.spread.copy_(torch.from_numpy(np.maximum(depth.std(axis=0, dtype=np.float64), least_spread)))
+
+    def forward(self, depth: torch.Tensor) -> torch.Tensor:
+        shown = SHARPNESS * self.layers(((depth - self.mean) / self.spread).clamp(-5.0, 5.0)[:, None]).flatten(2)
+        share = torch.softmax(shown, dim=2)
+        where = share @ self.places
+        return torch.cat([where.flatten(1), torch.tanh(0.2 / SHARPNESS * (share * shown).sum(dim=2))], dim=1)
+
+
 class Generator(NormalizedNetwork):
     """Commands (N, 18) [m] from observations (N, n) and, if it sees, depth pictures (N, height, width)."""
 
-    def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128), latent: int = 48) -> None:
+    def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128), latent: int = LATENT) -> None:
         inputs = INPUTS[sight]
         super().__init__(inputs)
         self.sight: Sight = sight
         self.halts, self.steps_to_rest = True, QUICK_STOP
         self.terms: tuple[ObservationTerm, ...] | None = None
         if sight == "depth":
-            spec = DepthSpec()
-            self.eyes = nn.Sequential(
-                nn.Conv2d(1, 8, 5, stride=2, padding=2), nn.ELU(),
-                nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.ELU(),
-                nn.Conv2d(16, 16, 3, stride=2, padding=1), nn.ELU(), nn.Flatten(),
-                nn.Linear(16 * (-(-spec.height // 8)) * (-(-spec.width // 8)), latent), nn.ELU(),
-            )  # fmt: skip
+            self.eyes = Eyes(latent)
             self.finds = perceptron(inputs + latent, (64,), 2 * MEMORY_SIZE + 1)
         self.mlp = perceptron(inputs + (latent + MEMORY_SIZE if sight == "depth" else 0), hidden, COMMAND_SIZE)
 
@@ -167,7 +204,7 @@ class Generator(NormalizedNetwork):
         thought = observation[:, :0]
         if self.sight == "depth":
             assert depth is not None
-            seen = torch.cat([seen, self.eyes(depth[:, None])], dim=1)
+            seen = torch.cat([seen, self.eyes(depth)], dim=1)
             thought = self._found(seen, observation)
             seen = torch.cat([seen, thought / (0.5 * MEMORY_M)], dim=1)
         return COMMAND_SCALE_M * self.mlp(seen), thought

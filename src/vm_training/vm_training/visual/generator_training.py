@@ -94,6 +94,7 @@ class GeneratorConfig:
         learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept.
         finding: weight of saying where the thing is [1/m], of generators that see.
+        glances, glance_steps: pictures, and gradient steps on them, that teach a new pair of eyes where the thing is.
         world: how robots and objects differ.
         depth_noise: of the camera.
         seed: of everything random.
@@ -110,6 +111,8 @@ class GeneratorConfig:
     learning_rate: float = 1e-3
     lessons: int = 80_000
     finding: float = 2.0
+    glances: int = 9_600
+    glance_steps: int = 1_500
     world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=1.0, toggle_s=12.0))
     depth_noise: DepthNoiseConfig = field(default_factory=DepthNoiseConfig)
     seed: int = 0
@@ -167,13 +170,65 @@ class GeneratorSchool:
             else LearntCommander(self.world, teacher)
         )
         self._lessons = SeenLessons(config.lessons, config.sight)
+        self._off_m: list[float] = []
         self._optimizer = torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate)
         self.world.age[:] = self.world.rng.integers(0, round(config.longest_s * 50.0), self.world.num_envs)
+
+    def open_eyes(self) -> float:
+        """Before anything else: where the thing is, from pictures of it at places drawn at random; the last loss."""
+        config, world, eyes = self.config, self.world, self._pupil.eyes
+        rng = np.random.default_rng([config.seed, 10_000])
+        pictures, seen, places = [], [], []
+        for _ in range(-(-config.glances // world.num_envs)):
+            world.tick()
+            world.step(world.tracker.clamped(self._teacher.command()))
+            self._renew()
+            view = world.view()
+            near = np.column_stack([rng.uniform(0.1, 1.6, world.num_envs), rng.uniform(-1.0, 1.0, world.num_envs)])
+            c, s = np.cos(view.heading), np.sin(view.heading)
+            offset = np.column_stack([c * near[:, 0] - s * near[:, 1], s * near[:, 0] + c * near[:, 1]])
+            before = world.place_things(view.root[:, :2] + offset)
+            own, _ = eyes.look()
+            pictures.append(np.round((eyes.glance() + 0.5) * _GREYS).astype(np.uint8))
+            world.place_things(before)
+            own[:, -MEMORY_SIZE:] = near + rng.normal(0.0, 0.5, near.shape)  # what it thought before is often wrong
+            seen.append(own.astype(np.float16))
+            places.append(near.astype(np.float32))
+        lessons = np.concatenate(pictures), np.concatenate(seen), np.concatenate(places)
+        self.generator.eyes.normalize(lessons[0][::8].astype(np.float32) / _GREYS - 0.5)
+        return self._find(rng, *lessons)
+
+    def _find(self, rng: np.random.Generator, pictures: np.ndarray, seen: np.ndarray, places: np.ndarray) -> float:
+        network, loss_of, loss = self.generator, nn.SmoothL1Loss(beta=0.1), torch.zeros(())
+        optimizer = torch.optim.Adam([*network.eyes.parameters(), *network.finds.parameters()], lr=3e-3)
+        for step in range(self.config.glance_steps):
+            for group in optimizer.param_groups:
+                group["lr"] = 3e-3 * 0.05 ** (step / self.config.glance_steps)
+            where = rng.integers(0, len(places), 128)
+            depth = torch.from_numpy(pictures[where].astype(np.float32) / _GREYS - 0.5)
+            loss = loss_of(
+                network(depth, torch.from_numpy(seen[where].astype(np.float32)))[1], torch.from_numpy(places[where])
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    def _renew(self) -> np.ndarray:
+        """Starts anew the worlds whose robots fell, lost their thing or went on for long; (N,) which of them fell."""
+        world, view = self.world, self.world.view()
+        fallen = world.fallen()
+        far = np.linalg.norm(np.nan_to_num(view.thing - view.root)[:, :2], axis=1) > 4.0
+        over = np.flatnonzero(fallen | (far & world.run) | (world.age * 0.02 > self.config.longest_s))
+        for part in (world, self._pupil, self._teacher):
+            part.reset(over)
+        return fallen
 
     def round(self, index: int, *, fresh: bool) -> dict[str, float]:
         """One round of acting and learning; in a fresh one the teacher acts."""
         config, rng = self.config, np.random.default_rng([self.config.seed, index])
         before = self._lessons.written
+        self._off_m.clear()
         falls, acted = self._gather(1.0 if fresh else config.teacher_share * 0.5 ** (index - 1))
         if fresh:
             self.generator.normalize(self._lessons.seen[: self._lessons.count].astype(np.float32))
@@ -181,7 +236,8 @@ class GeneratorSchool:
             group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
         newest = self._lessons.written - before
         loss = self._learn(rng, newest, max(round(config.passes * newest / config.batch), 1))
-        return {"steps": newest, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
+        off_m = float(np.median(self._off_m)) if self._off_m else float("nan")
+        return {"steps": newest, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1), "thought_off_m": off_m}
 
     def _gather(self, share: float) -> tuple[int, int]:
         world, config = self.world, self.config
@@ -195,16 +251,13 @@ class GeneratorSchool:
             self._pupil.remember(thought)
             view = world.view()
             thing = np.clip(np.nan_to_num(view.ahead(view.thing)), -MEMORY_M, MEMORY_M)
+            if thought.shape[1]:
+                self._off_m.append(float(np.median(np.linalg.norm(thought - thing, axis=1))))
             fine = np.isfinite(wanted).all(axis=1) & (world.run | ~world.config.halts)
             self._lessons.add(seen[fine], None if depth is None else depth[fine], thing[fine], wanted[fine])
             command = np.where(driven[:, None], wanted, said)
             world.step(command)
-            fallen = world.fallen()
-            view = world.view()
-            far = np.linalg.norm(np.nan_to_num(view.thing - view.root)[:, :2], axis=1) > 4.0
-            over = np.flatnonzero(fallen | (far & world.run) | (world.age * 0.02 > config.longest_s))
-            for part in (world, self._pupil, self._teacher):
-                part.reset(over)
+            fallen = self._renew()
             falls += int((fallen & ~driven).sum())
         return falls, int((~driven).sum()) * config.steps
 
@@ -257,6 +310,8 @@ def train_generator(
         school.generator.load_state_dict(generator_of(saved, config.sight).state_dict())
     elif start is not None:
         school.generator.load_state_dict(start.state_dict())
+    if config.sight == "depth" and config.glances and not records and not school.generator.eyes.mean.any():
+        print(f"eyes: {school.open_eyes():.4f} m², smooth, in the last of {config.glance_steps} steps")
     with Progress(f"{task.name}, {config.sight}", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
             records.append(school.round(index, fresh=index == 0 and start is None))
@@ -284,23 +339,26 @@ def generator_of(arrays: dict[str, np.ndarray], sight: Sight) -> Generator:
     try:
         widths = [len(saved[key]) for key in sorted(saved) if key.startswith("mlp.") and key.endswith(".bias")]
         generator = Generator(sight, tuple(widths[:-1]))
-        if sight == "depth" and "finds.0.weight" not in saved:
-            saved = _with_memory(saved, generator)
+        if sight == "depth" and "eyes.mean" not in saved:
+            saved = _with_new_eyes(saved, generator)
         generator.load_state_dict(saved)
     except (IndexError, RuntimeError) as error:
         raise VmError(f"not a generator that sees {sight} ({str(error).splitlines()[0]})") from None
     return generator.eval()
 
 
-def _with_memory(saved: dict[str, torch.Tensor], generator: Generator) -> dict[str, torch.Tensor]:
-    """One that saw but did not remember, as one that has yet to learn to."""
-    fresh, known = generator.state_dict(), saved["mlp.0.weight"]
-    wider, own = torch.zeros_like(fresh["mlp.0.weight"]), OWN_SIZE
-    wider[:, :own] = known[:, :own]
-    wider[:, own + MEMORY_SIZE : -MEMORY_SIZE] = known[:, own:]
+def _with_new_eyes(saved: dict[str, torch.Tensor], generator: Generator) -> dict[str, torch.Tensor]:
+    """An earlier kind of generator that sees, as one that walks and has yet to learn to see and remember."""
+    fresh = generator.state_dict()
+    wider = torch.zeros_like(fresh["mlp.0.weight"])
+    wider[:, :OWN_SIZE] = saved["mlp.0.weight"][:, :OWN_SIZE]
     nothing, spread = torch.zeros(MEMORY_SIZE), torch.full((MEMORY_SIZE,), 0.5 * MEMORY_M)
-    norms = {"mean": torch.cat([saved["mean"], nothing]), "spread": torch.cat([saved["spread"], spread])}
-    return fresh | saved | norms | {"mlp.0.weight": wider}
+    norms = {
+        "mean": torch.cat([saved["mean"][:OWN_SIZE], nothing]),
+        "spread": torch.cat([saved["spread"][:OWN_SIZE], spread]),
+    }
+    kept = {key: value for key, value in saved.items() if key.startswith("mlp.") and key != "mlp.0.weight"}
+    return fresh | kept | norms | {"mlp.0.weight": wider}
 
 
 def golden_inputs(

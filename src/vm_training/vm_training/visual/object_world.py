@@ -194,6 +194,13 @@ class ObjectWorld:
             feet=points[:, 3:5],
         )
 
+    def place_things(self, xy: np.ndarray) -> np.ndarray:
+        """Puts the things to (N, 2) [m] in the world; returns where they were."""
+        at = slice(self._at, self._at + 2)
+        before = self.physics.qpos[:, at].copy()
+        self.physics.qpos[:, at] = xy
+        return before
+
     def fallen(self) -> np.ndarray:
         """(N,) bool."""
         return fallen(self.qpos) | ~np.isfinite(self.physics.qpos).all(axis=1)
