@@ -130,7 +130,8 @@ class RobotNode(Node):
             taken: Any = self._low_cmd.handle.take_message(self._low_cmd.msg_type, True)
         if taken is not None:
             self._take_command(taken[0])
-        self.recorder.record(robot.time_s, robot.data.qpos)
+        if self.config.record:  # else it would grow for as long as the robot is simulated
+            self.recorder.record(robot.time_s, robot.data.qpos)
         robot.push(player.push(robot.time_s))
         robot.cut_power(player.dead_motors)
         robot.step()
