@@ -38,7 +38,7 @@ HANGS = os.environ.get("VM_BENCH_SOAK_HANGS", "") == "1"
 WIDE = {"late_cycle_s": 1.0, "late_share": 1.0, "state_timeout_s": 1.0, "state_lag_s": 1.0}
 PARTS = 50
 DEADLINE_MS, MEMORY_EVERY_S = 20.0, 5.0
-FILLING_S = 90.0
+FILLING_S = 50.0
 """For so long memory may grow: the flight recorder keeps half a minute of everything."""
 DRIVER = Path(__file__).with_name("walk_driver.py")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,15 +30,17 @@ class SimFigures:
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("lowcmd", "lowcmd_refused", "lowstate", "scans", "pictures"), 0)
     )
-    _late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _late_ms: np.ndarray = field(default_factory=lambda: np.zeros(_KEPT, dtype=np.float32))
+    _steps: int = 0
 
     def on_step(self, behind_s: float) -> None:
         """A step began so much later than it should have."""
-        self._late_ms.append(1000.0 * max(behind_s, 0.0))
+        self._late_ms[self._steps % _KEPT] = 1000.0 * max(behind_s, 0.0)
+        self._steps += 1
 
     def summary(self, robot: SimulatedG1, dropped_sub_scans: int) -> dict:
         """Times [s], real-time factor, lateness of steps [ms], messages, state of the robot and of the object."""
-        late = np.array(self._late_ms or [0.0])
+        late = self._late_ms[: max(min(self._steps, _KEPT), 1)]
         return {
             "simulated_s": round(robot.time_s, 3),
             "wall_s": round(self.wall_s, 3),
