@@ -46,7 +46,8 @@ def mix_policies(policies: Sequence[Path], shares: Sequence[float]) -> tuple[Stu
     mixed = Student(contract.observation_size, len(contract.joint_names), _layers(student))
     mixed.load_state_dict(mean)
     said = {path.stem: round(share / total, 4) for path, share in zip(policies, shares, strict=True)}
-    return mixed.eval(), replace(contract, training=contract.training | {"mixed": said})
+    about = {name: value for name, value in contract.training.items() if name != "checks"}  # which are another's
+    return mixed.eval(), replace(contract, training=about | {"mixed": said})
 
 
 def _check_alike(
