@@ -22,6 +22,8 @@ REFERENCE_HOLD_S = 3.0
 _NEAR_END_M, _DEEP_ENOUGH_M = 0.25, 0.1
 """A tracker ends this near its clip's end, and its pelvis comes as low as the clip's: a seat is sat on, and left."""
 _MOST_ASIDE_M = 1.0
+LOOK_EVERY = 5
+"""Control periods from one look at who sits to the next."""
 OnStep = Callable[[float], None]
 
 
@@ -106,7 +108,8 @@ def _run(robots: Robots, course: Course, grid: GridSource | None, on_step: OnSte
         active = np.flatnonzero(~done)
         time_s = robots.time_s
         qpos = np.nan_to_num(robots.physics.qpos)
-        operator.watch(*seats.look(active), period)
+        if robots.step_count % LOOK_EVERY == 0:
+            operator.watch(*seats.look(active), LOOK_EVERY * period)
         command = operator.command(time_s, qpos[:, :3], robots.yaw)
         due = active[(pushes[active] <= time_s) & (pushes[active] > time_s - period)]
         robots.push(due, np.array([robots.episodes[i].push_m_s for i in due]).reshape(-1, 2))
