@@ -259,7 +259,7 @@ def test_earlier_kinds_of_generators_keep_their_walk_and_have_yet_to_learn_to_se
     spec = DepthSpec()
     pictures = rng.normal(size=(2, 2, spec.height, spec.width)).astype(np.float32)
     said = [again.look(seen, picture)[0] for picture in pictures]
-    assert np.allclose(*said) and not np.allclose(said[0][0], said[0][1])
+    assert np.allclose(said[0], said[1]) and not np.allclose(said[0][0], said[0][1])
 
 
 def test_eyes_find_what_stands_out_wherever_the_picture_has_it():
