@@ -77,8 +77,8 @@ class Sigmas:
     bias_memory_s: float = 1.5
     root_acceleration: float = 3.0
     turning: float = 1.0
-    contact_speed: float = 0.02
-    surface_m: float = 0.03
+    contact_speed: float = 0.04
+    surface_m: float = 0.05
     apart_m: float = 0.02
     facing: float = 0.1
     sideways: float = 0.1
