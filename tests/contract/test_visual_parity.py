@@ -18,9 +18,9 @@ from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
 from vm_training.visual.bundle import export_bundle
+from vm_training.visual.commander import LearntCommander, golden_inputs
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import Generator
-from vm_training.visual.generator_training import LearntCommander, golden_inputs
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tracker import OBSERVATION_SIZE

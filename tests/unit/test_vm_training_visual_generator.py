@@ -18,6 +18,7 @@ from vm_training.rl.task import PpoConfig
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.bundle import export_bundle, load_bundle
+from vm_training.visual.commander import golden_inputs
 from vm_training.visual.evaluate_task import EvaluateTask
 from vm_training.visual.gait_table import (
     QUICK_STOP,
@@ -32,13 +33,8 @@ from vm_training.visual.gait_table import (
 from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Eyes, Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
-from vm_training.visual.generator_training import (
-    GeneratorConfig,
-    generator_arrays,
-    generator_of,
-    golden_inputs,
-    train_generator,
-)
+from vm_training.visual.generator_training import GeneratorConfig, train_generator
+from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks import OBJECT_TASKS, find_object_task

@@ -8,8 +8,8 @@ import pytest
 import vm_policy_node
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.visual.bundle import load_bundle
+from vm_training.visual.commander import LearntCommander
 from vm_training.visual.gait_table import gait_table
-from vm_training.visual.generator_training import LearntCommander
 from vm_training.visual.object_world import ObjectWorld, WorldConfig
 from vm_training.visual.tasks import find_object_task
 

@@ -17,17 +17,13 @@ from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder, git_commit
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.bundle import export_bundle
+from vm_training.visual.commander import golden_inputs
 from vm_training.visual.curves import write_curve
 from vm_training.visual.gait_table import TABLE_FILE, gait_table, write_gait_table
 from vm_training.visual.generator import Generator, Sight
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
-from vm_training.visual.generator_training import (
-    GeneratorConfig,
-    generator_arrays,
-    generator_of,
-    golden_inputs,
-    train_generator,
-)
+from vm_training.visual.generator_training import GeneratorConfig, train_generator
+from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
 from vm_training.visual.motion_library import PlannedMotion, make_library
 from vm_training.visual.object_world import Tracker

@@ -13,10 +13,11 @@ import tyro
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_training.visual.bundle import load_bundle
+from vm_training.visual.commander import Saying
 from vm_training.visual.film import film
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import Sight
-from vm_training.visual.generator_training import Saying, generator_of
+from vm_training.visual.generator_weights import generator_of
 from vm_training.visual.object_evaluation import HEADER, Figures, evaluate_pauses, evaluate_task
 from vm_training.visual.tasks import find_object_task
 

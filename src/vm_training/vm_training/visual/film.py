@@ -16,8 +16,8 @@ from vm_sim.depth_shapes import DepthCamera
 from vm_sim.g1_model import joint_addresses
 from vm_sim.objects import ObjectSpec, add_object
 from vm_sim.render import RenderConfig, build_visual_model, write_video
+from vm_training.visual.commander import Saying
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator_training import Saying
 from vm_training.visual.object_evaluation import commander_of, world_config
 from vm_training.visual.object_world import NUM_QPOS, PERIOD_S, ObjectWorld, Tracker
 from vm_training.visual.tasks.base import ObjectTask

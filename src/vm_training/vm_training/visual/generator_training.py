@@ -3,79 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
-from vm_core.keypoint_command import COMMAND_SIZE
-from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthNoiseConfig
 from vm_training.progress import Progress
 from vm_training.tasks.work_folder import WorkFolder
+from vm_training.visual.commander import Commander, LearntCommander
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator import (
-    COMMAND_SCALE_M,
-    INPUTS,
-    MEMORY_M,
-    MEMORY_SIZE,
-    OWN_SIZE,
-    OWN_TERMS,
-    SEEING_TERMS,
-    Generator,
-    GeneratorEyes,
-    Sight,
-)
+from vm_training.visual.generator import COMMAND_SCALE_M, MEMORY_M, Generator, Sight
+from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
+from vm_training.visual.seen_lessons import SeenLessons, glance_around, learn_to_find
 from vm_training.visual.tasks.base import ObjectTask
-
-_GREYS = 255.0
-
-
-class Commander(Protocol):
-    """Says commands for all worlds, in each control period after `ObjectWorld.tick`."""
-
-    def reset(self, envs: np.ndarray) -> None: ...
-    def command(self) -> np.ndarray: ...
-
-
-class Saying(Protocol):
-    """A generator, or its file."""
-
-    @property
-    def sight(self) -> Sight: ...
-    @property
-    def halts(self) -> bool: ...
-    @property
-    def steps_to_rest(self) -> float: ...
-    @property
-    def terms(self) -> tuple[ObservationTerm, ...] | None: ...
-    def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]: ...
-
-
-class LearntCommander:
-    """A generator as a commander."""
-
-    def __init__(self, world: ObjectWorld, generator: Saying, noise: DepthNoiseConfig | None = None) -> None:
-        self.generator = generator
-        self.eyes = GeneratorEyes(world, generator.sight, noise, terms=generator.terms)
-
-    def reset(self, envs: np.ndarray) -> None:
-        self.eyes.reset(envs)
-
-    def command(self) -> np.ndarray:
-        command, thought = self.generator.look(*self.eyes.look())
-        self.remember(thought)
-        return command
-
-    def remember(self, thought: np.ndarray) -> None:
-        """Where the thing is thought to be (N, M), for the next period."""
-        if thought.shape[1]:
-            self.eyes.memory = thought
 
 
 @dataclass(frozen=True)
@@ -122,33 +66,6 @@ class GeneratorConfig:
             raise VmError(f"{self}: expected whole numbers from 1, a seed from 0, and room for a batch of lessons")
 
 
-class SeenLessons:
-    """Rings of what was seen, pictures as bytes, where the thing was, and wanted commands."""
-
-    def __init__(self, size: int, sight: Sight) -> None:
-        spec = DepthSpec()
-        self.seen = np.zeros((size, INPUTS[sight]), np.float16)
-        self.thing = np.zeros((size, MEMORY_SIZE), np.float32)
-        self.depth = np.zeros((size if sight == "depth" else 0, spec.height, spec.width), np.uint8)
-        self.command = np.zeros((size, COMMAND_SIZE), np.float32)
-        self.count, self.written = 0, 0
-
-    def add(self, seen: np.ndarray, depth: np.ndarray | None, thing: np.ndarray, command: np.ndarray) -> None:
-        """Adds a batch; the oldest make room."""
-        at = (self.written + np.arange(len(command))) % len(self.command)
-        self.seen[at], self.thing[at], self.command[at] = seen, thing, command
-        if depth is not None:
-            self.depth[at] = np.round((depth + 0.5) * _GREYS)
-        self.written += len(command)
-        self.count = min(self.count + len(command), len(self.command))
-
-    def at(self, where: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pictures, observations, places of the thing and commands as the network takes them."""
-        depth = torch.from_numpy(self.depth[where].astype(np.float32) / _GREYS - 0.5) if len(self.depth) else None
-        seen = torch.from_numpy(self.seen[where].astype(np.float32))
-        return depth, seen, torch.from_numpy(self.thing[where]), torch.from_numpy(self.command[where])
-
-
 class GeneratorSchool:
     """A generator that learns, its worlds, its teacher."""
 
@@ -176,43 +93,15 @@ class GeneratorSchool:
 
     def open_eyes(self) -> float:
         """Before anything else: where the thing is, from pictures of it at places drawn at random; the last loss."""
-        config, world, eyes = self.config, self.world, self._pupil.eyes
+        config, world = self.config, self.world
         rng = np.random.default_rng([config.seed, 10_000])
-        pictures, seen, places = [], [], []
-        for _ in range(-(-config.glances // world.num_envs)):
-            world.tick()
-            world.step(world.tracker.clamped(self._teacher.command()))
-            self._renew()
-            view = world.view()
-            near = np.column_stack([rng.uniform(0.1, 1.6, world.num_envs), rng.uniform(-1.0, 1.0, world.num_envs)])
-            c, s = np.cos(view.heading), np.sin(view.heading)
-            offset = np.column_stack([c * near[:, 0] - s * near[:, 1], s * near[:, 0] + c * near[:, 1]])
-            before = world.place_things(view.root[:, :2] + offset)
-            own, _ = eyes.look()
-            pictures.append(np.round((eyes.glance() + 0.5) * _GREYS).astype(np.uint8))
-            world.place_things(before)
-            own[:, -MEMORY_SIZE:] = near + rng.normal(0.0, 0.5, near.shape)  # what it thought before is often wrong
-            seen.append(own.astype(np.float16))
-            places.append(near.astype(np.float32))
-        lessons = np.concatenate(pictures), np.concatenate(seen), np.concatenate(places)
-        self.generator.eyes.normalize(lessons[0][::8].astype(np.float32) / _GREYS - 0.5)
-        return self._find(rng, *lessons)
+        lessons = glance_around(world, self._pupil.eyes, self._go_on, -(-config.glances // world.num_envs), rng)
+        return learn_to_find(self.generator, lessons, config.glance_steps, rng)
 
-    def _find(self, rng: np.random.Generator, pictures: np.ndarray, seen: np.ndarray, places: np.ndarray) -> float:
-        network, loss_of, loss = self.generator, nn.SmoothL1Loss(beta=0.1), torch.zeros(())
-        optimizer = torch.optim.Adam([*network.eyes.parameters(), *network.finds.parameters()], lr=3e-3)
-        for step in range(self.config.glance_steps):
-            for group in optimizer.param_groups:
-                group["lr"] = 3e-3 * 0.05 ** (step / self.config.glance_steps)
-            where = rng.integers(0, len(places), 128)
-            depth = torch.from_numpy(pictures[where].astype(np.float32) / _GREYS - 0.5)
-            loss = loss_of(
-                network(depth, torch.from_numpy(seen[where].astype(np.float32)))[1], torch.from_numpy(places[where])
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-        return loss.item()
+    def _go_on(self) -> None:
+        self.world.tick()
+        self.world.step(self.world.tracker.clamped(self._teacher.command()))
+        self._renew()
 
     def _renew(self) -> np.ndarray:
         """Starts anew the worlds whose robots fell, lost their thing or went on for long; (N,) which of them fell."""
@@ -321,60 +210,3 @@ def train_generator(
             folder.write_arrays("generator.npz", generator_arrays(school.generator, len(records)))
     school.world.close()
     return school.generator, records
-
-
-def generator_arrays(generator: Generator, rounds: int) -> dict[str, np.ndarray]:
-    """A generator as arrays."""
-    weights = {key: value.numpy() for key, value in generator.state_dict().items()}
-    return weights | {"rounds": np.array(rounds)}
-
-
-def generator_of(arrays: dict[str, np.ndarray], sight: Sight) -> Generator:
-    """Undoes `generator_arrays`.
-
-    Raises:
-        VmError: they are not such a generator's.
-    """
-    saved = {key: torch.from_numpy(value) for key, value in arrays.items() if key != "rounds"}
-    try:
-        widths = [len(saved[key]) for key in sorted(saved) if key.startswith("mlp.") and key.endswith(".bias")]
-        generator = Generator(sight, tuple(widths[:-1]))
-        if sight == "depth" and "eyes.mean" not in saved:
-            saved = _with_new_eyes(saved, generator)
-        generator.load_state_dict(saved)
-    except (IndexError, RuntimeError) as error:
-        raise VmError(f"not a generator that sees {sight} ({str(error).splitlines()[0]})") from None
-    return generator.eval()
-
-
-def _with_new_eyes(saved: dict[str, torch.Tensor], generator: Generator) -> dict[str, torch.Tensor]:
-    """An earlier kind of generator that sees, as one that walks and has yet to learn to see and remember."""
-    fresh = generator.state_dict()
-    wider = torch.zeros_like(fresh["mlp.0.weight"])
-    wider[:, :OWN_SIZE] = saved["mlp.0.weight"][:, :OWN_SIZE]
-    nothing, spread = torch.zeros(MEMORY_SIZE), torch.full((MEMORY_SIZE,), 0.5 * MEMORY_M)
-    norms = {
-        "mean": torch.cat([saved["mean"][:OWN_SIZE], nothing]),
-        "spread": torch.cat([saved["spread"][:OWN_SIZE], spread]),
-    }
-    kept = {key: value for key, value in saved.items() if key.startswith("mlp.") and key != "mlp.0.weight"}
-    return fresh | kept | norms | {"mlp.0.weight": wider}
-
-
-def golden_inputs(
-    task: ObjectTask, tracker: Tracker, table: GaitTable, generator: Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What tracker and generator see after a second of work: tracker's observation, depth, generator's observation."""
-    world = ObjectWorld(task, tracker, table, WorldConfig(worlds=1, run_share=1.0, run_after_s=(0.1, 0.1)), 0)
-    eyes = GeneratorEyes(world, "depth", terms=SEEING_TERMS if generator.sight == "depth" else OWN_TERMS)
-    picture = np.zeros((1, eyes.spec.height, eyes.spec.width), np.float32)
-    seen = np.zeros((1, INPUTS[generator.sight]), np.float32)
-    for _ in range(50):
-        world.tick()
-        seen, found = eyes.look()
-        picture = picture if found is None else found
-        command, thought = generator.look(seen, picture if generator.sight == "depth" else None)
-        eyes.memory = thought if thought.shape[1] else eyes.memory
-        world.step(command)
-    world.close()
-    return world.seen[0], picture[0], seen[0]

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from vm_training.progress import Progress
+from vm_training.visual.commander import Commander, LearntCommander, Saying
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator_training import Commander, LearntCommander, Saying
 from vm_training.visual.measures import Measures
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
