@@ -24,6 +24,7 @@ SIZES = {
     **dict.fromkeys(("foot_phase_sin", "foot_phase_cos", "cycle_phase", "task_heading"), 2),
     **dict.fromkeys(("keypoint_command", "last_keypoint_command"), 18),
     "run": 1,
+    "memory": 2,
 }
 
 
@@ -60,6 +61,7 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
         draw(18),
         draw(),
         draw(),
+        draw(2),
     )
 
 
