@@ -3,7 +3,8 @@
 When it is told to halt, a foot in the air comes down where it catches the body, and both feet stay there. The body is a
 point over a zero moment point inside the feet that stand (its divergent component is led to where it is to rest;
 Englsberger et al., 2015), from the speed that the legs say it has. What comes out are keypoint commands that tell of
-this path 0.28 s ahead, in place of a generator's. Neither odometry nor a picture is needed.
+this path 0.28 s ahead, in place of a generator's. Neither odometry nor a picture is needed. A body whose divergent
+component is beyond the toes of the foot that comes down asks for one more step, which the law does not take.
 """
 
 from __future__ import annotations
