@@ -7,6 +7,8 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 from hypothesis import settings
 
-# A time limit for each example would fail where others share the machine.
-settings.register_profile("shared machine", deadline=None)
-settings.load_profile("shared machine")
+# A time limit for each example would fail where others share the machine. Everybody gets the same examples;
+# `pytest --hypothesis-profile explore` draws new ones.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
