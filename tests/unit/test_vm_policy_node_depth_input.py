@@ -17,7 +17,6 @@ from vm_policy_node.visual.task_switch import IN_VIEW
 from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 
 SPEC = DepthSpec()
-SPEC = DepthSpec()
 
 
 @pytest.fixture(scope="module")

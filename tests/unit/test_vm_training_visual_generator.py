@@ -30,7 +30,7 @@ from vm_training.visual.gait_table import (
     gait_table,
     plan_time,
 )
-from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Eyes, Generator, GeneratorEyes
+from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
@@ -256,28 +256,6 @@ def test_earlier_kinds_of_generators_keep_their_walk_and_have_yet_to_learn_to_se
     pictures = rng.normal(size=(2, 2, spec.height, spec.width)).astype(np.float32)
     said = [again.look(seen, picture)[0] for picture in pictures]
     assert np.allclose(said[0], said[1]) and not np.allclose(said[0][0], said[0][1])
-
-
-def test_eyes_find_what_stands_out_wherever_the_picture_has_it():
-    eyes, spec = Eyes(), DepthSpec()
-    floor = np.linspace(0.4, -0.4, spec.height)[None, :, None] * np.ones((1, 1, spec.width))
-    with torch.no_grad():
-        for layer in eyes.layers:
-            if isinstance(layer, torch.nn.Conv2d):  # each passes on what is nearer than the floor
-                layer.weight.zero_()
-                layer.bias.zero_()  # type: ignore[union-attr]
-                layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2] = (
-                    -3.0 if layer.in_channels == 1 else 3.0
-                )
-    rng = np.random.default_rng(0)
-    eyes.normalize(floor + rng.normal(0.0, 0.02, (50, spec.height, spec.width)))
-    places = []
-    for column in (20, 60):
-        picture = floor.copy()
-        picture[0, 24:32, column - 4 : column + 4] -= 0.2
-        places.append(eyes(torch.from_numpy(picture.astype(np.float32)))[0, :2].detach().numpy())
-    assert places[0][0] == pytest.approx(-0.5, abs=0.1) and places[1][0] == pytest.approx(0.5, abs=0.1)
-    assert places[0][1] == pytest.approx(places[1][1], abs=0.05)
 
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from vm_core.depth_image import DepthSpec
 from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
 from vm_training.visual.gait_table import gait_table
-from vm_training.visual.generator import Generator, GeneratorEyes
+from vm_training.visual.generator import Eyes, Generator, GeneratorEyes
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.seen_lessons import as_bytes, as_depth, glance_around, learn_to_find
 from vm_training.visual.tasks import OBJECT_TASKS
@@ -49,3 +50,25 @@ def test_eyes_learn_where_the_thing_is(glances):
 def test_pictures_survive_as_bytes():
     depth = np.linspace(-0.5, 0.5, 45 * 80, dtype=np.float32).reshape(1, 45, 80)
     assert np.abs(as_depth(as_bytes(depth)).numpy() - depth).max() < 0.0021
+
+
+def test_eyes_find_what_stands_out_wherever_the_picture_has_it():
+    eyes, spec = Eyes(), DepthSpec()
+    floor = np.linspace(0.4, -0.4, spec.height)[None, :, None] * np.ones((1, 1, spec.width))
+    with torch.no_grad():
+        for layer in eyes.layers:
+            if isinstance(layer, torch.nn.Conv2d):  # each passes on what is nearer than the floor
+                layer.weight.zero_()
+                layer.bias.zero_()  # type: ignore[union-attr]
+                layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2] = (
+                    -3.0 if layer.in_channels == 1 else 3.0
+                )
+    rng = np.random.default_rng(0)
+    eyes.normalize(floor + rng.normal(0.0, 0.02, (50, spec.height, spec.width)))
+    places = []
+    for column in (20, 60):
+        picture = floor.copy()
+        picture[0, 24:32, column - 4 : column + 4] -= 0.2
+        places.append(eyes(torch.from_numpy(picture.astype(np.float32)))[0, :2].detach().numpy())
+    assert places[0][0] == pytest.approx(-0.5, abs=0.1) and places[1][0] == pytest.approx(0.5, abs=0.1)
+    assert places[0][1] == pytest.approx(places[1][1], abs=0.05)
