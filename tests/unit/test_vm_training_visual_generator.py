@@ -37,7 +37,7 @@ from vm_training.visual.generator_training import GeneratorConfig, train_generat
 from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
-from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
+from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tracker import OBSERVATION_SIZE
 
 TASK = OBJECT_TASKS["push_box"]
@@ -279,11 +279,6 @@ def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.Capt
     (folder / vb.TRACKER_FILE).write_bytes((folder / vb.GENERATOR_FILE).read_bytes())
     with pytest.raises(VmError):
         load_bundle(folder)
-
-
-def test_unknown_tasks_are_named():
-    with pytest.raises(VmError, match="push_box"):
-        find_object_task("paint_fence")
 
 
 @pytest.mark.parametrize("name", sorted(name for name, task in OBJECT_TASKS.items() if task.script))

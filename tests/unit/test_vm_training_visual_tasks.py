@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vm_core.errors import VmError
 from vm_sim.objects import OBJECT_SCENES
 from vm_training.visual.measures import Measures
 from vm_training.visual.object_evaluation import Stillness
 from vm_training.visual.task_rewards import TaskRewards, approach, nearness
-from vm_training.visual.tasks import OBJECT_TASKS
+from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
 from vm_training.visual.tasks.base import ObjectView
 from vm_training.visual.tasks.kick_ball import dribble, dribble_in_view
 
@@ -139,3 +140,8 @@ def test_who_only_sees_is_taught_to_look_to_the_side_where_the_ball_went():
     for seen in (ball_at(0.8, -0.2), ball_at(0.2, 0.1)):  # the second lies before the feet: go on
         for mine, theirs in zip(vars(dribble_in_view(seen)).values(), vars(dribble(seen)).values(), strict=True):
             assert np.array_equal(mine, theirs)
+
+
+def test_unknown_tasks_are_named():
+    with pytest.raises(VmError, match="push_box"):
+        find_object_task("paint_fence")
