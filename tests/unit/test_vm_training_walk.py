@@ -185,6 +185,19 @@ def test_robots_go_on_where_they_were(folder):
     assert went_on.mean() > 0.5 and (robots.age[~went_on] <= 5).all()
 
 
+def test_a_walker_that_goes_on_sees_every_motion_before_it_learns(folder):
+    """Then a round's motions are drawn by kind, as often as the configuration says."""
+    names = ("flat_0000", "kerb_0000")
+    motions = {name: load_motion(folder / "motions", name) for name in names}
+    taught = {name: (m, LqrTeacher(np.zeros((m.clip.num_frames, 23, 59)))) for name, m in motions.items()}
+    config = replace(CONFIG, steps=5, kind_weights={"flat": 0.0})
+    school = School(taught, motions["flat_0000"].clip.joint_pos[0], config)
+    school.round(0, fresh=False)
+    assert set(school._classrooms) == set(names)
+    drawn = {name for seed in range(20) for name in school._drawn(np.random.default_rng(seed), everything=False)}
+    assert drawn == {"kerb_0000"}
+
+
 def test_the_operator_wakes_the_clock_when_the_clip_steps(folder):
     """The clock that the node runs on the clip's command is the clip's own."""
     for name in ("flat_0000", "kerb_0000"):

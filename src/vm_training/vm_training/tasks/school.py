@@ -11,18 +11,15 @@ from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.lane import make_lane
 from vm_training.mdp.walk_observations import OBSERVATION_SIZE
-from vm_training.motions.planned import LEAVE, NO_SEAT, SIT, SIT_WALK
 from vm_training.student import Student
 from vm_training.tasks.classroom import Classroom
 from vm_training.tasks.earlier_walker import take_earlier
 from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.motion_folder import Motion
-from vm_training.tasks.walk_config import WalkConfig
+from vm_training.tasks.walk_config import WEIGHTS, WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
-WEIGHTS = {SIT: 3.0, SIT_WALK: 3.0, NO_SEAT: 0.5, LEAVE: 0.5}
-"""Of kinds in a draw, where it is not 1: with all kinds, half of the motions are at a seat."""
 LEARNING = "learning."
 """Before the names of weights that are not averaged."""
 
@@ -60,8 +57,7 @@ class School:
             fresh: the student knows nothing yet: the teachers act.
         """
         config, rng = self.config, np.random.default_rng([self.config.seed, index])
-        count = min(config.motions_a_round, len(self._motions))
-        picked = rng.choice(list(self._motions), count, replace=False, p=self._shares())
+        picked = self._drawn(rng, everything=index == 0 and not fresh)
         before, falls, acted = self._lessons.written, 0, 0
         for name in picked:
             share = config.teacher_share * 0.5 ** (index - 1)
@@ -84,10 +80,16 @@ class School:
         take_earlier(self.student, self.default, earlier)
         self.walker.load_state_dict(self.student.state_dict())
 
+    def _drawn(self, rng: np.random.Generator, *, everything: bool) -> list[str]:
+        """A round's motions. A walker that goes on sees all of them first: it forgets what it is not shown."""
+        names = list(self._motions)
+        count = min(self.config.motions_a_round, len(names))
+        return names if everything else list(rng.choice(names, count, replace=False, p=self._shares()))
+
     def _shares(self) -> np.ndarray:
         """Of motions in a draw: every kind by its weight, whatever there are of it."""
-        kinds = [motion.kind for motion, _ in self._motions.values()]
-        shares = np.array([WEIGHTS.get(kind, 1.0) / kinds.count(kind) for kind in kinds])
+        kinds, weights = [motion.kind for motion, _ in self._motions.values()], WEIGHTS | self.config.kind_weights
+        shares = np.array([weights.get(kind, 1.0) / kinds.count(kind) for kind in kinds])
         return shares / shares.sum()
 
     def weights(self) -> dict[str, np.ndarray]:

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 from vm_core.errors import VmError
 from vm_training.mdp.lane import LaneConfig
+from vm_training.motions.planned import LEAVE, NO_SEAT, SIT, SIT_WALK
 
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
 SIT_COMMAND_M_S = -0.2
 """Backwards: to sit down, for those who can."""
+
+WEIGHTS = {SIT: 3.0, SIT_WALK: 3.0, NO_SEAT: 0.5, LEAVE: 0.5}
+"""Of kinds in a draw, where it is not 1: with all kinds, half of the motions are at a seat."""
 
 
 def command_limits(sits: bool) -> tuple[tuple[float, float], ...]:
@@ -26,6 +30,7 @@ class WalkConfig:
     Attributes:
         rounds: of acting and learning.
         motions_a_round: drawn for each round.
+        kind_weights: of kinds of motion in a draw, where they are not those of WEIGHTS.
         steps: control steps of each robot in a round; the next time its motion is drawn it goes on where it was.
         longest_rollout: steps after which a robot starts anew; shorter ones never see what adds up over a whole walk.
         starts_at_beginning: share of resets to the clip's first frame.
@@ -51,6 +56,7 @@ class WalkConfig:
 
     rounds: int = 60
     motions_a_round: int = 10
+    kind_weights: dict[str, float] = field(default_factory=dict)
     steps: int = 120
     longest_rollout: int = 800
     starts_at_beginning: float = 0.4
