@@ -18,15 +18,17 @@ FAULTS = ("motor_hot", "state_silent", "second_publisher")
 
 @pytest.fixture(scope="module")
 def report(environment, tmp_path_factory) -> dict:
-    """One session with everything in it, because processes take long to start."""
+    """One session with everything in it, because processes take long to start. A gantry holds the robot: balancing in
+    real time it falls where the machine is held up.
+    """
     folder = tmp_path_factory.mktemp("faults")
     SceneAsset().save(folder / "scene")
     moved = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
     pose = tuple(g1.DEFAULT_STAND_POSE[moved])
     policy = files.write(folder / "p.onnx", files.contract(default_joint_pos=pose))
-    sim = NodeSpec("vm_sim", "vm_sim", "vm-sim", {"scene": str(folder / "scene")})
+    sim = NodeSpec("vm_sim", "vm_sim", "vm-sim", {"scene": str(folder / "scene"), "gantry_stays": True})
     nodes = [sim, policy_node(policy, **PATIENT)]
-    return play("faults", nodes, environment, *FAULTS, killed=1, timeout_s=150)[0]
+    return play("faults", nodes, environment, *FAULTS, killed=1)[0]
 
 
 def test_the_estop_topic_stops_and_keeps_it_stopped(report):
@@ -58,9 +60,10 @@ def test_the_simulated_robot_plays_faults_by_service(report, fault, cause):
 def test_a_killed_node_ends_in_damping(report):
     """First by its own stream, which outlives it for two seconds, then by the robot's timeout."""
     assert report["last stand"]
-    assert report["stiff_after_s"] < 0.6
-    assert report["damping_commands"] > 100
-    assert 1.0 < report["last_command_s"] < 3.5
+    assert report["stiff_commands"] < 200  # of 500 a second; a tenth of one until it damps, and what lay in queues
+    assert not report["stiff_after_damping"]
+    assert 100 < report["damping_commands"] < 1100
+    assert report["last_command_s"] > 1.0
     assert report["sim"] == "damping"
 
 

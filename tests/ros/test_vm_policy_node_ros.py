@@ -1,11 +1,10 @@
 """The policy node as a process: services, safety and timing over DDS, with a robot that stands still."""
 
 import json
-import time
 
 import policy_files as files
 import pytest
-from session import play, policy_node, start
+from session import END_S, PATIENT, play, policy_node, start
 
 from vm_core import g1
 
@@ -14,18 +13,12 @@ def test_the_whole_round_over_dds(environment, tmp_path):
     moved = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
     policy = files.write(tmp_path / "p.onnx", files.contract(default_joint_pos=tuple(g1.DEFAULT_STAND_POSE[moved])))
     written = tmp_path / "report.json"
-    slow = {
-        "stand_duration_s": 1.0,
-        "state_timeout_s": 0.3,
-        "late_cycle_s": 0.3,
-        "late_share": 1.0,
-    }  # a shared machine may hold a process up for 0.1 s
-    node = policy_node(policy, echo_tick=True, report=str(written), **slow)
+    node = policy_node(policy, echo_tick=True, report=str(written), stand_duration_s=1.0, **PATIENT)
     report, _ = play("whole_round", [node], environment)
     assert report["early_run"] == [False, "cannot run from IDLE; stand first"]
     assert report["idle_commands"] == 0
     assert report["stand"][0], report
-    assert report["run"][0], report
+    assert report["run"][0] and report["ran"], report
     assert (report["state_running"], report["mode_machine"], report["crc_ok"]) == (2, 5, True)
     assert report["state_silent"] == 3
     assert report["cause_silent"].startswith("stale state")
@@ -34,8 +27,8 @@ def test_the_whole_round_over_dds(environment, tmp_path):
     assert (report["state_still"], report["state_end"]) == (3, 0)
     assert report["release"][0]
     # generous: the machine that runs the tests is shared; `make bench ONLY=loop` has the real limits
-    assert report["latency_ms"][0] < 20.0
-    assert report["period_error_ms"] < 20.0
+    assert report["latency_ms"][0] < 100.0
+    assert report["period_error_ms"] < 10.0
     assert json.loads(written.read_text())["policy"] == "linear"
 
 
@@ -51,7 +44,7 @@ def test_the_whole_round_over_dds(environment, tmp_path):
 )
 def test_what_it_cannot_start_with_is_one_line(environment, parameters, words):
     node = start(policy_node(**({"policy": "p.onnx"} | parameters)), environment)
-    output, _ = node.communicate(timeout=20)
+    output, _ = node.communicate(timeout=END_S)
     assert node.returncode == 2, output
     assert [line for line in output.splitlines() if line.startswith("error: ") and words in line], output
     assert "Traceback" not in output
@@ -62,7 +55,6 @@ def test_terminate_ends_the_node(environment, tmp_path):
     assert node.stdout is not None
     while "golden pair matches" not in node.stdout.readline():
         assert node.poll() is None
-    time.sleep(0.5)
     node.terminate()
-    node.communicate(timeout=20)
+    node.communicate(timeout=END_S)
     assert node.returncode == 130

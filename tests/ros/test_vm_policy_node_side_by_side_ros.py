@@ -19,7 +19,7 @@ def report(environment, tmp_path_factory) -> dict:
         replace(policy_node(policy, space, dry_run=dry, **PATIENT), remappings=remappings(space, sim=True))
         for space, dry in (("a", False), ("b", True))
     ]
-    return play("side_by_side", nodes, environment, killed=0, timeout_s=120)[0]
+    return play("side_by_side", nodes, environment, killed=0)[0]
 
 
 def test_limits_change_while_idle_within_their_range_and_nothing_else_does(report):
@@ -42,5 +42,6 @@ def test_one_robot_damps_alone(report):
 def test_commands_end_with_the_node_and_its_stream(report):
     """What is left is the robot's own timeout."""
     assert report["children"] == 1
-    assert report["last after kill"] < 0.2
+    silent, late = report["after kill"]
+    assert silent and late < 100  # what lay in queues; a stream that lived on would damp for two seconds: 1,000
     assert report["b lives"]

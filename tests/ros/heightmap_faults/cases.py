@@ -25,10 +25,6 @@ if __name__ == "__main__":
     names = sys.argv[1:]
     world = World(own="acceleration_units" in names)
     world.send_joints = names[0] != "viewers"
-    # the node compiles first
-    for _ in range(60):
-        world.play(0.1)
-        if world.grid is not None or world.own_pose is not None:
-            break
+    world.begin()
     for name in names:
         print(json.dumps({name: _case(name)(world)}), flush=True)

@@ -38,11 +38,11 @@ def play(script: str, domain: int, names: tuple[str, ...], *parameters: str) -> 
     node = subprocess.Popen(node_command(*parameters), env=env, cwd=folder.name)  # saved maps go there
     play_it = [sys.executable, str(HERE / script), *names]
     try:
-        done = subprocess.run(play_it, env=env, capture_output=True, text=True, timeout=420, cwd=HERE)
+        done = subprocess.run(play_it, env=env, capture_output=True, text=True, timeout=1200, cwd=HERE)
         assert node.poll() is None, "the node died"
         assert done.returncode == 0, done.stderr[-3000:]
         node.send_signal(signal.SIGINT)
-        node.wait(timeout=10)
+        node.wait(timeout=60)
     finally:
         if node.poll() is None:
             node.kill()

@@ -26,6 +26,7 @@ def odometry_jumps(world: World) -> dict:
     world.play(2.0, WALK)
     epoch = world.grid.epoch
     at = world.time_s
+    world.alter = lambda points, _: points  # a scan that a jump cuts in two is refused
     world.odometry_error = lambda time_s: np.array([0.0, 0.0, 0.5 if time_s > at else 0.0])
     world.play(0.2, WALK)
     found = {"z_epochs": int(world.grid.epoch - epoch), "z_m": float(np.nanmax(np.abs(world.heights() - 0.5)))}
@@ -39,6 +40,7 @@ def odometry_jumps(world: World) -> dict:
 def height_drift(world: World) -> dict:
     world.reset(SceneAsset())
     world.play(6.0, WALK)
+    world.play_until(lambda: "map_shifted_m" in world.values)
     quiet = abs(float(world.values.get("map_shifted_m", "nan")))
     start = world.time_s
     world.odometry_error = lambda time_s: np.array([0.0, 0.0, 0.01 * max(time_s - start, 0.0)])
@@ -63,12 +65,13 @@ def late_poses(world: World) -> dict:
 def acceleration_units(world: World) -> dict:
     """Needs a node with its own odometry."""
     found = {}
-    for name, unit in (("g", 1.0), ("si", 9.80665)):
+    for name, unit_name, unit in (("g", "g", 1.0), ("si", "m/s2", 9.80665)):
         world.reset(
             SceneAsset(boxes=(box((3.0, 3.2), (-3, 3), (0, 2), "wall"), box((-3, 3), (2.5, 2.7), (0, 2), "wall")))
         )
         world.accel_unit = unit
-        world.play(3.0)
+        world.play_until(lambda: world.values.get("acceleration_unit") == unit_name)  # noqa: B023
+        world.play(2.0)
         pose = world.own_pose.pose.pose
         tilt = 2.0 * float(np.hypot(pose.orientation.x, pose.orientation.y))
         found |= {
@@ -83,7 +86,8 @@ def acceleration_units(world: World) -> dict:
 def wrong_mount(world: World) -> dict:
     """Needs a node whose mount is set wrong."""
     world.reset(SceneAsset())
-    world.listen()
+    world.alter = lambda points, _: points  # none of them is taken
     world.play(3.0)
+    world.play_until(lambda: world.heard("mount", level=2))
     messages = [message for name, level, message in world.said if name.endswith("mount") and level == 2]
     return {"said": messages[-1] if messages else "", "seen": int(np.sum(world.sources() == SEEN))}

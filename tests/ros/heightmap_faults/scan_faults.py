@@ -19,12 +19,11 @@ def not_finite(world: World) -> dict:
 
     world.alter = two_percent
     world.play(3.0, WALK)
+    world.play_until(lambda: int(world.values.get("not_finite", 0)) > 0)
     found = {"error_m": error_m(world), "counted": int(world.values.get("not_finite", 0))}
     world.alter = lambda points, _: set_points(points, np.ones(len(points), dtype=bool), np.nan)
-    world.play(1.2)
-    world.listen()
-    world.wait(0.7)
-    return found | {"named": world.heard("lidar", "not finite", 2), "after_m": error_m(world)}
+    named = world.play_until(lambda: world.heard("lidar", "not finite", 2))
+    return found | {"named": named, "after_m": error_m(world)}
 
 
 def no_returns(world: World) -> dict:
@@ -32,14 +31,11 @@ def no_returns(world: World) -> dict:
     world.alter = lambda points, _: set_points(points, world.rng.random(len(points)) < 0.07, 0.0)
     world.play(3.0, WALK)
     world.listen()
-    world.wait(0.2)
-    world.play(1.0)
+    world.play_until(lambda: world.reports("lidar") >= 2)
     found = {"error_m": error_m(world), "quiet": not world.heard("lidar", "no-return")}
     world.alter = lambda points, _: set_points(points, world.rng.random(len(points)) < 0.99, 0.0)
-    world.play(1.2)
-    world.listen()
-    world.wait(0.7)
-    return found | {"named": world.heard("lidar", "no-returns", 2), "after_m": error_m(world)}
+    named = world.play_until(lambda: world.heard("lidar", "no-returns", 2))
+    return found | {"named": named, "after_m": error_m(world)}
 
 
 def tiny_scans(world: World) -> dict:
@@ -49,10 +45,11 @@ def tiny_scans(world: World) -> dict:
     for count in (0, 3):
         world.alter = lambda points, _, count=count: points[:count]
         before = world.grids
-        world.play(1.2)
+        world.play(0.3)
         world.listen()
-        world.wait(0.7)
-        found |= {f"named_{count}": world.heard("lidar", "", 2), f"grids_{count}": world.grids - before}
+        world.play(1.0)
+        named = world.play_until(lambda: world.heard("lidar", "", 2))
+        found |= {f"named_{count}": named, f"grids_{count}": world.grids - before}
     world.reset(SceneAsset())
     world.alter = lambda points, _: points[::13]
     world.play(5.0, WALK)
@@ -63,12 +60,10 @@ def dropped_scans(world: World) -> dict:
     world.reset(SceneAsset())
     world.play(3.0, WALK)
     variance = np.array(world.grid.variance)
+    found = {"warned": world.wait_until(lambda: _warned(world))}
     world.alter = lambda points, _: None
-    world.listen()
-    world.wait(0.85)
     world.play(0.5)
-    found = {"warned": world.heard("lidar", "none for", 1)}
-    world.wait(1.0)
+    world.wait_until(lambda: world.heard("lidar", "none for", 2))
     grown = np.array(world.grid.variance) - variance  # it stood, so these are the same cells
     world.play(1.0, WALK)
     found |= {"error_at_1s": world.heard("lidar", "none for", 2), "error_m": error_m(world)}
@@ -76,6 +71,15 @@ def dropped_scans(world: World) -> dict:
     world.alter = None
     world.play(1.5, WALK)
     return found | {"after_m": error_m(world)}
+
+
+def _warned(world: World) -> bool:
+    """Whether the first complaint once scans cease is a warning: a node that is held up goes on to the error."""
+    world.alter = None
+    world.play(0.2)
+    world.listen()
+    world.wait_until(lambda: world.heard("lidar", "none for"))
+    return world.heard("lidar", "none for", 1)
 
 
 def mirrors(world: World) -> dict:

@@ -34,6 +34,8 @@ def own_body(world: World) -> dict:
     for _ in range(40):
         world.play(0.1, WALK)
         dropped = max(dropped, int(world.values.get("body", 0)))
+    world.play_until(lambda: int(world.values.get("body", 0)) > 0)
+    dropped = max(dropped, int(world.values.get("body", 0)))
     return {
         "spikes": spikes(world),
         "error_m": error_m(world),
@@ -95,10 +97,10 @@ def viewers(world: World) -> dict:
     world.reset(SceneAsset())
     world.send_joints = False
     world.play(0.5)
-    world.wait(0.1)
+    world.look()
     found = {"nan": int(np.isnan(world.heights()).sum()), "empty": world.cloud.width}
     world.play(1.0, WALK)
-    world.wait(0.1)
+    world.look()
     values = np.frombuffer(bytes(world.cloud.data), dtype=np.float32)
     told = int(np.sum(world.sources() != UNKNOWN))
     found |= {"points": world.cloud.width, "told": told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
@@ -24,7 +25,10 @@ from vm_sim.lidar import Mid360, join_sub_scans
 from vm_sim.terrain import add_scene
 
 TICK_S = 0.01
-PATIENCE_S = 2.0
+PATIENCE_S = 60.0
+"""A machine that others share may hold the node up: waits end with what they wait for, this is for failures."""
+PACE_S = 0.1
+"""Real time of a scan while no answer can come."""
 
 
 def box(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], label: str = "step") -> SceneBox:
@@ -37,8 +41,9 @@ class World:
 
     Attributes:
         time_s: data time.  position: pelvis (3,) over the standing height.  joints: (29,) [rad].
-        grid: the newest.  said: diagnostics as (name, level, message), since the last `listen`.
-        alter: function of a scan's points (N,) records and its time, None: scans go out as seen; returns None: no scan.
+        grid: the newest.  said: diagnostics as (name, level, message), values: by key; both since the last `listen`.
+        alter: function of a scan's points (N,) records and its time; returns None: no scan. None: scans go out as seen,
+            and the node has to take each.
         on_tick: called every 10 ms.
         odometry_error: function of time to (3,) added to the published position.
     """
@@ -61,7 +66,7 @@ class World:
         self.node.create_subscription(PointCloud2, "/height_grid/points", lambda m: setattr(self, "cloud", m), 1)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.node.create_subscription(Odometry, "/odometry", lambda m: setattr(self, "own_pose", m), 10)
-        self.time_s = 1000.0 + (time.time() % 1000.0)
+        self.time_s = self._stepped_s = 1000.0 + (time.time() % 1000.0)
         self.rng = np.random.default_rng(0)
         self.reset(SceneAsset())
 
@@ -86,10 +91,18 @@ class World:
         self.odometry_delay_s, self._late = 0.0, []
         self.accel_unit = STANDARD_GRAVITY
         self._parts: list[np.ndarray] = []
+        self._begun_s, self._jumped_s, self._posed_s = self.time_s, self.time_s, -np.inf
+        self._sent_s: list[float] = []
+        self.listen()
+
+    def begin(self) -> None:
+        """Waits for the node, which compiles first."""
+        assert self._until(lambda: self.grid is not None or self.own_pose is not None, lambda: self.play(0.1), 300.0)
 
     def listen(self) -> None:
         """Forgets what was said."""
         self.said.clear()
+        self.values.clear()
 
     def heard(self, part: str, words: str = "", level: int | None = None) -> bool:
         """Whether diagnostics of a part held these words (at a level: 0 OK, 1 WARN, 2 ERROR)."""
@@ -97,6 +110,10 @@ class World:
             name.endswith(part) and words in message and (level is None or is_level == level)
             for name, is_level, message in self.said
         )
+
+    def reports(self, part: str) -> int:
+        """How often diagnostics have told of a part."""
+        return sum(name.endswith(part) for name, _, _ in self.said)
 
     def play(self, seconds: float, velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
         """Lets data time pass while the pelvis moves at a velocity (3,) [m/s]."""
@@ -108,18 +125,37 @@ class World:
                 time.sleep(0.005)  # the node keeps only the newest LowState: no bursts where joints move
             self._tick()
 
+    def play_until(self, reached: Callable[[], bool]) -> bool:
+        """Lets data time pass, with the robot at rest, until something is so; whether it came to that.
+
+        What the node says of itself comes on its own clock, whatever data time does.
+        """
+        return self._until(reached, lambda: self.play(0.1))
+
     def still(self, seconds: float, step_s: float) -> None:
         """Lets much data time pass in steps, with a pose and joints a step and no scans."""
-        for _ in range(round(seconds / step_s)):
+        for k in range(round(seconds / step_s)):
             self.time_s += step_s
             self._publish_state()
             rclpy.spin_once(self.node, timeout_sec=0.003)
+            if k % 5 == 4:  # the node's queues are short
+                self._await_answer()
 
-    def wait(self, seconds: float) -> None:
-        """Lets real time pass without data."""
+    def wait_until(self, reached: Callable[[], bool]) -> bool:
+        """Lets real time pass without data until something is so; whether it came to that."""
+        return self._until(reached, lambda: rclpy.spin_once(self.node, timeout_sec=0.02))
+
+    def look(self) -> None:
+        """Waits for a grid and its cloud that were made after all that was sent."""
+        self.cloud, grids = None, self.grids
+        assert self.wait_until(lambda: self.cloud is not None and self.grids >= grids + 2)
+
+    @staticmethod
+    def _until(reached: Callable[[], bool], go_on: Callable[[], object], seconds: float = PATIENCE_S) -> bool:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            rclpy.spin_once(self.node, timeout_sec=0.02)
+        while not reached() and time.monotonic() < end:
+            go_on()
+        return reached()
 
     def heights(self) -> np.ndarray:
         """(11, 11) of the newest grid, over the ground that the robot believes in [m]."""
@@ -160,10 +196,15 @@ class World:
             record = unitree_cdr.new_low_state()
             unitree_cdr.set_motors(record, "q", self.joints)
             self._low_state.publish(record.tobytes())
+        if abs(self.time_s - self._stepped_s) > 1.5 * TICK_S:
+            self._jumped_s = self.time_s
+            self._sent_s.clear()
+        self._stepped_s = self.time_s
         if self.send_odometry:
             self._late.append((self.time_s, self._odometry_msg()))
         while self._late and self._late[0][0] <= self.time_s - self.odometry_delay_s + 1e-9:
-            self._odometry.publish(self._late.pop(0)[1])
+            self._posed_s, message = self._late.pop(0)
+            self._odometry.publish(message)
 
     def _odometry_msg(self) -> Odometry:
         msg = Odometry()
@@ -202,18 +243,32 @@ class World:
         if data is None:
             data = livox_cdr.encode_custom_msg(livox_cdr.LivoxScan(stamp, "livox_frame", stamp, points))
         self._lidar.publish(data)
+        # what was altered may be refused; what began before the first pose is
+        if self.alter is None and start_s > self._jumped_s - 1e-6 and self._may_answer():
+            self._sent_s.append(self.time_s)
 
     def _await_answer(self) -> None:
-        """Waits for a grid of now, so that a slow machine slows the test and not the robot."""
-        end, wanted = time.monotonic() + PATIENCE_S, self.time_s - self.odometry_delay_s - 0.015
-        while time.monotonic() < end:
-            rclpy.spin_once(self.node, timeout_sec=0.02)
-            if self.grid is None and not self.send_joints:
-                return
-            if self.grid is not None and abs(_seconds(self.grid.header.stamp) - wanted) < 0.03:
-                return
-            if not self.send_odometry:
-                return
+        """Waits for a grid of now with the scan in it, so that a slow machine slows the test and not the robot."""
+        if not self._may_answer():
+            self._until(self._may_answer, lambda: rclpy.spin_once(self.node, timeout_sec=0.02), PACE_S)
+        elif not self.wait_until(self._has_answered):
+            raise TimeoutError(
+                f"no grid of {self.time_s:.3f} s; the newest is of {_seconds(self.grid.header.stamp):.3f} s"
+            )
+
+    def _may_answer(self) -> bool:
+        """Whether poses have come and the node has begun: with its own odometry it starts with a second of rest."""
+        if self._own:
+            return self.own_pose is not None and _seconds(self.own_pose.header.stamp) > self._begun_s
+        return self.grid is not None and np.isfinite(self._posed_s)
+
+    def _has_answered(self) -> bool:
+        newest_s = self.time_s if self._own else self._posed_s
+        if self.grid is None or abs(_seconds(self.grid.header.stamp) - newest_s) > 0.03:
+            return False
+        covered_s = newest_s - PACE_S if self._own else newest_s  # its own poses wait for the next samples
+        due = [end_s for end_s in self._sent_s if end_s < covered_s + 1e-6 and self.alter is None]
+        return not due or _seconds(self.grid.scan_stamp) > due[-1] - 0.5 * PACE_S
 
     def _on_grid(self, msg: HeightGrid) -> None:
         self.grid = msg

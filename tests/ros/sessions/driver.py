@@ -14,6 +14,9 @@ from std_srvs.srv import Trigger
 from vm_core import g1, unitree_cdr
 from vm_msgs.msg import PolicyStatus
 
+PATIENCE_S = 60.0
+"""A machine that others share may hold every process up: waits end with what they wait for, this is for failures."""
+
 
 class Driver:
     """One node, spun only while something is waited for.
@@ -34,7 +37,7 @@ class Driver:
             PolicyStatus, "/policy_status", lambda m: self.status.append((m.state, m.cause)), 10
         )
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
         """Whether it came true in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -44,19 +47,24 @@ class Driver:
         return False
 
     def spin(self, seconds: float) -> None:
-        """Listens for so long."""
+        """Listens for so long: to see that nothing happens, or to ask less often."""
         self.until(lambda: False, seconds)
 
-    def in_state(self, number: int, seconds: float = 30.0) -> bool:
+    def hear(self, count: int) -> None:
+        """Waits until the policy node has reported so often again: what was sent before has reached it, then."""
+        end = len(self.status) + count
+        assert self.until(lambda: len(self.status) >= end), "the policy node reports no more"
+
+    def in_state(self, number: int, seconds: float = PATIENCE_S) -> bool:
         """Whether the policy node comes to that state of PolicyStatus in time."""
         return self.until(lambda: self.status[-1][0] == number, seconds)
 
     def ask(self, kind: Any, name: str, request: Any) -> Any:
         """A service's answer."""
         client = self._clients.setdefault(name, self.node.create_client(kind, name))
-        assert client.wait_for_service(20.0), name
+        assert client.wait_for_service(PATIENCE_S), name
         future = client.call_async(request)
-        assert self.until(future.done, 10.0), name
+        assert self.until(future.done), name
         return future.result()
 
     def call(self, name: str) -> list:
@@ -65,15 +73,15 @@ class Driver:
         return [answer.success, answer.message]
 
     def call_until(self, name: str, wanted: Callable[[list], bool] = lambda answer: answer[0]) -> list:
-        """The Trigger's first answer that is wanted, or its last within ten seconds."""
-        end = time.monotonic() + 10.0
+        """The Trigger's first answer that is wanted, or its last when patience ends."""
+        end = time.monotonic() + PATIENCE_S
         while not wanted(answer := self.call(name)) and time.monotonic() < end:
             self.spin(0.25)
         return answer
 
     def stand(self) -> bool:
         """Whether the robot stands up once it may."""
-        return self.until(lambda: self.call("/policy/stand")[0], 40.0) and self.in_state(PolicyStatus.STANDING)
+        return self.call_until("/policy/stand")[0] and self.in_state(PolicyStatus.STANDING)
 
     def tell(self) -> None:
         """Hands the report to the test."""

@@ -43,35 +43,36 @@ estop = node.create_publisher(Bool, "/estop", 10)
 
 report["stands"] = driver.stand()
 estop.publish(Bool(data=True))
-report["estop"] = [driver.in_state(PolicyStatus.DAMPING, 5.0), driver.status[-1][1]]
+report["estop"] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
 report["release_while_engaged"] = driver.call("/policy/release")
 estop.publish(Bool(data=False))
 report["released"] = release()
 for kind, topic in ((Twist, "/cmd_vel"), (Odometry, "/ground_truth/odometry"), (LowState, "/lowstate")):
     publisher = node.create_publisher(kind, topic, 1)
-    driver.until(lambda: publisher.get_subscription_count() > 0, 5.0)  # noqa: B023
+    driver.until(lambda: publisher.get_subscription_count() > 0)  # noqa: B023
     for size in (0, 3, 17, 30):  # bytes that are no message
         publisher.publish(bytes([0, 1, 0, 0]) + bytes([255]) * size)
     node.destroy_publisher(publisher)
-driver.spin(0.5)
+driver.hear(25)
 report["after broken bytes"] = driver.call("/policy/release")
 for fault in sys.argv[2:]:
     report[f"stands before {fault}"] = driver.stand()
     play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING, 10.0), driver.status[-1][1]]
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
     play_fault(node, "")
     report[f"released after {fault}"] = release()
-report["record"] = [driver.until(lambda: driver.call("/policy/record")[0], 20.0)]
+report["record"] = [driver.until(lambda: driver.call("/policy/record")[0])]
 report["last stand"] = driver.stand()
 flights = Path(os.environ["ROS_HOME"]) / "flight_records"
-driver.until(lambda: len(list(flights.glob("*.mcap"))) >= 5, 20.0)
+driver.until(lambda: len(list(flights.glob("*.mcap"))) >= 5)
 commands.clear()
 killed = time.monotonic()
 os.kill(int(sys.argv[1]), signal.SIGKILL)
-driver.spin(4.0)
-driver.until(lambda: sim[0] == "damping", 10.0)
-report["stiff_after_s"] = max([t - killed for t, kp in commands if kp > 0.0], default=0.0)
-report["damping_commands"] = sum(kp == 0.0 for _, kp in commands)
-report["last_command_s"] = max([t - killed for t, _ in commands], default=0.0)
+driver.until(lambda: sim[0] == "damping" and commands[-1][1] == 0.0 and time.monotonic() - commands[-1][0] > 1.0)
+stiff = [kp > 0.0 for _, kp in commands]
+report["stiff_commands"] = sum(stiff)
+report["stiff_after_damping"] = any(stiff[stiff.index(False) :])
+report["damping_commands"] = len(stiff) - sum(stiff)
+report["last_command_s"] = commands[-1][0] - killed
 report["sim"] = sim[0]
 driver.tell()

@@ -68,15 +68,16 @@ driver.until(lambda: all(len(commands.get(topic, [])) > 20 for topic in ("/b/low
 report["heard"] = {topic: len(times) for topic, times in commands.items()}
 trigger("/b/policy/damp")
 driver.until(lambda: status["b"] == PolicyStatus.DAMPING)
-driver.spin(0.3)
+driver.spin(1.0)  # were the other one to follow, it would do so at once
 report["after damping b"] = dict(status)
 pid = sys.argv[1]
 children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 killed = time.monotonic()
 for one in (pid, *children):
     os.kill(int(one), signal.SIGKILL)
-driver.spin(1.0)
+heard = len(commands["/a/lowcmd"])
+silent = driver.until(lambda: time.monotonic() - max(killed, commands["/a/lowcmd"][-1]) > 1.0)
 report["children"] = len(children)
-report["last after kill"] = commands["/a/lowcmd"][-1] - killed
+report["after kill"] = [silent, len(commands["/a/lowcmd"]) - heard]
 report["b lives"] = trigger("/b/policy/release")
 driver.tell()

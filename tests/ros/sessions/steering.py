@@ -1,5 +1,7 @@
 """A robot whose own controller is active at first; then a path, cmd_vel before it, and silence."""
 
+from collections.abc import Callable
+
 from driver import Driver, StandingRobot
 from geometry_msgs.msg import PoseStamped, Twist
 from nav_msgs.msg import Odometry, Path
@@ -35,7 +37,20 @@ def send_path(frame: str) -> None:
         step.pose.position.x, step.pose.position.y = 0.5 * k, 0.2 * k
         step.pose.orientation.w = 1.0
         path.poses.append(step)
+    driver.until(lambda: paths.get_subscription_count() > 0)
     paths.publish(path)
+
+
+def asked(reached: Callable[[str, float, float], bool]) -> list:
+    """The newest root command, once it is as it should be; commands are slewed."""
+    driver.until(lambda: bool(heard) and reached(*heard[-1]))
+    return heard[-1]
+
+
+def reverse() -> None:
+    message = Twist()
+    message.linear.x = -0.2
+    twists.publish(message)
 
 
 node.create_timer(0.01, publish)
@@ -44,20 +59,14 @@ switcher.answer(RELEASE_MODE, "{}")
 report["stand"] = driver.call_until("/policy/stand")
 report["run"] = driver.call_until("/policy/run")
 send_path("odom")
-driver.spin(0.7)
+driver.hear(50)
 report["foreign"] = heard[-1]
 send_path("map")
-driver.spin(1.0)
-report["path"] = heard[-1]
-for _ in range(20):
-    message = Twist()
-    message.linear.x = -0.2
-    twists.publish(message)
-    driver.spin(0.05)
-report["cmd_vel"] = heard[-1]
-pose.header.frame_id = "map"
+report["path"] = asked(lambda source, vx, turn: source == "path" and vx > 0.2 and turn > 0.02)
+reversing = node.create_timer(0.05, reverse)
+report["cmd_vel"] = asked(lambda source, vx, _: source == "cmd_vel" and vx < 0.0)
+reversing.cancel()
 send_path("map")
 paths.publish(Path())
-driver.spin(2.5)
-report["end"] = heard[-1]
+report["end"] = asked(lambda *command: command == ("none", 0.0, 0.0))
 driver.tell()

@@ -26,8 +26,8 @@ def on_command(data: bytes) -> None:
     echoed.add(int(unitree_cdr.parse_low_cmd(data)["reserve"][1]))
 
 
-def task_is(words: str, seconds: float = 5.0) -> bool:
-    return driver.until(lambda: task[0].startswith(words), seconds)
+def task_is(words: str) -> bool:
+    return driver.until(lambda: task[0].startswith(words))
 
 
 node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
@@ -37,22 +37,22 @@ report["task before it runs"] = driver.call("/policy/task")
 for fault in sys.argv[1:3]:
     report[f"stood before {fault}"] = driver.stand()
     play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING, 8.0), driver.status[-1][1]]
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
     play_fault(node, "")
-    driver.spin(0.5)
-    driver.until(lambda: driver.call("/policy/release")[0])
+    driver.call_until("/policy/release")
+    driver.in_state(PolicyStatus.IDLE)
 report["stands"] = driver.stand()
-runs = driver.until(lambda: driver.call("/policy/run")[0], 20.0)
-report["runs"] = runs and driver.in_state(PolicyStatus.RUNNING, 5.0)
+report["runs"] = driver.call_until("/policy/run")[0] and driver.in_state(PolicyStatus.RUNNING)
 report["task at first"] = task_is("off")
 report["task"] = [*driver.call("/policy/task"), task_is("on")]
 report["pause"] = [*driver.call("/policy/pause"), task_is("off")]
 driver.call("/policy/task")
 play_fault(node, "depth_empty")
-report["lost"] = [task_is("off nothing in view", 12.0), driver.status[-1][0], task[0], seen[0]]
+report["lost"] = [task_is("off nothing in view"), driver.status[-1][0], task[0], seen[0]]
 play_fault(node, "")
+driver.until(lambda: len(echoed) > 30)
 report["pictures echoed"] = len(echoed)
 fault = sys.argv[3]
 play_fault(node, fault)
-report[fault] = [driver.in_state(PolicyStatus.DAMPING, 8.0), driver.status[-1][1], seen[0]]
+report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1], seen[0]]
 driver.tell()

@@ -29,31 +29,37 @@ def publish() -> None:
     out.publish(data)
 
 
+def stiffness() -> float:
+    return float(unitree_cdr.get_motors(commands[-1], "kp").max())
+
+
 node.create_subscription(LowCmd, "/lowcmd", on_command, 1, raw=True)
 node.create_subscription(PolicyStatus, "/policy_status", lambda m: periods_ms.append(m.period_ms), 10)
 timer = node.create_timer(0.002, publish)
 
 report["early_run"] = driver.call("/policy/run")
-driver.spin(0.5)
+driver.hear(25)
 report["idle_commands"] = len(commands)
 report["stand"] = driver.call_until("/policy/stand")  # the robot must have been seen still for a while
-driver.spin(1.5)
-report["run"] = driver.call("/policy/run")
-driver.spin(3.0)
+report["run"] = driver.call_until("/policy/run")  # it must have stood up
+report["ran"] = driver.in_state(PolicyStatus.RUNNING)
+periods_ms.clear(), latency.clear()
+driver.until(lambda: len(periods_ms) >= 140 and len(latency) >= 100)
 report["state_running"] = driver.status[-1][0]
-report["period_error_ms"] = float(np.median(np.abs(np.array(periods_ms[-140:]) - 20.0)))
+report["period_error_ms"] = float(np.median(np.abs(np.array(periods_ms) - 20.0)))
 report["latency_ms"] = [float(np.percentile(latency, p) * 1000) for p in (50, 99)]
 report["mode_machine"] = int(commands[-1]["mode_machine"])
 report["crc_ok"] = bool(commands[-1]["crc"] == unitree_cdr.low_cmd_crc(commands[-1]))
 timer.cancel()
-driver.spin(0.5)
+driver.in_state(PolicyStatus.DAMPING)
 report["state_silent"], report["cause_silent"] = driver.status[-1]
-report["damping_kp"] = float(unitree_cdr.get_motors(commands[-1], "kp").max())
+driver.until(lambda: stiffness() == 0.0)
+report["damping_kp"] = stiffness()
 report["run_while_damping"] = driver.call("/policy/run")
 timer.reset()
-driver.spin(0.3)
+driver.hear(25)
 report["state_still"] = driver.status[-1][0]
-report["release"] = driver.call("/policy/release")
-driver.spin(0.2)
+report["release"] = driver.call_until("/policy/release")
+driver.in_state(PolicyStatus.IDLE)
 report["state_end"] = driver.status[-1][0]
 driver.tell()
