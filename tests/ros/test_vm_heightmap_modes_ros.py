@@ -48,6 +48,6 @@ def test_unitrees_topics_and_a_grid_that_looks_ahead(ros_domain: int) -> None:
 @pytest.mark.parametrize("parameter", ["odometry_source:=gps", "grid_size_x:=0", "odometry_body:=arm"])
 def test_parameters_that_cannot_be_end_it_with_a_line(ros_domain: int, parameter: str) -> None:
     command, env = playing.node_command(parameter), playing.node_environment(ros_domain)
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")

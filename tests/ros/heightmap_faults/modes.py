@@ -27,6 +27,7 @@ from visualization_msgs.msg import MarkerArray
 from vm_core import frames, g1, unitree_cdr
 from vm_msgs.msg import HeightGrid
 
+PATIENCE_S = 60.0
 BEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 POINT = np.dtype(
     {
@@ -77,13 +78,18 @@ class Driver:
         self.odometry.publish(msg)
 
     def spin(self, seconds: float, every_s: float, call) -> None:
-        """Calls every so often for so long."""
+        """Calls every so often for so long; without a burst after having been held up."""
+        self.until(lambda: False, every_s, call, seconds)
+
+    def until(self, reached, every_s: float, call, seconds: float = PATIENCE_S) -> bool:
+        """Calls every so often until something is so; whether it came to that."""
         end, due = time.monotonic() + seconds, time.monotonic()
-        while time.monotonic() < end:
+        while not reached() and time.monotonic() < end:
             if time.monotonic() >= due:
                 call()
-                due += every_s
+                due = time.monotonic() + every_s
             rclpy.spin_once(self.node, timeout_sec=0.001)
+        return reached()
 
 
 def stamp(msg, time_s: float) -> None:
@@ -95,12 +101,12 @@ def lifecycle(driver: Driver) -> dict:
     """Needs autostart:=false."""
     change = driver.node.create_client(ChangeState, "/vm_heightmap/change_state")
     state = driver.node.create_client(GetState, "/vm_heightmap/get_state")
-    assert change.wait_for_service(timeout_sec=30.0)
+    assert change.wait_for_service(timeout_sec=PATIENCE_S) and state.wait_for_service(timeout_sec=PATIENCE_S)
     found = {}
 
     def ask(client, request):
         future = client.call_async(request)
-        rclpy.spin_until_future_complete(driver.node, future, timeout_sec=30.0)
+        rclpy.spin_until_future_complete(driver.node, future, timeout_sec=2 * PATIENCE_S)  # it compiles first
         return future.result()
 
     def stand() -> None:
@@ -110,17 +116,20 @@ def lifecycle(driver: Driver) -> dict:
         kind = getattr(Transition, f"TRANSITION_{name.split()[0].upper()}")
         done = ask(change, ChangeState.Request(transition=Transition(id=kind))).success
         label = ask(state, GetState.Request()).current_state.label
-        driver.spin(0.3, 0.01, stand)
+        driver.spin(0.5, 0.01, stand)
         driver.grids.clear()
-        driver.spin(1.2, 0.01, stand)
+        if label == "active":
+            driver.until(lambda: len(driver.grids) > 20, 0.01, stand)
+        else:
+            driver.spin(1.2, 0.01, stand)
         found[name] = {"done": done, "state": label, "grids": len(driver.grids)}
     return found
 
 
 def sim_time(driver: Driver) -> dict:
-    """Needs use_sim_time:=true. The clock runs at half the speed of time, stops, and jumps back."""
+    """Needs use_sim_time:=true. The clock runs at half the speed of time or less, stops, and jumps back."""
     clock = driver.node.create_publisher(Clock, "/clock", 10)
-    now = {"s": 100.0, "tick": 0}
+    now, due = {"s": 100.0, "tick": 0}, {"s": 0.0, "grids": 0}
 
     def tick() -> None:
         now["s"], now["tick"] = now["s"] + 0.0025, now["tick"] + 1
@@ -130,29 +139,30 @@ def sim_time(driver: Driver) -> dict:
         if now["tick"] % 4 == 0:
             driver.stand(now["s"])
 
-    for _ in range(60):
-        driver.spin(0.5, 0.005, tick)
-        if driver.grids:
-            break
+    def rate_hz() -> float:
+        """Grids in a second of that clock, which goes on from one period to the next once a grid has come."""
+        driver.grids.clear(), driver.said.clear()
+        start_s = now["s"]
+        for _ in range(100):
+            due["s"], due["grids"] = now["s"] + 0.019, len(driver.grids) + 1
+            driver.until(lambda: now["s"] > due["s"], 0.005, tick)
+            driver.until(lambda: len(driver.grids) >= due["grids"], 0.005, lambda: None, 0.5)
+        return len(driver.grids) / (now["s"] - start_s)
+
+    driver.until(lambda: bool(driver.grids), 0.005, tick)
     driver.spin(1.0, 0.005, tick)
-    driver.grids.clear(), driver.said.clear()
-    start = now["s"]
-    driver.spin(4.0, 0.005, tick)
-    found: dict = {"rate_hz": len(driver.grids) / (now["s"] - start)}
+    found: dict = {"rate_hz": rate_hz()}
     found["errors"] = [m for name, _, m in driver.said if name.endswith("odometry") and m != "OK"]
-    driver.spin(0.3, 0.01, lambda: None)
+    driver.spin(1.0, 0.01, lambda: None)
     driver.grids.clear(), driver.said.clear()
     driver.spin(1.5, 0.01, lambda: None)
     found |= {"while_stopped": len(driver.grids), "errors_while_stopped": len(driver.said)}
-    driver.spin(1.0, 0.005, tick)
+    driver.until(lambda: len(driver.grids) > 20, 0.005, tick)
     epoch = driver.grids[-1][1].epoch
     now["s"] -= 20.0
-    driver.spin(0.5, 0.005, tick)
-    driver.grids.clear()
-    start = now["s"]
-    driver.spin(3.0, 0.005, tick)
-    last = driver.grids[-1][1]
-    return found | {"epochs": int(last.epoch - epoch), "rate_after_hz": len(driver.grids) / (now["s"] - start)}
+    driver.until(lambda: driver.grids[-1][1].epoch > epoch, 0.005, tick)
+    rate_after_hz = rate_hz()
+    return found | {"epochs": int(driver.grids[-1][1].epoch - epoch), "rate_after_hz": rate_after_hz}
 
 
 def utlidar(driver: Driver) -> dict:
@@ -179,11 +189,14 @@ def utlidar(driver: Driver) -> dict:
         if ticks["n"] % 20 == 0:
             clouds.publish(_room_cloud(now_s - 0.1, turn, rng))
 
-    for _ in range(60):
-        driver.spin(0.5, 0.005, tick)
-        if poses:
-            break
-    driver.spin(3.0, 0.005, tick)
+    def all_told() -> bool:
+        values = {name: float(driver.values.get(name, 0)) for name in ("matched", "imu_hz", "lidar_hz", "grid_hz")}
+        at_pace = values["lidar_hz"] > 5.0 and values["grid_hz"] > 30.0
+        return at_pace and values["matched"] > 400 and len(layers) > 3 and bool(markers and transforms)
+
+    driver.until(lambda: bool(poses), 0.005, tick)
+    driver.spin(1.0, 0.005, tick)
+    driver.until(all_told, 0.005, tick)
     place = poses[-1].pose.pose.position
     found = {"off_m": float(np.hypot(place.x, place.y)), "height_off_m": place.z - g1.STAND_PELVIS_HEIGHT_M}
     found |= {"unit": driver.values.get("acceleration_unit"), "matched": int(driver.values.get("matched", 0))}
@@ -199,7 +212,7 @@ def utlidar(driver: Driver) -> dict:
 def _saved(driver: Driver, save) -> list[int]:
     """Asks for the map's file; the size of its layers."""
     future = save.call_async(Trigger.Request())
-    rclpy.spin_until_future_complete(driver.node, future, timeout_sec=20.0)
+    rclpy.spin_until_future_complete(driver.node, future, timeout_sec=PATIENCE_S)
     answer = future.result()
     assert answer.success, answer.message
     return list(np.load(answer.message)["height"].shape)
