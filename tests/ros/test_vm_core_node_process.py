@@ -37,6 +37,6 @@ def test_a_second_interrupt_does_not_cut_the_end_off(environment):
     assert node.stdout.readline() == "ending\n"
     time.sleep(0.1)
     node.send_signal(signal.SIGINT)
-    said, complaints = node.communicate(timeout=20)
+    said, complaints = node.communicate(timeout=60)
     assert said == "ended\n"
     assert (node.returncode, complaints) == (130, "interrupted\n")
