@@ -54,6 +54,14 @@ class Page:
         assert self.evaluate(f"Boolean({find})"), f"no button {label!r}"
         self.evaluate(f"{find}.click()")
 
+    def click_until(self, label: str, part: str, timeout_s: float = 60.0) -> None:
+        """Clicks a button again and again until a text appears: what it asks may have to be discovered first."""
+        end = time.monotonic() + timeout_s
+        while part not in (found := self.text()):
+            assert time.monotonic() < end, f"{part!r} never appeared; the page says {found!r}"
+            self.click(label)
+            time.sleep(1.0)
+
     def picture(self, path: Path) -> None:
         """Writes a PNG of what is seen."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

@@ -19,21 +19,33 @@ from vm_policy_node.bringup.topics import SERVICES, TOPICS
 
 SPACE = "r1"
 UNKNOWN = "_NODE_NAME_UNKNOWN_"
+OFFERED = [f"/{SPACE}{name}" for name in (*SERVICES, "/lowstate", "/height_grid", "/policy_status", "/tf")]
 NOT_OURS = ("/rosout", "/parameter_events")
 GRAPH = """
-import json, time, rclpy
+import json, sys, time, rclpy
 rclpy.init()
 node = rclpy.create_node("graph", namespace="watching")
-time.sleep(3.0)
-ends = {
-    name: [
-        [kinds[0], end.node_name, end.qos_profile.durability.name, end.qos_profile.reliability.name]
-        for end in node.get_publishers_info_by_topic(name)
-    ]
-    for name, kinds in node.get_topic_names_and_types()
-}
-services = [name for name, kinds in node.get_service_names_and_types() if kinds == ["std_srvs/srv/Trigger"]]
-print(json.dumps([ends, services]))
+
+def look():
+    ends = {
+        name: sorted(
+            [kinds[0], end.node_name, end.qos_profile.durability.name, end.qos_profile.reliability.name]
+            for end in node.get_publishers_info_by_topic(name)
+        )
+        for name, kinds in node.get_topic_names_and_types()
+    }
+    services = [name for name, kinds in node.get_service_names_and_types() if kinds == ["std_srvs/srv/Trigger"]]
+    return ends, services
+
+wanted, end, still_since, found = json.loads(sys.argv[1]), time.monotonic() + 60.0, time.monotonic(), look()
+while time.monotonic() < end:  # discovery takes what it takes: until all is there and nothing is added any more
+    time.sleep(0.2)
+    before, found = found, look()
+    if found != before:
+        still_since = time.monotonic()
+    if set(wanted) <= {*found[0], *found[1]} and time.monotonic() - still_since > 3.0:
+        break
+print(json.dumps(found))
 """
 
 
@@ -63,25 +75,30 @@ def run(environment, tmp_path_factory) -> dict:
     reader = threading.Thread(target=lambda: said.extend(system.stdout), daemon=True)
     reader.start()
     try:
-        until(lambda: any("all is up" in line for line in said) or system.poll() is not None, 90.0)
+        until(lambda: any("all is up" in line for line in said) or system.poll() is not None, 300.0)
         graph = subprocess.run(
-            [sys.executable, "-c", GRAPH], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", GRAPH, json.dumps(OFFERED)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
         )
         if system.poll() is None:
             os.kill(pid_of(environment, "vm-heightmap"), signal.SIGKILL)
-        code = system.wait(60)
+        code = system.wait(120)
     finally:
         system.send_signal(signal.SIGINT)
-        system.wait(30)
-    reader.join(5)
+        system.wait(120)
+    reader.join(60)
     ends, services = json.loads(graph.stdout) if graph.stdout else ({}, [])
     return {"said": said, "ends": ends, "services": services, "code": code, "bag": folder / "bag"}
 
 
 def parameters(folder: Path) -> Path:
-    """A deployer's file: the bridge takes any port that is free."""
+    """A deployer's file: the bridge takes any port that is free; others share the machine with those that look on."""
     path = folder / "mine.yaml"
-    path.write_text("/**/vm_foxglove:\n  ros__parameters:\n    port: 0\n")
+    ours = {"vm_foxglove": "port: 0", "vm_supervisor": "timeout_s: 240.0"}
+    path.write_text("".join(f"/**/{node}:\n  ros__parameters:\n    {line}\n" for node, line in ours.items()))
     return path
 
 

@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,15 @@ from vm_policy_node.bringup.processes import node_command
 connect = pytest.importorskip("websockets.sync.client").connect
 pytest.importorskip("foxglove")
 FAKE_ROBOT = Path(__file__).with_name("fake_robot.py")
+
+
+class Robot(subprocess.Popen):
+    """The fake robot; `said` grows by what it prints."""
+
+    def __init__(self, *arguments, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.said: list[str] = []
+        threading.Thread(target=lambda: self.said.extend(self.stdout), daemon=True).start()
 
 
 class Viewer:
@@ -80,7 +90,7 @@ def environment(module_domain: int) -> dict[str, str]:
 def bridge(environment):
     """The bridge's address, and the fake robot behind it; the robot's description comes from the real node."""
     pipe = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    robot = subprocess.Popen([sys.executable, str(FAKE_ROBOT)], **pipe)
+    robot = Robot([sys.executable, str(FAKE_ROBOT)], **pipe)
     description = subprocess.Popen(node_command(NodeSpec("s", "vm_sim", "vm-robot-state")), env=environment)
     node = subprocess.Popen(node_command(NodeSpec("f", "vm_policy_node", "vm-foxglove", {"port": 0})), **pipe)
     try:
@@ -90,7 +100,7 @@ def bridge(environment):
         for process in (node, description, robot):
             process.terminate()
         for process in (node, description, robot):
-            process.wait(20)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -161,19 +171,23 @@ def test_a_viewer_drives_by_cmd_vel_and_nothing_else(bridge, viewer):
     allowed = {"id": 1, "topic": "/cmd_vel", "encoding": "cdr", "schemaName": "geometry_msgs/msg/Twist"}
     forbidden = {"id": 2, "topic": "/lowcmd", "encoding": "cdr", "schemaName": "unitree_hg/msg/LowCmd"}
     viewer.send(op="advertise", channels=[allowed, forbidden])
-    time.sleep(1.0)
     viewer.socket.send(struct.pack("<BI", 1, 2) + unitree_cdr.new_low_cmd().tobytes())
     viewer.socket.send(struct.pack("<BI", 1, 1) + b"\x00\x01")  # no Twist: dropped, and the bridge lives on
-    for _ in range(5):
+
+    def heard() -> list[str]:
+        return [line for line in bridge[1].said if line.startswith("heard")]
+
+    end = time.monotonic() + 60.0
+    while not heard() and time.monotonic() < end:
         viewer.socket.send(struct.pack("<BI", 1, 1) + twist(0.25))
         time.sleep(0.1)
-    assert next(line for line in bridge[1].stdout if line.startswith("heard")) == "heard 0.25\n"
+    assert heard()[0] == "heard 0.25\n"
     viewer.look_at("/policy_status")
 
 
 def test_a_port_that_is_taken_is_an_error_in_one_line(bridge, environment):
     port = int(bridge[0].rsplit(":", 1)[1])
     command = node_command(NodeSpec("f", "vm_policy_node", "vm-foxglove", {"port": port}))
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=40)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: cannot listen at 127.0.0.1")

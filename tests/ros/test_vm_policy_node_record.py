@@ -16,6 +16,7 @@ from vm_policy_node.bringup.nodes import NodeSpec
 from vm_policy_node.bringup.processes import node_command
 
 FAKE_ROBOT = Path(__file__).with_name("fake_robot.py")
+ENOUGH_BYTES = 3_000_000  # some seconds of it; written in pieces of a megabyte
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,16 @@ def bag(environment, tmp_path_factory) -> Path:
     robot = subprocess.Popen([sys.executable, str(FAKE_ROBOT)], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert robot.stdout.readline() == "up\n"
-        time.sleep(5.0)
+        partial = out.with_name("stand.partial") / "stand/stand.mcap"
+        end = time.monotonic() + 90.0
+        while time.monotonic() < end and (not partial.is_file() or partial.stat().st_size < ENOUGH_BYTES):
+            time.sleep(0.1)
         assert not out.exists() and out.with_name("stand.partial").is_dir()
         node.send_signal(signal.SIGINT)
-        said, _ = node.communicate(timeout=20)
+        said, _ = node.communicate(timeout=60)
     finally:
         robot.terminate()
-        robot.wait(20)
+        robot.wait(60)
     assert node.returncode == 130
     assert f"messages to {out}" in said
     return out
@@ -94,7 +98,7 @@ def test_the_height_map_plays_it_back(bag, tmp_path):
 
 def test_where_something_lies_nothing_is_overwritten(bag, environment):
     spec = NodeSpec("vm_record", "vm_policy_node", "vm-record", {"out": str(bag)})
-    ended = subprocess.run(node_command(spec), env=environment, capture_output=True, text=True, timeout=40)
+    ended = subprocess.run(node_command(spec), env=environment, capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: recording {bag} exists already")
 
@@ -102,6 +106,6 @@ def test_where_something_lies_nothing_is_overwritten(bag, environment):
 def test_silence_leaves_nothing_behind(environment, tmp_path):
     node = recorder(environment, tmp_path / "none", "/diagnostics")
     node.terminate()
-    said, _ = node.communicate(timeout=20)
+    said, _ = node.communicate(timeout=60)
     assert "nothing was recorded" in said
     assert list(tmp_path.iterdir()) == []

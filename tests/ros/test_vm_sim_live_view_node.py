@@ -47,7 +47,7 @@ def address(ros_domain):
         for process in processes:
             process.terminate()
         for process in processes:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 def pixels(picture: Path, color: tuple[int, int, int], most: int = 60) -> int:
@@ -63,12 +63,10 @@ def pixels(picture: Path, color: tuple[int, int, int], most: int = 60) -> int:
 def test_what_a_person_sees_and_presses(address, tmp_path):
     with browser.opened(address, tmp_path) as page:
         page.until_text("RUNNING +0.50 +0.00 m/s +0.30 rad/s")
-        page.click("STAND")
-        page.until_text("stand: the fake robot does not stand up")
-        page.click("DAMP")
-        page.until_text("damp: no policy node offers it")
+        page.click_until("STAND", "stand: the fake robot does not stand up")
+        page.click_until("DAMP", "damp: no policy node offers it")
         picture = tmp_path / "page.png"
-        end = time.monotonic() + 40
+        end = time.monotonic() + 90
         tiles = {"seen": (25, 205, 50), "filled": (230, 205, 25), "seeded": (50, 100, 230), "unknown": (230, 25, 25)}
         while time.monotonic() < end:
             page.picture(picture)

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,8 @@ from vm_core.unitree_cdr import low_cmd_crc, low_state_crc, new_low_cmd, parse_l
 rclpy.init()
 node = rclpy.create_node("listener")
 seen = {"state": [], "scan": [], "imu": [], "odometry": []}
-def keep(name): return lambda msg: seen[name].append((time.monotonic(), msg))
-near = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+def keep(name): return seen[name].append
+near = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)
 node.create_subscription(LowState, "/lowstate", keep("state"), near, raw=True)
 node.create_subscription(CustomMsg, "/livox/lidar", keep("scan"), near, raw=True)
 node.create_subscription(Imu, "/livox/imu", keep("imu"), near)
@@ -43,31 +42,40 @@ for name, value in {"mode": 1, "q": g1.DEFAULT_STAND_POSE, "kp": stiff * g1.MJLA
     set_motors(command, name, np.broadcast_to(value, g1.NUM_MOTORS))
 command["crc"] = low_cmd_crc(command)
 data = command.tobytes()
-def spin(seconds):
+def until(done, seconds):
     end, due = time.monotonic() + seconds, 0.0
-    while time.monotonic() < end:
+    while not done() and time.monotonic() < end:
         rclpy.spin_once(node, timeout_sec=0.01)
         if time.monotonic() >= due:
             publisher.publish(data)
             due = time.monotonic() + 0.02
-end = time.monotonic() + 15.0
-while not all(seen.values()) and time.monotonic() < end:
-    spin(0.1)
+until(lambda: all(seen.values()), 60.0)
 for values in seen.values():
     values.clear()
-spin(4.0)
-def rate(values): return (len(values) - 1) / max(values[-1][0] - values[0][0], 1e-9)
-state = parse_low_state(seen["state"][-1][1])
-ticks = [int(parse_low_state(msg)["tick"]) for _, msg in seen["state"]]
-scan = livox_cdr.decode_custom_msg(seen["scan"][-1][1])
-imu, odometry = seen["imu"][-1][1], seen["odometry"][-1][1]
+# four seconds of the robot's, which one that is held up takes longer for
+until(lambda: min(len(seen[name]) / hz for name, hz in (("state", 500), ("imu", 200), ("odometry", 100))) > 4, 120.0)
+until(lambda: len(seen["scan"]) > 8, 60.0)
+def step(stamps, due_s):
+    # where the simulation gave up catching up, its stamps have gaps
+    steps = np.diff(stamps)
+    return float(np.mean(steps[steps < 2.5 * due_s]))
+def stamps(values): return [msg.header.stamp.sec + 1e-9 * msg.header.stamp.nanosec for msg in values]
+states = [parse_low_state(msg) for msg in seen["state"]]
+state = states[-1]
+scan = livox_cdr.decode_custom_msg(seen["scan"][-1])
+imu, odometry = seen["imu"][-1], seen["odometry"][-1]
 print(json.dumps({
-    "rates": {name: rate(values) for name, values in seen.items()},
-    "tick_rate": 1000.0 * (len(ticks) - 1) / (ticks[-1] - ticks[0]),
+    "steps_s": {
+        "state": step([1e-3 * int(record["tick"]) for record in states], 0.002),
+        "imu": step(stamps(seen["imu"]), 0.005),
+        "odometry": step(stamps(seen["odometry"]), 0.01),
+    },
+    "counts": {name: len(values) for name, values in seen.items()},
+    "scan_s": float(scan.points["offset_time"].max()) * 1e-9,
     "crc_ok": int(state["crc"]) == low_state_crc(state),
     "points": len(scan.points), "scan_frame": scan.frame_id,
     "returns": float(np.mean(np.any(scan.xyz != 0, axis=1))),
-    "imu_z": float(np.mean([msg.linear_acceleration.z for _, msg in seen["imu"]])),
+    "imu_z": float(np.mean([msg.linear_acceleration.z for msg in seen["imu"]])),
     "odometry_frames": [odometry.header.frame_id, odometry.child_frame_id],
     "height": odometry.pose.pose.position.z,
 }))
@@ -99,22 +107,21 @@ def test_topics_rates_and_a_stand(environment, scene, tmp_path):
     sim = _start(environment, "--scene", str(scene), "--report", str(report), "--record", str(tmp_path / "log.npz"))
     try:
         listener = subprocess.run(
-            [sys.executable, "-c", _LISTENER], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", _LISTENER], env=environment, capture_output=True, text=True, timeout=300
         )
     finally:
         sim.send_signal(signal.SIGINT)
-        _, errors = sim.communicate(timeout=20)
+        _, errors = sim.communicate(timeout=60)
     assert listener.returncode == 0, listener.stderr
     seen = json.loads(listener.stdout.splitlines()[-1])
     assert sim.returncode == 0, errors
     end = json.loads(report.read_text())
     assert end["real_time_factor"] > 0.0, end  # its value is a figure of the benchmarks, not of a shared machine
-    # the pace of each topic in simulated time; wall rates follow from the real-time factor of a machine under load
-    pace = seen["rates"]["state"] / 500.0
-    assert pace > 0.2, seen
-    assert seen["rates"]["imu"] == pytest.approx(200.0 * pace, rel=0.2)
-    assert seen["rates"]["odometry"] == pytest.approx(100.0 * pace, rel=0.2)
-    assert seen["rates"]["scan"] == pytest.approx(10.0 * pace, rel=0.25)
+    # by the robot's clock; by the wall's, the pace is that of the machine
+    assert seen["steps_s"] == pytest.approx({"state": 0.002, "imu": 0.005, "odometry": 0.01}, rel=0.05)
+    assert seen["scan_s"] == pytest.approx(0.1, abs=0.01)
+    whole = end["simulated_s"] - 0.01 * end["sub_scans_dropped"]  # a scan of which a part was dropped begins anew
+    assert 0.5 * whole < 0.1 * end["scans"] <= end["simulated_s"], (seen["counts"], end)
     assert seen["points"] == 20_000
     assert 0.3 < seen["returns"] < 1.0
     assert seen["scan_frame"] == "livox_frame"
@@ -133,19 +140,31 @@ def test_parameters_by_ros_arguments_and_end_by_duration(environment, scene, tmp
     parameters = {"scene": scene, "duration_s": "0.5", "report": report, "seed": "3"}
     flags = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     sim = _start(environment, "--ros-args", *flags)
-    output, errors = sim.communicate(timeout=40)
+    output, errors = sim.communicate(timeout=90)
     assert sim.returncode == 0, errors
     assert json.loads(report.read_text())["simulated_s"] == pytest.approx(0.5, abs=0.01)
     assert json.loads(output.splitlines()[-1])["lowstate"] == 250
 
 
+_FIRST_STATE = """
+import rclpy, time
+from unitree_hg.msg import LowState
+rclpy.init()
+node, seen, end = rclpy.create_node("first"), [], time.monotonic() + 90.0
+node.create_subscription(LowState, "/lowstate", seen.append, 1, raw=True)
+while not seen and time.monotonic() < end:
+    rclpy.spin_once(node, timeout_sec=0.1)
+raise SystemExit(not seen)
+"""
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_cleanly(environment, scene, end):
     sim = _start(environment, "--scene", str(scene))
-    time.sleep(4.0)
-    assert sim.poll() is None
+    heard = subprocess.run([sys.executable, "-c", _FIRST_STATE], env=environment, timeout=120)
+    assert heard.returncode == 0 and sim.poll() is None
     sim.send_signal(end)
-    _, errors = sim.communicate(timeout=10)
+    _, errors = sim.communicate(timeout=60)
     assert sim.returncode == 0
     assert "Traceback" not in errors
 
@@ -162,7 +181,7 @@ def test_signals_end_it_cleanly(environment, scene, end):
 def test_refusals_are_one_line(environment, scene, tmp_path, arguments, words):
     given = [part.format(tmp=tmp_path, scene=scene) for part in arguments]
     sim = _start(environment, *given)
-    _, errors = sim.communicate(timeout=30)
+    _, errors = sim.communicate(timeout=90)
     assert sim.returncode == 2
     lines = [line for line in errors.splitlines() if line.strip()]
     assert len(lines) == 1, errors
@@ -183,15 +202,17 @@ node, images, infos, objects = Node("listener"), [], [], []
 node.create_subscription(Image, "/camera/depth/image_rect_raw", images.append, 10)
 node.create_subscription(CameraInfo, "/camera/depth/camera_info", infos.append, 10)
 node.create_subscription(Odometry, "/ground_truth/object", objects.append, 10)
-end = time.monotonic() + 40.0
-while time.monotonic() < end and len(images) < 25:
+end = time.monotonic() + 90.0
+def steps_s():
+    return np.diff([m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in images])
+# a machine that is held up leaves pictures out
+while time.monotonic() < end and not (len(images) >= 25 and infos and objects and steps_s().min() < 0.038):
     rclpy.spin_once(node, timeout_sec=0.1)
-stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in images]
 last, info = images[-1], infos[-1]
 depth = np.frombuffer(bytes(last.data), "<u2").reshape(last.height, last.width)
 print(json.dumps({
     "encoding": last.encoding, "size": [last.width, last.height], "info": [info.width, info.height], "k": list(info.k),
-    "frame": last.header.frame_id, "step": float(np.median(np.diff(stamps))), "low": int(np.percentile(depth, 30)),
+    "frame": last.header.frame_id, "step": float(steps_s().min()), "low": int(np.percentile(depth, 30)),
     "top": int(np.median(depth[60:80, 200:224])), "holes": float(np.mean(depth == 0)),
     "object": [objects[-1].pose.pose.position.x, objects[-1].pose.pose.position.z],
 }))
@@ -199,14 +220,14 @@ print(json.dumps({
 
 
 def test_depth_pictures_of_the_object_come_as_from_a_realsense(environment, scene):
-    sim = _start(environment, "--object", "push_box", "--duration", "60")
+    sim = _start(environment, "--object", "push_box")
     try:
         listener = subprocess.run(
-            [sys.executable, "-c", _PICTURES], env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", _PICTURES], env=environment, capture_output=True, text=True, timeout=120
         )
     finally:
         sim.send_signal(signal.SIGINT)
-        output, errors = sim.communicate(timeout=20)
+        output, errors = sim.communicate(timeout=60)
     assert listener.returncode == 0, listener.stderr + errors
     seen, end = json.loads(listener.stdout.splitlines()[-1]), json.loads(output.splitlines()[-1])
     assert seen["encoding"] == "16UC1" and seen["size"] == seen["info"] == [424, 240]
@@ -220,5 +241,5 @@ def test_depth_pictures_of_the_object_come_as_from_a_realsense(environment, scen
 
 def test_an_unknown_object_is_named(environment):
     sim = _start(environment, "--object", "piano")
-    _, errors = sim.communicate(timeout=40)
+    _, errors = sim.communicate(timeout=90)
     assert sim.returncode == 2 and "piano" in errors and "push_box" in errors
