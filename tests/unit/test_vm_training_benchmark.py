@@ -250,6 +250,21 @@ def test_mistakes_on_the_command_line_are_one_line(tmp_path):
         user_scene("mine", on_it).make(0, np.random.default_rng(0))
 
 
+def test_who_must_see_the_ground_first_starts_farther_off():
+    """The same boxes, ahead along the way; a seat, a slope and level ground stay where they are."""
+    scene = SceneAsset(boxes=(SceneBox((1.2, 0.0, 0.05), (0.2, 1.5, 0.05)),))
+    way = Episode(scene, 2.0, 0.4, 10.0, heading=np.pi / 2)
+    farther = way.from_afar(1.0)
+    np.testing.assert_allclose(farther.scene.boxes[0].center_world, (1.2, 1.0, 0.05))
+    assert farther.goal_m == 3.0 and farther.time_limit_s == pytest.approx(14.0)
+    for stays in (replace(way, seat_m=0.4), replace(way, scene=SceneAsset()), replace(way, scene=_sloping(scene))):
+        assert stays.from_afar(1.0) is stays
+
+
+def _sloping(scene: SceneAsset) -> SceneAsset:
+    return replace(scene, ground=(0.1, 0.0, 0.0))
+
+
 def test_the_mapper_s_own_grid_sees_the_step(still):
     """LiDAR, inertial unit and joints in, nothing of the truth: the step ahead is in the grid after standing still."""
     scene = SceneAsset(boxes=(SceneBox((1.2, 0.0, 0.05), (0.9, 1.5, 0.05)),))

@@ -24,7 +24,7 @@ from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
 from vm_training.mdp.operators import FADE_STEPS
 from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, WALK_TERMS
 from vm_training.motions.clip import KD, KP
-from vm_training.student import Student
+from vm_training.student import NormalizedNetwork
 from vm_training.tasks import walk_config
 from vm_training.tasks.distillation import ACTION_CLIP
 from vm_training.teachers.local_models import CORRECTION_SCALE
@@ -86,7 +86,7 @@ def joint_fields(default_joint_pos: np.ndarray) -> dict[str, Any]:
 
 
 def export_policy(
-    student: Student, contract: PolicyContract, golden: np.ndarray, out: Path, clip: MotionClip | None = None
+    student: NormalizedNetwork, contract: PolicyContract, golden: np.ndarray, out: Path, clip: MotionClip | None = None
 ) -> None:
     """Writes the policy file.
 
@@ -111,7 +111,7 @@ def export_policy(
         onnx.save(model, str(temporary))
 
 
-def _to_onnx(student: Student, inputs: int) -> onnx.ModelProto:
+def _to_onnx(student: NormalizedNetwork, inputs: int) -> onnx.ModelProto:
     student.eval()
     example = torch.zeros(1, inputs)
     # the exporter's own deprecations, and operators of packages that no policy needs: nothing that a user could act on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -26,7 +26,6 @@ from vm_training.tasks.climb import ClimbConfig, train_climb
 from vm_training.tasks.climb_checks import Check
 from vm_training.tasks.finetuning import FinetuneConfig, train_finetune
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
-from vm_training.tasks.mixing import mix_policies
 from vm_training.tasks.motion_folder import load_motion
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
@@ -37,6 +36,7 @@ from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual import commands as visual
+from vm_training.walker_joining import GateWalkers, MixWalkers
 
 
 class Task(Protocol):
@@ -186,30 +186,6 @@ class Walk:
         return 0
 
 
-@dataclass(frozen=True)
-class MixWalkers:
-    """The mean of walkers' weights: of one, and of another that began with it and learnt more, but forgot some.
-
-    Attributes:
-        policies: files of walkers; the last one's contract and skills are the result's.
-        shares: of each.
-        out: policy file to write.
-    """
-
-    policies: tuple[Path, ...]
-    shares: tuple[float, ...]
-    out: Path
-
-    def run(self) -> int:
-        _check_policy_name(self.out)
-        student, contract = mix_policies(self.policies, self.shares)
-        assert contract.golden is not None  # which a policy file has
-        seen = np.array(contract.golden.observation)
-        export_policy(student, replace(contract, name=self.out.stem, golden=None), seen, self.out)
-        print(f"policy: {self.out}")
-        return 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class MotionPretraining(FilmedRunTask):
     """Reinforcement learning, stage 1: one policy that tracks many clips on level ground (a run folder).
@@ -264,6 +240,7 @@ TASKS: dict[str, type[Task]] = {
     "lqr_teachers": LqrTeachers,
     "walk": Walk,
     "mix_walkers": MixWalkers,
+    "gate_walkers": GateWalkers,
     motion_pretraining.NAME: MotionPretraining,
     scene_tracking.NAME: SceneTracking,
     finetuning.NAME: Finetune,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,6 +52,17 @@ class Episode:
     push_m_s: tuple[float, float] = (0.0, 0.0)
     heading: float = 0.0
     seat_m: float = 0.0
+
+    def from_afar(self, by_m: float) -> Episode:
+        """The same boxes on level ground so much farther ahead, for who must have seen them; a seat stays."""
+        if not self.scene.boxes or self.seat_m or any(self.scene.ground[:2]):
+            return self
+        ahead = np.array([math.cos(self.heading), math.sin(self.heading), 0.0]) * by_m
+        boxes = tuple(
+            replace(b, center_world=tuple((np.array(b.center_world) + ahead).tolist())) for b in self.scene.boxes
+        )
+        limit_s = self.time_limit_s + 1.6 * by_m / max(self.speed, 0.1)
+        return replace(self, scene=replace(self.scene, boxes=boxes), goal_m=self.goal_m + by_m, time_limit_s=limit_s)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ SETTLE_S = 1.0
 """Standing before the first command."""
 HOLD_S = 1.5
 """Standing after the goal."""
-SIT_S, SURE_S, BACK_M_S = 3.0, 1.0, 0.15
-"""Sitting before getting up; how long a robot must sit until it is no longer told to; how it is told."""
-UP_S, STAND_S, BORNE = 0.6, 2.5, 0.05
-"""Off the seat for so long it is no longer told to get up, and stands for so long before it walks; the share of its
-weight below which the seat bears it no longer."""
+SIT_S, BACK_M_S = 3.0, 0.15
+"""Sitting before getting up, and how it is told to sit as long as it shall."""
+UP_S, BORNE = 3.0, 0.05
+"""Off the seat for so long before it walks; the share of its weight below which the seat bears it no longer."""
 _YAW_GAIN, _SIDE_GAIN, _MOST_CORRECTION_RAD = 1.0, 0.6, 0.35
 _RAMP_S = 0.3
 
@@ -61,12 +60,12 @@ class Operator:
         self.arrived |= (forward >= self._goal) & (self._goal > 0.0) & ~waiting
         going = (self._goal > 0.0) & ~self.arrived & (time_s >= SETTLE_S)
         back = going & waiting
-        resting = (self._off_seat_s > UP_S) & (self._off_seat_s < UP_S + STAND_S)
+        rising = (self._seat > 0.0) & ~waiting & (self._off_seat_s < UP_S)
         ramp = min(max((time_s - SETTLE_S) / _RAMP_S, 0.0), 1.0)
         wanted = np.clip(-_SIDE_GAIN * aside, -_MOST_CORRECTION_RAD, _MOST_CORRECTION_RAD)
         turn = _YAW_GAIN * wrap_angle(self._heading + wanted - yaw)
-        speed = np.where(back, np.where(self._seated_s > SURE_S, 0.0, -BACK_M_S), ~resting * self._speed)
-        found = np.column_stack([going * ramp * speed, np.zeros(len(yaw)), (going & ~back & ~resting) * ramp * turn])
+        speed = np.where(back, -BACK_M_S, ~rising * self._speed)
+        found = np.column_stack([going * ramp * speed, np.zeros(len(yaw)), (going & ~back & ~rising) * ramp * turn])
         return np.clip(found, self._limits[:, 0], self._limits[:, 1])
 
     @property

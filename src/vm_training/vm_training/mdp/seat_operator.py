@@ -1,6 +1,7 @@
-"""Who commands robots at a seat: backwards to sit down, nothing to stay, ahead to get up, as the node smooths it.
+"""Who commands robots at a seat: backwards as long as one shall sit, nothing to stand up and stand, ahead to walk away.
 
-The gait clock runs as the node runs it, for it knows of no seats: it tells how long ago a command began.
+So command and ground alone say what to do, wherever the body is between sitting and standing. The gait clock runs as
+the node runs it, for it knows of no seats: it tells how long ago a command began or ended.
 """
 
 from __future__ import annotations
@@ -16,15 +17,9 @@ from vm_training.mdp.operators import DECAY_S, FADE_STEPS, MOST_YAW_ERROR_RAD, Y
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.seats import SitTimeline
 
-BACK_M_S, AHEAD_M_S = (0.08, 0.2), (0.08, 0.4)
-AHEAD_S = (1.4, 1.8)
-"""How long a command to get up lasts after which a robot shall stand and not walk. Both commands last until the body's
-own motion tells where it goes: leaning over a seat it may be on its way down or up."""
+BACK_M_S = (0.08, 0.2)
 LEAST_BACK_S = 0.3
 """How long one to sit lasts at least where nobody can."""
-CLOCK_RUNS_ON = 0.2
-"""Share of robots that are told to get up while still told to sit: the clock then runs on."""
-_CLOCK_ENDS_S = 2.6  # after a command, with all steps to rest
 _NEVER_S = 1e6
 _DOWN, _UP = 0, 1
 
@@ -46,35 +41,28 @@ class SeatOperator:
     def __post_init__(self) -> None:
         count = self.env.num_envs
         self._speed, self._on, self._off = (np.zeros((count, 2)) for _ in range(3))
-        self._decay, self._runs_on = np.full(count, DECAY_S[0]), np.zeros(count, dtype=bool)
+        self._decay = np.full(count, DECAY_S[0])
         self.reset(np.arange(count))
 
     def reset(self, envs: np.ndarray) -> None:
         """Draws speeds, times and smoothness anew for robots (E,)."""
         at = np.flatnonzero(envs) if envs.dtype == bool else envs
         rng, times, count = self.env.rng, self.timeline, len(at)
-        rise_s = min(times.rise_s, _NEVER_S)
-        latest = min(times.rise_s - _CLOCK_ENDS_S, self.env.clip.duration_s)
-        earliest = times.seated_s if np.isfinite(times.seated_s) else times.down_s + LEAST_BACK_S
+        earliest = times.down_s + LEAST_BACK_S if np.isinf(times.rise_s) else times.rise_s
         self._speed[at, _DOWN] = -rng.uniform(*BACK_M_S, count)
         self._on[at, _DOWN] = times.down_s
-        self._off[at, _DOWN] = rng.uniform(min(earliest, latest), latest, count)
-        self._on[at, _UP] = rise_s
+        self._off[at, _DOWN] = rng.uniform(earliest, min(times.rise_s, self.env.clip.duration_s), count)
         self._speed[at, _UP], self._off[at, _UP] = self._ahead(count)
+        self._on[at, _UP] = min(times.walk_s, _NEVER_S) - RAMP_S
         self._decay[at] = rng.uniform(*DECAY_S, count)
-        share = 0.0 if np.isfinite(times.walk_s) else CLOCK_RUNS_ON if earliest < latest else 1.0
-        self._runs_on[at] = rng.random(count) < share
-        self._off[at, _DOWN] = np.where(self._runs_on[at], rise_s, self._off[at, _DOWN])
 
     def _ahead(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Speeds [m/s] and ends of the command to get up."""
+        """Speeds [m/s] and ends of the command to walk away."""
         rng, times, gait = self.env.rng, self.timeline, self.gait
-        if not np.isfinite(times.walk_s):
-            return rng.uniform(*AHEAD_M_S, count), min(times.rise_s, _NEVER_S) + rng.uniform(*AHEAD_S, count)
-        walk_s = self.env.clip.duration_s - gait.stand_s - times.walk_s
+        walk_s = self.env.clip.duration_s - gait.stand_s - min(times.walk_s, _NEVER_S)
         early_s = gait.step_s * (STEPS_TO_REST + rng.uniform(0.0, 1.0, count))
         speed = np.clip(gait.stride_m / gait.step_s * rng.uniform(0.97, 1.03, count), 1.2 * LEAST_COMMAND, None)
-        return speed, times.walk_s + np.maximum(walk_s - early_s, 0.1)
+        return speed, min(times.walk_s, _NEVER_S) + np.maximum(walk_s - early_s, 0.1)
 
     @property
     def _time_s(self) -> np.ndarray:
@@ -103,12 +91,7 @@ class SeatOperator:
 
     def phase(self) -> np.ndarray:
         """(N, 2) of the gait clock."""
-        down, up = (
-            self._clock(self._on[:, _DOWN], self._off[:, _DOWN]),
-            self._clock(self._on[:, _UP], self._off[:, _UP]),
-        )
-        through = self._clock(self._on[:, _DOWN], self._off[:, _UP])
-        return np.where(self._runs_on[:, None], through, down + up)
+        return self._clock(self._on[:, _DOWN], self._off[:, _DOWN]) + self._clock(self._on[:, _UP], self._off[:, _UP])
 
     def _clock(self, on: np.ndarray, off: np.ndarray) -> np.ndarray:
         """(N, 2) phase of a clock that runs for commands from `on` (N,) to `off` (N,)."""

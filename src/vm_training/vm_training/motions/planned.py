@@ -17,9 +17,8 @@ from vm_training.motions.reference import plan_reference
 from vm_training.motions.route import Route
 from vm_training.motions.seats import (
     EDGE_M,
-    LONG_REST_S,
-    REST_S,
     SEAT_HEIGHTS_M,
+    STOOD_S,
     SeatPlan,
     SitTimeline,
     plan_no_seat,
@@ -80,13 +79,13 @@ def plan_motion(kind: str, rng: np.random.Generator, gait: Gait, spread: float) 
         return replace(walk, scene=scene, text=f"{walk.text} away from a seat")
     if kind == NO_SEAT:
         return _seat(plan_no_seat(rng, gait), gait)
-    plan = plan_seat(rng, gait, spread, LONG_REST_S if kind == SIT_WALK else REST_S)
+    plan = plan_seat(rng, gait, spread)
     if kind != SIT_WALK or plan.clip is None:
         return _seat(plan, gait)
     walk = _walk("flat", rng, gait)
     if walk.clip is None:
         return walk
-    return _seat(with_walk(plan, walk.clip, walk.gait), walk.gait)
+    return _seat(with_walk(plan, walk.clip, walk.gait, float(rng.uniform(*STOOD_S))), walk.gait)
 
 
 def _seat(plan: SeatPlan, gait: Gait) -> PlannedMotion:

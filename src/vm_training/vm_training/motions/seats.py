@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vm_core.gait_clock import RAMP_S
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SEAT, SceneAsset, SceneBox
 from vm_training.motions.clip import motion_clip
@@ -22,10 +21,10 @@ EDGE_M = (0.11, 0.15)
 grid does not tell it better, so a robot that sits down must do the same at all of these."""
 TOO_FAR_M, TOO_LOW_M, TOO_HIGH_M = (0.30, 0.7), (0.05, 0.22), (0.62, 0.75)
 DOWN_S, SETTLE_S, STAND_S = 1.8, 1.2, 0.6
-REST_S, LONG_REST_S = (1.0, 4.0), (2.8, 4.5)
-"""Seated; the longer is enough for a gait clock to come to its end, so that the next command starts it anew."""
-RISE_STEPS = 6
-"""Steps of the gait clock from its start with the command to get up until a foot may lift."""
+REST_S = (1.0, 4.0)
+"""Seated."""
+STOOD_S = (0.6, 2.0)
+"""Standing between getting up and a walk: the gait clock has come to its end since one was told to get up."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class SitTimeline:
     Attributes:
         down_s: asked to sit down.
         seated_s: at rest on the seat; infinite if there is none that it could sit on.
-        rise_s: asked to get up; infinite for never.
+        rise_s: no longer asked to sit: gets up; infinite for never.
         walk_s: a foot lifts, for a walk that follows; infinite if none does.
     """
 
@@ -99,14 +98,16 @@ def random_style(style: SitStyle, rng: np.random.Generator, spread: float) -> Si
     )
 
 
-def plan_seat(rng: np.random.Generator, gait: Gait, spread: float, rest_s: tuple[float, float] = REST_S) -> SeatPlan:
-    """Stand, sit down on a random seat, rest for a while within `rest_s`, get up, stand.
+def plan_seat(rng: np.random.Generator, gait: Gait, spread: float) -> SeatPlan:
+    """Stand, sit down on a random seat, rest for a while, get up, stand; high seats, the hard ones, more often.
 
     Raises:
         VmError: no way to sit on it.
     """
-    height, edge = float(rng.uniform(*SEAT_HEIGHTS_M)), float(rng.uniform(*EDGE_M))
-    style, rest = random_style(walker_style(gait), rng, spread), float(rng.uniform(*rest_s))
+    lowest, highest = SEAT_HEIGHTS_M
+    height = lowest + (highest - lowest) * float(np.sqrt(rng.uniform()))
+    edge = float(rng.uniform(*EDGE_M))
+    style, rest = random_style(walker_style(gait), rng, spread), float(rng.uniform(*REST_S))
     scene = seat_scene(height, edge, rng)
     text = f"seat {height:.2f} m high, {edge:.2f} m behind"
     motion, on_seat = plan_sit(height, SitTimes(style.least_move_s, rest + 2.0 * style.settle_s, 0.0), style)
@@ -158,18 +159,18 @@ def frames_of(clip: MotionClip, frames: np.ndarray) -> MotionClip:
     )
 
 
-def with_walk(plan: SeatPlan, walk: MotionClip, gait: Gait) -> SeatPlan:
-    """A plan whose robot walks away after it has got up, in step with the clock that its command has started.
+def with_walk(plan: SeatPlan, walk: MotionClip, gait: Gait, stood_s: float) -> SeatPlan:
+    """A plan whose robot walks away after it has got up and stood for a while.
 
     Args:
         plan: feasible, of the gait's own stance.
-        walk: planned from the origin along x.
+        walk: planned from the origin along x; begins with standing for `gait.stand_s`.
         gait: of the walk.
+        stood_s: between both [s].
     """
     sit = plan.clip
     assert sit is not None and sit.joint_target is not None and walk.joint_target is not None
-    lift_s = plan.timeline.rise_s + RAMP_S + RISE_STEPS * gait.step_s
-    until = round((lift_s - gait.stand_s) / FRAME_S)
+    until = sit.num_frames + round(stood_s / FRAME_S)
     first = frames_of(sit, np.minimum(np.arange(until), sit.num_frames - 1))
     assert first.joint_target is not None
     joined = replace(
@@ -180,5 +181,5 @@ def with_walk(plan: SeatPlan, walk: MotionClip, gait: Gait) -> SeatPlan:
         contact=np.concatenate([first.contact, np.column_stack([walk.contact, np.zeros(walk.num_frames)])]),
         joint_target=np.concatenate([first.joint_target, walk.joint_target]),
     )
-    timeline = replace(plan.timeline, walk_s=lift_s)
+    timeline = replace(plan.timeline, walk_s=until * FRAME_S + gait.stand_s)
     return replace(plan, clip=joined, timeline=timeline, text=f"{plan.text}, then {walk.duration_s:.1f} s of walking")

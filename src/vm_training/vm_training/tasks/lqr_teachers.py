@@ -18,7 +18,7 @@ from vm_training.progress import Progress
 from vm_training.tasks.motion_folder import Motion, load_motion, motion_names
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, TeacherRound, train_lqr
-from vm_training.teachers.seat_transfer import seat_transferred
+from vm_training.teachers.seat_transfer import seat_transferred, standing_as_a_walk_does
 from vm_training.teachers.transfer import LAST_STEPS, transferred
 
 MOST_DONORS = 3  # tried on a motion
@@ -169,10 +169,15 @@ def _seat_donors(motion: Motion, timeline: SitTimeline, sampled: list[Motion], f
             donors.append((abs(_highest(other) - _highest(motion)), other, own))
     donors.sort(key=lambda donor: donor[0])
     frames, fps = motion.clip.num_frames, motion.clip.fps
-    return [
+    found = [
         seat_transferred(load_teacher(folder.path, donor.name), own, timeline, frames, fps)
         for _, donor, own in donors[:MOST_DONORS]
     ]
+    walk = next((other for other in sampled if other.timeline is None), None)
+    if walk is None:
+        return found
+    standing = load_teacher(folder.path, walk.name)
+    return [standing_as_a_walk_does(teacher, standing, timeline, fps) for teacher in found]
 
 
 def _highest(motion: Motion) -> float:

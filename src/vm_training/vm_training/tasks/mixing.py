@@ -50,14 +50,23 @@ def mix_policies(policies: Sequence[Path], shares: Sequence[float]) -> tuple[Stu
     return mixed.eval(), replace(contract, training=about | {"mixed": said})
 
 
+def check_same_task(name: str, contract: PolicyContract, last: PolicyContract) -> None:
+    """Raises VmError, with a file's name, if a walker differs from the last in more than what it learnt."""
+    differs = _differences(contract, last)
+    if differs:
+        raise VmError(f"{name} and the last walker differ in {', '.join(differs)}")
+
+
+def _differences(its: PolicyContract, other: PolicyContract) -> list[str]:
+    differs = [name for name in _SAME if getattr(its, name) != getattr(other, name)]
+    terms = [[(t.name, t.size, t.scale, t.history_length) for t in c.observation] for c in (its, other)]
+    return differs + (["observation"] if terms[0] != terms[1] else [])
+
+
 def _check_alike(
     path: Path, last: Path, student: Student, other: Student, its: PolicyContract, c: PolicyContract
 ) -> None:
-    differs = [name for name in _SAME if getattr(its, name) != getattr(c, name)]
-    if [(t.name, t.size, t.scale, t.history_length) for t in its.observation] != [
-        (t.name, t.size, t.scale, t.history_length) for t in c.observation
-    ]:
-        differs.append("observation")
+    differs = _differences(its, c)
     if _layers(student) != _layers(other):
         differs.append("layers")
     elif not (torch.allclose(student.mean, other.mean) and torch.allclose(student.spread, other.spread)):

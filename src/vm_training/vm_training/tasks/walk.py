@@ -65,7 +65,9 @@ def train_walk(
     torch.manual_seed(config.seed)
     names = good_motions(motions, WorkFolder(teachers), config.least_teacher)
     folder.begin({"config": asdict(config), "motions": names, "start": start})
-    loaded = {name: (load_motion(motions, name), _teacher(teachers, name, config)) for name in names}
+    loaded = {
+        name: (load_motion(motions, name), load_bold_teacher(teachers, name, config.teacher_gain)) for name in names
+    }
     default = DEFAULT_JOINT_POS  # which a robot can hold before the policy runs; the plans' crouch it cannot
     school = School(loaded, default, config)
     records = _resumed(school, folder)
@@ -86,9 +88,10 @@ def train_walk(
     return school.walker, default
 
 
-def _teacher(teachers: Path, name: str, config: WalkConfig) -> LqrTeacher:
+def load_bold_teacher(teachers: Path, name: str, gain: float) -> LqrTeacher:
+    """A motion's teacher with its gains times a factor: regression on noisy rollouts leaves them timid."""
     found = load_teacher(teachers, name)
-    return replace(found, gains=config.teacher_gain * found.gains)
+    return replace(found, gains=gain * found.gains)
 
 
 def _resumed(school: School, folder: WorkFolder) -> list[dict[str, float]]:

@@ -1,0 +1,71 @@
+"""Walkers that are to become one: which kinds of motion are whose, and the contract that holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vm_core.errors import VmError
+from vm_core.policy_contract import PolicyContract
+from vm_training.gated_student import GatedStudent
+from vm_training.tasks.finetuning import read_student
+from vm_training.tasks.mixing import check_same_task
+
+
+@dataclass(frozen=True)
+class Place:
+    """A walker and the kinds of motion that are its own.
+
+    Attributes:
+        policy: file of the walker.
+        kinds: of motion.
+    """
+
+    policy: Path
+    kinds: tuple[str, ...]
+
+
+def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]:
+    """The walkers behind a gate that does not know yet, and the last one's contract.
+
+    Raises:
+        VmError: fewer than two, or walkers that differ in more than what they learnt and what they are shown.
+    """
+    if len(places) < 2:
+        raise VmError(f"{len(places)} walkers; expected at least two")
+    read = [read_student(place.policy) for place in places]
+    contract = read[-1][1]
+    for place, (_, its) in zip(places, read, strict=True):
+        check_same_task(place.policy.name, its, contract)
+    least = torch.stack([torch.from_numpy(_least(its)) for _, its in read])
+    gated = GatedStudent([student for student, _ in read], least)
+    return gated, _widest([its for _, its in read])
+
+
+def _widest(contracts: Sequence[PolicyContract]) -> PolicyContract:
+    """A contract under which each walker can be shown and asked for what its own allows; skills are everybody's."""
+    last = contracts[-1]
+    terms = []
+    for same in zip(*(contract.observation for contract in contracts), strict=True):
+        clips = [term.clip for term in same if term.clip is not None]
+        clip = (min(low for low, _ in clips), max(high for _, high in clips)) if len(clips) == len(same) else None
+        terms.append(replace(same[-1], clip=clip))
+    limits = [
+        (min(low for low, _ in axis), max(high for _, high in axis))
+        for axis in zip(*(contract.command_limits for contract in contracts), strict=True)
+    ]
+    skills = sorted({skill for contract in contracts for skill in contract.training.get("skills", ())})
+    return replace(last, observation=tuple(terms), command_limits=tuple(limits), training={"skills": skills})
+
+
+def _least(contract: PolicyContract) -> np.ndarray:
+    """(inputs,) the smallest value that a walker was shown of each input."""
+    parts = []
+    for term in contract.observation:
+        lowest = term.clip[0] * term.scale[0] if term.clip is not None else -np.inf
+        parts.append(np.full(term.size * term.history_length, lowest))
+    return np.concatenate(parts).astype(np.float32)

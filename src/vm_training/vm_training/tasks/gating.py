@@ -1,0 +1,183 @@
+"""Walkers of different places become one: robots walk and sit by it, and a gate learns whose place they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from vm_core.errors import VmError
+from vm_core.scene_asset import SEAT
+from vm_training.gated_student import GatedStudent
+from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.mdp.lane import Lane, LaneConfig, make_lane
+from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS
+from vm_training.motions.planned import LEAVE, NO_SEAT, SEATED
+from vm_training.progress import Progress
+from vm_training.tasks.classroom import REST_FRAMES, act, start_frames
+from vm_training.tasks.gate_places import Place
+from vm_training.tasks.lessons import Lessons, Rollout, rollout
+from vm_training.tasks.motion_folder import Motion
+from vm_training.tasks.school import half_mirrored
+from vm_training.tasks.walk_config import WalkConfig
+from vm_training.tasks.work_folder import WorkFolder
+from vm_training.teachers.sampled_lqr import LqrTeacher
+
+GATE_FILE, RECORDS_FILE = "gate.npz", "gate.json"
+AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
+_BACK_M_S = -0.04
+_COMMAND = sum(
+    term.size * term.history_length for term in WALK_TERMS[: [t.name for t in WALK_TERMS].index("velocity_commands")]
+)
+
+
+@dataclass(frozen=True)
+class GatingConfig:
+    """Everything that decides a gate.
+
+    Attributes:
+        rounds: of acting and learning.
+        passes: over all lessons, after each round.
+        learning_rate: of the gate.
+        told: share of robots that are driven by the walker whose place it is, whatever the gate says.
+        walk: how robots are let go: motions a round, steps, noise, pushes, lane, seed.
+    """
+
+    rounds: int = 12
+    passes: float = 1.0
+    learning_rate: float = 1e-3
+    told: float = 0.3
+    walk: WalkConfig = field(
+        default_factory=lambda: WalkConfig(
+            motions_a_round=24, steps=60, longest_rollout=1200, lessons=1_500_000, lane=LaneConfig(40, exact_grids=0.5)
+        )
+    )
+
+
+def train_gate(
+    gated: GatedStudent,
+    places: Sequence[Place],
+    motions: dict[str, tuple[Motion, LqrTeacher]],
+    default: np.ndarray,
+    config: GatingConfig,
+    folder: WorkFolder,
+) -> list[dict[str, float]]:
+    """Teaches the gate; the walkers stay as they are. A resumed run goes on with the gate of its last round.
+
+    Raises:
+        VmError: a motion that is nobody's, or a first walker that has no walks.
+    """
+    folder.begin({"config": asdict(config), "places": [[str(p.policy), p.kinds] for p in places]})
+    torch.manual_seed(config.walk.seed)
+    school = GateSchool(gated, places, motions, default, config)
+    records: list[dict[str, float]] = []
+    if (folder / GATE_FILE).is_file():
+        saved = folder.read_arrays(GATE_FILE)
+        gated.gate.load_state_dict({name: torch.from_numpy(value) for name, value in saved.items()})
+        records = folder.read_json(RECORDS_FILE)
+    with Progress("gate", config.rounds, len(records)) as bar:
+        for index in range(len(records), config.rounds):
+            records.append(school.round(index))
+            folder.write_arrays(GATE_FILE, {name: value.numpy() for name, value in gated.gate.state_dict().items()})
+            folder.write_json(RECORDS_FILE, records)
+            bar.round_done(right=f"{records[-1]['right']:.1%}", s_a_fall=f"{records[-1]['seconds_a_fall']:.1f}")
+    return records
+
+
+class GateSchool:
+    """Robots on all motions, and what was seen there with whose place it was."""
+
+    def __init__(
+        self,
+        gated: GatedStudent,
+        places: Sequence[Place],
+        motions: dict[str, tuple[Motion, LqrTeacher]],
+        default: np.ndarray,
+        config: GatingConfig,
+    ) -> None:
+        self.gated, self._motions, self._default, self.config = gated, motions, default, config
+        self._place = {kind: index for index, place in enumerate(places) for kind in place.kinds}
+        homeless = {motion.kind for motion, _ in motions.values()} - set(self._place)
+        if homeless:
+            raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
+        self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
+        self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
+        self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
+
+    def round(self, index: int) -> dict[str, float]:
+        """Robots act on some motions, then the gate learns; how often it is right, and how long they stay up."""
+        walk, rng = self.config.walk, np.random.default_rng([self.config.walk.seed, index])
+        kinds = [motion.kind for motion, _ in self._motions.values()]
+        shares = np.array([1.0 / kinds.count(kind) for kind in kinds])
+        count = min(walk.motions_a_round, len(kinds))
+        picked = rng.choice(list(self._motions), count, replace=False, p=shares / shares.sum())
+        before, falls = self._lessons.written, sum(self._gather(name, index) for name in picked)
+        told = self._lessons.written - before
+        right = self._learn(rng)
+        return {"steps": self._lessons.written, "right": right, "seconds_a_fall": told / 50.0 / max(falls, 1)}
+
+    def _gather(self, name: str, index: int) -> int:
+        walk = self.config.walk
+        lane, age = self._lane(name)
+        env, told = lane.env, np.arange(lane.env.num_envs) < self.config.told * lane.env.num_envs
+        told = np.ones_like(told) if index == 0 else told
+
+        def drive(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+            whose, found = self._whose(lane, seen), act(self.gated, seen, self._default)
+            for walker in np.unique(whose[told]):
+                own = told & (whose == walker)
+                shown = np.maximum(seen[own], self.gated.least[walker].numpy())
+                found[own] = act(self.gated.walkers[walker], shown, self._default)  # type: ignore[arg-type]
+            return found
+
+        how = Rollout(
+            steps=walk.steps,
+            last_frame=env.clip.num_frames + REST_FRAMES,
+            starts=lambda count: start_frames(env, count, walk),
+            drive=drive,
+            tell=lambda seen, wanted: self._lessons.add(seen, self._whose(lane, seen)[:, None].astype(np.float32)),
+        )
+        return int(rollout(lane, age, walk, how).sum())
+
+    def _whose(self, lane: Lane, seen: np.ndarray) -> np.ndarray:
+        """(N,) the walker whose place each robot is in: at seats their own as long as one is in view, or asked for."""
+        kind = lane.motion.kind
+        if kind not in AT_SEATS:
+            return np.full(len(seen), self._place[kind])
+        backwards = seen[:, _COMMAND] < 2.0 * _BACK_M_S
+        near = np.zeros(len(seen), dtype=bool)
+        position = lane.env.physics.qpos[:, :2]
+        for box in lane.motion.scene.boxes:
+            if box.label == SEAT:
+                away = np.abs(position - box.center_world[:2]) - box.half_size[:2]
+                near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < 0.5 * GRID.size_x * GRID.resolution - 0.1
+        return np.where(backwards | near, self._place[kind], self._place["flat"])
+
+    def _lane(self, name: str) -> tuple[Lane, np.ndarray]:
+        if name not in self._lanes:
+            motion, teacher = self._motions[name]
+            seed = self.config.walk.seed + 1000 * (1 + list(self._motions).index(name))
+            lane = make_lane(motion, teacher, self._default, self.config.walk.lane, seed)
+            count = lane.env.num_envs
+            lane.reset(np.arange(count), start_frames(lane.env, count, self.config.walk))
+            self._lanes[name] = lane, lane.env.rng.integers(0, self.config.walk.longest_rollout, count)
+        return self._lanes[name]
+
+    def _learn(self, rng: np.random.Generator) -> float:
+        """Gradient steps on all lessons; share of the last batches' that the gate gives to the right walker."""
+        config, lessons, right = self.config, self._lessons, []
+        steps = max(round(config.passes * lessons.count / config.walk.batch), 1)
+        for _ in range(steps):
+            at = rng.integers(0, lessons.count, config.walk.batch)
+            seen, _ = half_mirrored(lessons.observation[at].astype(np.float32), np.zeros((len(at), NUM_JOINTS)))
+            whose = torch.from_numpy(lessons.action[at, 0]).long()
+            logits = self.gated.logits(torch.from_numpy(seen))
+            loss = nn.functional.cross_entropy(logits, whose)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            right.append(float((logits.argmax(dim=1) == whose).float().mean()))
+        return float(np.mean(right[-(steps // 3 + 1) :]))

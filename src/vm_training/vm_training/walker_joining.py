@@ -1,0 +1,94 @@
+"""`vm-train mix_walkers` and `gate_walkers`: what several walkers know, in one policy file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_training.export import export_policy
+from vm_training.tasks.gate_places import Place, read_walkers
+from vm_training.tasks.gating import GatingConfig, train_gate
+from vm_training.tasks.mixing import mix_policies
+from vm_training.tasks.motion_folder import load_motion
+from vm_training.tasks.walk import good_motions, load_bold_teacher
+from vm_training.tasks.work_folder import WorkFolder
+
+
+@dataclass(frozen=True)
+class MixWalkers:
+    """The mean of walkers' weights: of one, and of another that began with it and learnt more, but forgot some.
+
+    Attributes:
+        policies: files of walkers; the last one's contract and skills are the result's.
+        shares: of each.
+        out: policy file to write.
+    """
+
+    policies: tuple[Path, ...]
+    shares: tuple[float, ...]
+    out: Path
+
+    def run(self) -> int:
+        _check_name(self.out)
+        student, contract = mix_policies(self.policies, self.shares)
+        assert contract.golden is not None  # which a policy file has
+        seen = np.array(contract.golden.observation)
+        export_policy(student, replace(contract, name=self.out.stem, golden=None), seen, self.out)
+        print(f"policy: {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class GateWalkers:
+    """Walkers of different places in one network, which learns whose place it is in; none of them unlearns anything.
+
+    Attributes:
+        policies: files of walkers; the first walks on flat ground, the last one's contract is the result's.
+        kinds: of motion that are each one's own, with commas between them.
+        motions: folder of motions.
+        teachers: folder of their teachers.
+        out: policy file to write.
+        work: folder for what a resumed run needs; by default beside `out`.
+        config: everything that decides the gate.
+    """
+
+    policies: tuple[Path, ...]
+    kinds: tuple[str, ...]
+    motions: Path
+    teachers: Path
+    out: Path
+    work: Path | None = None
+    config: GatingConfig = field(default_factory=GatingConfig)
+
+    def run(self) -> int:
+        _check_name(self.out)
+        if len(self.kinds) != len(self.policies):
+            raise VmError(f"{len(self.policies)} policies, {len(self.kinds)} lists of kinds; expected one for each")
+        places = [Place(*pair) for pair in zip(self.policies, (tuple(k.split(",")) for k in self.kinds), strict=True)]
+        gated, contract = read_walkers(places)
+        names = good_motions(self.motions, WorkFolder(self.teachers), self.config.walk.least_teacher)
+        gain = self.config.walk.teacher_gain
+        motions = {
+            name: (load_motion(self.motions, name), load_bold_teacher(self.teachers, name, gain)) for name in names
+        }
+        folder = WorkFolder(self.work or self.out.with_suffix(".training"))
+        records = train_gate(gated, places, motions, np.array(contract.default_joint_pos), self.config, folder)
+        training = contract.training | {
+            "gated": {place.policy.stem: list(place.kinds) for place in places},
+            "command": " ".join(["vm-train", *sys.argv[1:]]),
+            "gate_right": records[-1]["right"],
+        }
+        assert contract.golden is not None
+        seen = np.array(contract.golden.observation)
+        export_policy(gated, replace(contract, name=self.out.stem, golden=None, training=training), seen, self.out)
+        print(f"policy: {self.out}; the gate was right {records[-1]['right']:.1%} of the time")
+        return 0
+
+
+def _check_name(out: Path) -> None:
+    if out.suffix != ".onnx":
+        raise VmError(f"--out {out}: expected a file name that ends with .onnx")
