@@ -42,17 +42,19 @@ def test_a_flood_does_not_keep_the_loop():
 
 def test_arrival_is_told_on_the_monotonic_clock():
     came = []
+    began_s = time.monotonic()
     waited = {"received_timestamp": time.time_ns() - 30_000_000}
     PolledTopic(Queue((b"a", waited), (b"b", {})), lambda _, came_s: came.append(time.monotonic() - came_s)).drain()
-    assert came[0] == pytest.approx(0.03, abs=0.01)
-    assert came[1] == pytest.approx(0.0, abs=0.01), "a middleware that tells no time: now"
+    late_s = time.monotonic() - began_s + 0.002  # a busy machine may hold us up in between
+    assert 0.028 < came[0] < 0.03 + late_s
+    assert 0.0 <= came[1] < late_s, "a middleware that tells no time: now"
 
 
 @pytest.mark.parametrize("stamp_ns", [1, time.time_ns() + 3600 * 10**9])
 def test_a_clock_that_was_set_makes_no_wild_ages(stamp_ns):
     came = []
     PolledTopic(Queue((b"a", {"received_timestamp": stamp_ns})), lambda _, s: came.append(time.monotonic() - s)).drain()
-    assert -0.01 <= came[0] <= 10.1
+    assert -0.01 <= came[0] <= 12.0
 
 
 def test_no_executor_may_take_what_the_loop_takes():

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -110,11 +111,18 @@ def test_through_a_pipe_until_it_ends():
         frame = COMMAND + command(0.01 * k)
         os.write(write_end, frame[:500])  # in two pieces
         os.write(write_end, frame[500:])
-        time.sleep(0.02)
+        assert comes(lambda k=k: command(0.01 * k) in [data for _, data in seen])
+    assert comes(lambda: len(seen) > 20)
     os.write(write_end, IDLE + bytes(FRAME_BYTES - 1))
     os.close(write_end)
-    thread.join(5.0)
+    thread.join(20.0)
     assert not thread.is_alive()
-    assert {data for _, data in seen} >= {command(0.01 * k) for k in range(5)}
-    assert len(seen) > 20
     os.close(read_end)
+
+
+def comes(reached: Callable[[], bool]) -> bool:
+    """Whether something comes true in 20 s."""
+    end_s = time.monotonic() + 20.0
+    while not reached() and time.monotonic() < end_s:
+        time.sleep(0.002)
+    return reached()
