@@ -18,7 +18,7 @@ from vm_training import evaluate, play
 from vm_training.benchmark.courses import COURSES, Course, Episode, chosen_courses, user_scene
 from vm_training.benchmark.figures import row_of, wilson_interval
 from vm_training.benchmark.grids import NoisyGrid, TrueGrid
-from vm_training.benchmark.operator import SETTLE_S, SIT_S, STAND_S, UP_S, Operator
+from vm_training.benchmark.operator import SETTLE_S, SIT_S, UP_S, Operator
 from vm_training.benchmark.physics import PHYSICS, build_models
 from vm_training.benchmark.robots import Robots
 from vm_training.benchmark.runner import refusal, run_course, simple_grid
@@ -142,7 +142,7 @@ def test_the_operator_steers_back_stops_and_keeps_limits():
     assert command[0, 0] == 0.25 and not command[2].any() and operator.arrived.tolist() == [False, False, True]
 
 
-def test_sitting_is_backing_waiting_and_walking_on():
+def test_sitting_is_backing_letting_go_and_walking_on():
     operator = Operator([Episode(SceneAsset(), 0.5, 0.25, 16.0, seat_m=0.4)], np.array([[-0.5, 0.5]] * 3))
     place = np.array([[0.0, 0.0, 0.72]])
     assert operator.command(3.0, place, np.zeros(1))[0, 0] < 0.0
@@ -150,12 +150,12 @@ def test_sitting_is_backing_waiting_and_walking_on():
     operator.watch(none, off, 5.0)
     assert operator.command(8.0, place, np.zeros(1))[0, 0] < 0.0
     operator.watch(~none, on, 0.5 * SIT_S)
-    assert operator.command(9.0, place, np.zeros(1))[0, 0] == 0.0 and not operator.sat[0]
+    assert operator.command(9.0, place, np.zeros(1))[0, 0] < 0.0 and not operator.sat[0]  # held as long as it sits
     operator.watch(~none, on, 0.6 * SIT_S)
-    assert operator.sat[0] and operator.command(11.0, place, np.zeros(1))[0, 0] > 0.0
-    operator.watch(none, off, 1.1 * UP_S)
-    assert operator.command(12.0, place, np.zeros(1))[0, 0] == 0.0  # until it stands
-    operator.watch(none, off, STAND_S)
+    assert operator.sat[0] and not operator.command(11.0, place, np.zeros(1)).any()
+    operator.watch(none, off, 0.9 * UP_S)
+    assert not operator.command(12.0, place, np.zeros(1)).any()  # until it stands
+    operator.watch(none, off, 0.2 * UP_S)
     assert operator.command(15.0, place, np.zeros(1))[0, 0] > 0.0 and not operator.arrived[0]
 
 
