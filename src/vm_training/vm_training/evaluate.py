@@ -103,7 +103,9 @@ def evaluate(options: Evaluate) -> list[dict[str, Any]]:
     work = [(course, grid, physics) for physics in options.physics for grid in grids for course in courses]
     rows: list[dict[str, Any]] = []
     print(report.table_head())
-    with tqdm(total=len(work), bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}", leave=False) as bar:
+    often_s = 0.1 if sys.stderr.isatty() else 15.0  # a log keeps every line
+    form = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=len(work), bar_format=form, leave=False, mininterval=often_s) as bar:
         for done, (course, grid, physics) in enumerate(work):
             bar.set_description(f"{course.name} ")
             results = _run(policy, course, grid, physics, options, bar, done)
