@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from session import PATIENT
 from trial import Trial
 
 from vm_core.motion_clip import MotionClip
@@ -55,7 +56,9 @@ def test_policy_reaches_the_top_of_the_reconstructed_steps(reconstruction, seed)
 
 def test_all_nodes_run_together(reconstruction, tmp_path):
     """Real nodes over DDS in real time; how well, on an idle machine, is the benchmark's question."""
-    report = demo.run_in_scene(demo.DEMO_POLICY, reconstruction / "scene", tmp_path, seed=0)
+    patient = tmp_path / "patient.yaml"
+    patient.write_text(json.dumps({"/**/vm_policy_node": {"ros__parameters": PATIENT}}))
+    report = demo.run_in_scene(demo.DEMO_POLICY, reconstruction / "scene", tmp_path, seed=0, params_file=patient)
     assert report["policy"] == "demo_steps" and report["state"] != "IDLE", report  # it stood up
     assert report["lowcmd"] > 50 and report["lowcmd_refused"] == 0, report
     assert report["scans"] > 20 and report["lowstate"] > 2000, report

@@ -6,6 +6,7 @@ import pytest
 
 from vm_core import g1
 
+pytestmark = pytest.mark.timeout(1500)  # one session of many cases, at the pace of the machine
 PLAYED = (
     *(
         "viewers",

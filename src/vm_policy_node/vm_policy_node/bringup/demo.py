@@ -85,8 +85,18 @@ def _trained(folder: Path, out: Path) -> Path | None:
     return out
 
 
-def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False) -> dict:
+def run_in_scene(
+    policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_tick: bool = False, params_file: Path | None = None
+) -> dict:
     """One start under the running nodes, from the hanging robot to the end of the clip.
+
+    Args:
+        policy: what it follows.
+        scene: where.
+        out: folder for reports and recording.
+        seed: of the simulation.
+        echo_tick: echo the state's tick, for latency measurements.
+        params_file: YAML with other parameters of the nodes.
 
     Returns:
         The simulator's and the policy node's reports in one.
@@ -110,6 +120,7 @@ def run_in_scene(policy: Path, scene: Path, out: Path, seed: int = 0, *, echo_ti
             duration_s=duration_s,
             seed=seed,
             echo_tick=echo_tick,
+            params_file=params_file,
             supervise=False,  # two busy cores: nothing beside the nodes that are measured
         )
     )

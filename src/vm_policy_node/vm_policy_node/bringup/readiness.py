@@ -71,6 +71,9 @@ class Readiness:
         """What is missing once the time is over."""
         if self.current is None or elapsed_s < self.timeout_s:
             return None
-        what = ", ".join(self.missing()) or "nothing, not even its name in the graph"
-        said = f"no message on {what}" if self.missing() else what
-        return f"{self.current.name} is not up after {elapsed_s:.0f} s: {said}"
+        return f"{self.current.name} is not up after {elapsed_s:.0f} s: {self.lack()}"
+
+    def lack(self) -> str:
+        """What the current node has not shown."""
+        topics = ", ".join(self.missing())
+        return f"no message on {topics}" if topics else "nothing, not even its name in the graph"

@@ -24,9 +24,11 @@ from vm_policy_node.bringup.readiness import Readiness, parse_expected
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
     "expect": ("", "NODE=TOPIC,TOPIC;NODE=… in the order of the start"),
-    "timeout_s": (60.0, "time for all to come up [s]"),
+    "timeout_s": (180.0, "time for all to come up [s]"),
 }
 _POLL_S, _SERVICE_S = 0.1, 60.0
+_REMINDER_S = 20.0
+"""A busy computer takes long to start what looks on only; what is waited for is said meanwhile."""
 
 
 class SupervisorNode(Node):
@@ -54,13 +56,17 @@ class SupervisorNode(Node):
         Raises:
             VmError: something did not come in time, or a lifecycle node refused.
         """
-        started = time.monotonic()
+        started, reminded_s = time.monotonic(), 0.0
         while self._readiness.current is not None:
             self._listen()
             rclpy.spin_once(self, timeout_sec=_POLL_S)
             elapsed_s = time.monotonic() - started
             for name in self._readiness.advance(self._present()):
                 self.get_logger().info(f"{name} is up after {elapsed_s:.1f} s")
+                reminded_s = elapsed_s
+            if self._readiness.current is not None and elapsed_s - reminded_s > _REMINDER_S:
+                self.get_logger().info(f"waiting for {self._readiness.current.name}: {self._readiness.lack()}")
+                reminded_s = elapsed_s
             complaint = self._readiness.complaint(elapsed_s)
             if complaint:
                 raise VmError(complaint)
