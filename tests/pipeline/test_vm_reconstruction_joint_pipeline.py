@@ -11,6 +11,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_reconstruction import pipeline
+from vm_reconstruction.configuration import ReconstructionConfig
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.frontends.noisy_oracle import observe
@@ -34,9 +35,9 @@ def video(tmp_path_factory) -> Path:
     return folder / "video.mp4"
 
 
-def config(video: Path, out: Path, **changes) -> pipeline.ReconstructionConfig:
+def config(video: Path, out: Path, **changes) -> ReconstructionConfig:
     height = HumanMotion.load(video.parent / "truth" / "person_1.npz").height_m
-    base = pipeline.ReconstructionConfig(video, out, height, solver="joint", frontend="oracle", until="scene")
+    base = ReconstructionConfig(video, out, height, solver="joint", frontend="oracle", until="scene")
     return replace(base, **changes)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_reconstruction import pipeline
+from vm_reconstruction.configuration import STAGE_NAMES, ReconstructionConfig
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import HumanMotion
@@ -68,8 +69,8 @@ def video(tmp_path) -> Path:
     return folder
 
 
-def config(video: Path, out: Path, **changes) -> pipeline.ReconstructionConfig:
-    return pipeline.ReconstructionConfig(**{"video": video, "out": out, "height_m": 1.75, "until": "scene"} | changes)
+def config(video: Path, out: Path, **changes) -> ReconstructionConfig:
+    return ReconstructionConfig(**{"video": video, "out": out, "height_m": 1.75, "until": "scene"} | changes)
 
 
 def run_counting(monkeypatch, settings, frontend) -> list[str]:
@@ -82,7 +83,7 @@ def run_counting(monkeypatch, settings, frontend) -> list[str]:
 
 
 def test_rerun_does_only_what_changed(video, tmp_path, monkeypatch):
-    out, names = tmp_path / "out", list(pipeline.STAGE_NAMES["single"][:6])
+    out, names = tmp_path / "out", list(STAGE_NAMES["single"][:6])
     assert run_counting(monkeypatch, config(video, out), KnownPerson()) == names
     assert run_counting(monkeypatch, config(video, out), KnownPerson()) == []
     assert run_counting(monkeypatch, config(video, out, height_m=1.6), KnownPerson()) == names[3:]

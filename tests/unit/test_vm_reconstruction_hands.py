@@ -12,11 +12,12 @@ from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.frontends.noisy_oracle import observe
 from vm_reconstruction.frontends.oracle_noise import OracleNoise
-from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion
+from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion, joint_index
 from vm_reconstruction.retarget import targets
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import contacts, solve
 from vm_reconstruction.solver.joint.skeleton import TOTAL_POINTS
+from vm_reconstruction.stages import contacts as stage
 from vm_reconstruction.stages.stillness import hysteresis
 
 FPS, HEIGHT = 30.0, 1.75
@@ -48,6 +49,16 @@ def test_a_resting_hand_is_kept_until_it_leaves() -> None:
 def test_hysteresis_begins_at_one_threshold_and_ends_at_another() -> None:
     begins, lasts = np.array([[0, 1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 1, 1]], bool)
     np.testing.assert_array_equal(hysteresis(begins, lasts), np.array([1, 1, 1, 0, 0, 0, 0], bool))
+
+
+@pytest.mark.parametrize(("shoulder_m", "wrist_m", "held"), [(0.4, 0.0, True), (0.0, 0.0, False), (0.4, 0.4, False)])
+def test_without_depth_a_hand_is_held_if_the_body_moves_past_it(shoulder_m: float, wrist_m: float, held: bool) -> None:
+    """A rail that is walked past; not arms that hang while somebody stands, nor arms that go along."""
+    joints, share = np.tile(rest_positions(HEIGHT), (60, 1, 1)), np.linspace(0.0, 1.0, 60)
+    joints[..., 0] += shoulder_m * share[:, None]
+    joints[:, joint_index("left_wrist"), 0] += (wrist_m - shoulder_m) * share
+    left, right = stage.hand_contacts(joints, FPS)
+    assert bool(left.all()) == held == bool(left.any()) and not right.any()
 
 
 def test_a_held_hand_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

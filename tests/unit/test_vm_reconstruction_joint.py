@@ -18,9 +18,9 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import apart, arrow, so3, solve, start, surfaces, videomimic
+from vm_reconstruction.solver.joint import apart, arrow, grounds, so3, solve, start, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
-from vm_reconstruction.solver.joint.skeleton import TOUCHING
+from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
 
 
@@ -47,8 +47,12 @@ def _short(observed: Observations, frames: int) -> Observations:
 
 def _disturbed(problem: JointProblem, state: JointState, rng: np.random.Generator) -> tuple[JointProblem, JointState]:
     """All terms switched on, at a state where none of them vanishes."""
-    frames, k, g = problem.sizes
-    people = []
+    frames, people = len(problem.center_units), []
+    shape = frames, len(SOLES)
+    of, trust = (tuple(f(shape) for _ in problem.people) for f in (lambda s: rng.integers(-1, 2, s), rng.random))
+    shared = grounds.Grounds(of, trust, rng.standard_normal((2, 2)), rng.standard_normal((2, grounds.SIZE)))
+    problem, state = replace(problem, grounds=shared), replace(state, grounds=shared.first)
+    _, k, g = problem.sizes
     for data in problem.people:
         shape = data.touch.shape
         normal = rng.standard_normal((*shape, 3))
@@ -77,7 +81,7 @@ def _dense(rows: list[arrow.Rows], sizes: tuple[int, int, int]) -> np.ndarray:
             for i in range(n):
                 J[i][:, at[i]] += jacobian[i]
         if r.border is not None:
-            J[:, :, frames * k :] += r.border
+            J[:, :, frames * k : frames * k + r.border.shape[2]] += r.border
         parts.append(J.reshape(n * m, -1))
     return np.concatenate(parts)
 

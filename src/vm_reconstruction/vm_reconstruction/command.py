@@ -57,8 +57,9 @@ def _main() -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     from vm_reconstruction import pipeline
+    from vm_reconstruction.configuration import ReconstructionConfig
 
-    config = pipeline.ReconstructionConfig(
+    config = ReconstructionConfig(
         video=arguments.video,
         out=arguments.out,
         height_m=arguments.height,

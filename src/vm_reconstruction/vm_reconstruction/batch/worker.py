@@ -68,11 +68,12 @@ class Worker:
 
     def _reconstruct(self, job: Job, out: Path) -> None:
         from vm_reconstruction import pipeline
+        from vm_reconstruction.configuration import ReconstructionConfig
 
         s = self._settings
         if self._frontend is None:
             self._frontend = pipeline.frontend_of(s.solver, s.frontend)
-        config = pipeline.ReconstructionConfig(
+        config = ReconstructionConfig(
             job.video, out, job.heights_m[0], scale=s.scale, until=s.until, solver=s.solver, frontend=s.frontend,
             other_heights_m=job.heights_m[1:],
         )  # fmt: skip

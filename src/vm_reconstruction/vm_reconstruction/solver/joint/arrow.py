@@ -29,7 +29,7 @@ class Rows:
         jacobians: one (n, m, c) for each touched frame: frames, frames + 1, ...
         columns: for each of them the unknowns of that frame: (c,) where all n are alike, else (n, c).
         frames: (n,) first touched frame; groups with the same frame must touch different unknowns.
-        border: (n, m, g) derivative by the shared unknowns; None: none.
+        border: (n, m, c) derivative by the first c shared unknowns; None: none.
         group: rows that share one robust weight (m is a multiple).
         cauchy: standard deviations beyond which a group counts as an outlier; None: plain squares.
     """
@@ -132,8 +132,9 @@ class NormalEquations:
         if rows.border is not None:
             weighted = rows.border if weights is None else rows.border * weights[..., None]
             flat = weighted.reshape(-1, weighted.shape[-1])
-            self.corner += flat.T @ rows.border.reshape(-1, rows.border.shape[-1])
-            self.shared_gradient += flat.T @ rows.residual.ravel()
+            first = slice(flat.shape[1])
+            self.corner[first, first] += flat.T @ rows.border.reshape(flat.shape)
+            self.shared_gradient[first] += flat.T @ rows.residual.ravel()
 
     def _add_alike(
         self, rows: Rows, a: int, b: int, block: np.ndarray, gradient: np.ndarray | None, border: np.ndarray | None
@@ -147,7 +148,7 @@ class NormalEquations:
             if gradient is not None:
                 self.gradient[at, left] += gradient[:, own]
             if border is not None:
-                self.border[at, left] += border[:, own]
+                self.border[at, left, : border.shape[2]] += border[:, own]
 
     def _add_scattered(
         self, rows: Rows, a: int, b: int, block: np.ndarray, gradient: np.ndarray | None, border: np.ndarray | None
@@ -157,7 +158,7 @@ class NormalEquations:
         if gradient is not None:
             self.gradient[at, own] += gradient
         if border is not None:
-            self.border[at, own] += border
+            self.border[at, own, : border.shape[2]] += border
 
     def band(self, damping: float) -> np.ndarray:
         """Lower band (3k, T k) in LAPACK's layout, the diagonal enlarged by `damping` times itself."""

@@ -12,6 +12,8 @@ from vm_reconstruction.observations import COCO_SIGMA
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import apart, posture, terms
 from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.grounds import SIZE, Grounds
+from vm_reconstruction.solver.joint.grounds import rows as ground_rows
 from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
 
@@ -55,10 +57,11 @@ class Sigmas:
         bias, bias_memory_s: depth's slow relative error around the people, and how long it lasts.
         root_acceleration [m/s^2]; turning: multiplies TURNING.
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
+        ground_m: of a rest over the ground that it shares with others; ground_slope_deg: of grounds from level.
         apart_m: of two people's trunks that come too near.
         facing, sideways: of walkers' facing from their way, of hips and shoulders from level [rad];
             over_feet: of hips beside the middle between the ankles [m].
-        camera_turn_deg, camera_shift_m: drift per root second.
+        camera_turn_deg, camera_shift_m: drift per root second; tilt_deg: of the vertical that the first frame is given.
         shape, width: log lengths, of limbs and of hips and shoulders; ruler_m: stature.
         posture: multiplies POSTURE.
         cauchy: standard deviations beyond which a measurement counts as wrong.
@@ -79,12 +82,15 @@ class Sigmas:
     turning: float = 1.0
     contact_speed: float = 0.04
     surface_m: float = 0.05
+    ground_m: float = 0.01
+    ground_slope_deg: float = 0.3
     apart_m: float = 0.02
     facing: float = 0.1
     sideways: float = 0.1
     over_feet: float = 0.1
     camera_turn_deg: float = 0.3
     camera_shift_m: float = 0.012
+    tilt_deg: float = 0.5
     shape: float = 0.05
     width: float = 0.12
     ruler_m: float = 0.01
@@ -134,6 +140,7 @@ class JointProblem:
         fps: frames a second; matrix: (3, 3) [px].
         R_world_camera: (T, 3, 3), center_units: (T, 3): the observed camera, world axes z up.
         people: one each.
+        grounds: that several rests share; none in the first rounds.
     """
 
     fps: float
@@ -142,27 +149,33 @@ class JointProblem:
     center_units: np.ndarray
     people: tuple[PersonData, ...]
     sigmas: Sigmas = field(default_factory=Sigmas)
+    grounds: Grounds = field(default_factory=Grounds)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Frames, unknowns a frame, shared unknowns."""
         people = len(self.people)
-        return len(self.center_units), FRAME_SIZE + PERSON_SIZE * people, 1 + len(SHAPES) * people
+        shared = 1 + len(SHAPES) * people + SIZE * self.grounds.count
+        return len(self.center_units), FRAME_SIZE + PERSON_SIZE * people, shared
 
     def rows(self, state: JointState) -> Iterator[Rows]:
         """All residuals at a state, one kind after the other."""
-        s, shared = self.sigmas, self.sizes[2]
+        s, every = self.sigmas, self.sizes[2]
+        shared = every - SIZE * self.grounds.count  # the grounds' unknowns come last and are only in their own rows
         camera = Camera.of(self.R_world_camera, self.center_units, state)
         second = np.sqrt(self.fps)
         yield from terms.camera_drift(
-            state.camera_turn, state.camera_shift, np.radians(s.camera_turn_deg) / second, s.camera_shift_m / second
-        )
+            self.R_world_camera[0], state.camera_turn, state.camera_shift, np.radians(s.camera_turn_deg) / second,
+            s.camera_shift_m / second, np.radians(s.tilt_deg),
+        )  # fmt: skip
         yield from terms.depth_bias(state.depth_bias, s.bias, s.bias_memory_s * self.fps)
         bodies = [
             PersonPoints.of(data.skeleton, person) for data, person in zip(self.people, state.people, strict=True)
         ]
         for p, body in enumerate(bodies):
             yield from self._person_rows(state, camera, body, p, shared)
+        slope = np.radians(s.ground_slope_deg)
+        yield from ground_rows(self.grounds, state.grounds, bodies, every, s.ground_m, slope, 4.0)
         for p, q in itertools.combinations(range(len(bodies)), 2):
             limit = apart.HALF_TRUNK_SHARE * (self.people[p].skeleton.height_m + self.people[q].skeleton.height_m)
             yield apart.trunks_apart(bodies[p], bodies[q], p, q, shared, limit, s.apart_m)

@@ -11,7 +11,7 @@ from vm_reconstruction.geometry import clouds, gravity
 from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import arrow, contacts, posture, start, surfaces
+from vm_reconstruction.solver.joint import arrow, contacts, grounds, posture, start, surfaces
 from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import HANDS, NECK_POINT, PELVIS, SEAT, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
@@ -115,6 +115,7 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
                 hands = _hands(problem, seen, cloud)
                 still, held = (list(map(contacts.with_hands, flags, hands)) for flags in (still, held))
             problem = with_ways(with_contacts(problem, held, margin_s), state)
+            problem, state = with_grounds(problem, state, held)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
         solution = None  # its normal equations are as large as those of the round to come
@@ -177,6 +178,12 @@ def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: floa
     planted = [contacts.between_frames(flags, margin_s * problem.fps) for flags in still]
     people = tuple(replace(d, planted=p) for d, p in zip(problem.people, planted, strict=True))
     return replace(problem, people=people)
+
+
+def with_grounds(problem: JointProblem, state: JointState, still: list[np.ndarray]) -> tuple[JointProblem, JointState]:
+    """The same problem, and state, where rests share grounds."""
+    shared = grounds.found([body.points for body, _ in _seen(problem, state)], still)
+    return replace(problem, grounds=shared), replace(state, grounds=shared.first)
 
 
 def with_ways(problem: JointProblem, state: JointState) -> JointProblem:

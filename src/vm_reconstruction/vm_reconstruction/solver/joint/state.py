@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class JointState:
         camera_shift: (T, 3) [m, world], added to scale * camera_center.
         depth_bias: (T,) log factor of the depth around the people.
         log_scale: of metres per unit of the observations.
+        grounds: (K, 3) heights and slopes, see `grounds.Grounds`.
     """
 
     people: tuple[PersonState, ...]
@@ -62,6 +63,7 @@ class JointState:
     camera_shift: np.ndarray
     depth_bias: np.ndarray
     log_scale: float
+    grounds: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     @property
     def scale(self) -> float:
@@ -83,6 +85,7 @@ class JointState:
             self.camera_shift + by_frame[:, CAMERA_SHIFT],
             self.depth_bias + by_frame[:, DEPTH_BIAS],
             self.log_scale + float(shared[SCALE]),
+            self.grounds + shared[len(shared) - self.grounds.size :].reshape(self.grounds.shape),
         )
 
 

@@ -222,15 +222,22 @@ def on_surface(
     return Rows(residual, (by_pose,), (pose_columns(p),), np.arange(len(residual)), by_shared, 1, cauchy)
 
 
-def camera_drift(turn: np.ndarray, shift: np.ndarray, turn_sigma: float, shift_sigma: float) -> list[Rows]:
-    """Corrections (T, 3) [rad, m] walk from frame to frame, and start at zero."""
+def camera_drift(
+    R_first: np.ndarray, turn: np.ndarray, shift: np.ndarray, turn_sigma: float, shift_sigma: float, tilt_sigma: float
+) -> list[Rows]:
+    """Corrections (T, 3) [rad, m] walk from frame to frame, and start at zero but for a tilt of the first vertical.
+
+    R_first (3, 3): the first camera's axes in the world.
+    """
     result = []
-    for values, sigma, columns in ((turn, turn_sigma, CAMERA_TURN), (shift, shift_sigma, CAMERA_SHIFT)):
+    first = np.diag([1.0 / tilt_sigma, 1.0 / tilt_sigma, 5.0 / turn_sigma]) @ R_first, np.eye(3) * 5.0 / shift_sigma
+    for values, sigma, columns, start in (
+        (turn, turn_sigma, CAMERA_TURN, first[0]), (shift, shift_sigma, CAMERA_SHIFT, first[1])
+    ):  # fmt: skip
         own = np.arange(6)[columns]
         eye = np.broadcast_to(np.eye(3) / sigma, (len(values) - 1, 3, 3))
         result.append(Rows(np.diff(values, axis=0) / sigma, (-eye, eye), (own, own), np.arange(len(values) - 1)))
-        start = 5.0 / sigma
-        result.append(Rows(values[:1] * start, (np.eye(3)[None] * start,), (own,), np.arange(1)))
+        result.append(Rows(values[:1] @ start.T, (start[None],), (own,), np.arange(1)))
     return result
 
 
