@@ -20,6 +20,7 @@ from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.bundle import export_bundle, load_bundle
 from vm_training.visual.commander import golden_inputs
 from vm_training.visual.evaluate_task import EvaluateTask
+from vm_training.visual.eyes import KINDS, LATENT
 from vm_training.visual.gait_table import (
     QUICK_STOP,
     STAND_S,
@@ -34,7 +35,6 @@ from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, Generat
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
-from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.tasks import OBJECT_TASKS
@@ -224,38 +224,33 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
 
 
 def test_what_is_remembered_turns_with_the_robot_until_the_picture_shows_it():
-    generator, spec = Generator("depth", (8,)), DepthSpec()
+    generator = Generator("depth", (8,))
     last = generator.finds[-1]
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
         last.weight.zero_()
-        last.bias.copy_(torch.tensor([0.7, -0.2, 0.0, 0.0, -30.0]))  # found there, but not to be trusted
-    seen, depth = np.zeros((1, INPUTS["depth"]), np.float32), np.zeros((1, spec.height, spec.width), np.float32)
-    seen[0, 8], thought = 0.5 * 1.0, np.array([[1.0, 0.0]])  # 1 rad/s to the left, in the term's scale
+        last.bias.copy_(torch.tensor([0.7, -0.2, 30.0]))  # found there, and to be trusted
+    seen, latent = torch.zeros(1, INPUTS["depth"]), torch.zeros(1, LATENT)  # nothing in the picture
+    seen[0, 8], thought = 0.5 * 1.0, torch.tensor([[1.0, 0.0]])  # 1 rad/s to the left, in the term's scale
     for _ in range(25):
         seen[:, -MEMORY_SIZE:] = thought
-        thought = generator.look(seen, depth)[1]
-    assert np.allclose(thought, [[np.cos(0.5), -np.sin(0.5)]], atol=6e-3)
-    with torch.no_grad():
-        last.bias[-1] = 30.0
-    assert np.allclose(generator.look(seen, depth)[1], [[0.7, -0.2]], atol=1e-5)
+        thought = generator.think(latent, seen)[0].detach()
+    assert np.allclose(thought.numpy(), [[np.cos(0.5), -np.sin(0.5)]], atol=6e-3)
+    latent[0, 2 * KINDS] = 1.0
+    assert np.allclose(generator.think(latent, seen)[0].detach().numpy(), [[0.7, -0.2]], atol=1e-5)
 
 
-def test_earlier_kinds_of_generators_keep_their_walk_and_have_yet_to_learn_to_see():
-    generator, rng = Generator("depth", (8,)), np.random.default_rng(1)
+def test_eyes_learn_nothing_from_commands_nor_from_what_was_thought_before():
+    generator, spec = Generator("depth", (8,)), DepthSpec()
     stirred(generator)
-    own, size = generator_arrays(generator, 1), INPUTS["blind"]
-    own = {key: value for key, value in own.items() if key.split(".")[0] not in ("eyes", "finds")}
-    own |= {
-        "mlp.0.weight": own["mlp.0.weight"][:, : size + 48],
-        "mean": own["mean"][:size],
-        "spread": own["spread"][:size],
-    }
-    again, seen = generator_of(own, "depth"), rng.normal(size=(2, INPUTS["depth"])).astype(np.float32)
-    spec = DepthSpec()
-    pictures = rng.normal(size=(2, 2, spec.height, spec.width)).astype(np.float32)
-    said = [again.look(seen, picture)[0] for picture in pictures]
-    assert np.allclose(said[0], said[1]) and not np.allclose(said[0][0], said[0][1])
+    picture, seen = torch.rand(2, spec.height, spec.width) - 0.5, torch.rand(2, INPUTS["depth"])
+    generator(picture, seen)[0].sum().backward()
+    looking = [*generator.eyes.parameters(), *generator.finds.parameters()]
+    assert all(weights.grad is None for weights in looking)
+    assert generator.mlp[0].weight.grad is not None
+    found = generator.think(generator.eyes(picture), seen)[1]
+    seen[:, -MEMORY_SIZE:] += 1.0
+    assert torch.equal(found, generator.think(generator.eyes(picture), seen)[1])
 
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

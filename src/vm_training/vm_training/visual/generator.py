@@ -6,18 +6,18 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from vm_core.depth_image import DepthSpec
-from vm_core.frames import yaw_from_quat
+from vm_core.frames import quat_rotate_inverse, yaw_from_quat
 from vm_core.gait_clock import gait_phase
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_core.observation import build_terms
 from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthDelay, DepthNoise, DepthNoiseConfig, NumpyDraws
-from vm_sim.depth_shapes import DepthCamera
+from vm_sim.depth_shapes import DepthCamera, camera_pose
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.student import NormalizedNetwork, perceptron
+from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
 from vm_training.visual.gait_table import QUICK_STOP, STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tracker import Proprioceptor
@@ -35,12 +35,19 @@ OWN_TERMS = (
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
 MEMORY_SIZE, MEMORY_M = 2, 2.0
-LATENT, SHARPNESS = 48, 8.0
 SEEING_TERMS = (*OWN_TERMS, ObservationTerm("memory", MEMORY_SIZE))
 """One that sees also knows where it thought the thing is: ahead and to the left of the pelvis, up to MEMORY_M [m]."""
 OBJECT_SIZE = 16
 OWN_SIZE = sum(term.size * term.history_length for term in OWN_TERMS)
 _YAW_RATE = 3 * (HISTORY - 1) + 2  # the newest of base_ang_vel's, the first term
+_JOINTS_BEGIN = 6 * HISTORY  # after base_ang_vel and projected_gravity
+FELT = (
+    slice(_JOINTS_BEGIN - 3, _JOINTS_BEGIN),
+    slice(_JOINTS_BEGIN + (HISTORY - 1) * NUM_JOINTS, _JOINTS_BEGIN + HISTORY * NUM_JOINTS),
+)
+FELT_SIZE = 3 + NUM_JOINTS
+"""Which of OWN_TERMS say how the camera is held: the newest of gravity and of the joints."""
+_UNMASKED_M, _UNSURE = 0.12, 0.3
 COMMAND_SCALE_M = 0.1
 Sight = Literal["state", "depth", "blind"]
 """What a generator knows of the thing: everything, a depth picture, nothing."""
@@ -125,11 +132,30 @@ class GeneratorEyes:
         depth = self._picture() if self.sight == "depth" else None
         return np.nan_to_num(seen), depth
 
-    def glance(self) -> np.ndarray:
-        """(N, height, width) scaled pictures of this very moment, with the camera's noise, which none will remember."""
-        tilt = np.asarray(self._noise.tilt, dtype=float)
-        clean = self._camera.render(np.nan_to_num(self._world.physics.qpos), tilt).astype(np.float32)
-        return self.spec.scaled(self._noise.apply(clean)).astype(np.float32)
+    def glance(self, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures of this very moment from cameras that are drawn anew, which none will remember.
+
+        Args:
+            things: (N, 3) middles of the things in the world [m].
+
+        Returns:
+            (N, height, width) scaled, with the camera's noise; (N,) cells of the pictures where the things are seen.
+        """
+        count, spec = len(things), self.spec
+        self._noise.reset(np.arange(count), count)
+        tilt, qpos = np.asarray(self._noise.tilt, dtype=float), np.nan_to_num(self._world.physics.qpos)
+        depth = np.asarray(self._noise.apply(self._camera.render(qpos, tilt).astype(np.float32)))
+        pos, quat = camera_pose(*self._camera.scene(qpos)[1:], spec, tilt)
+        x, y, z = quat_rotate_inverse(quat, things - pos).T
+        z = np.maximum(z, 0.05)
+        across, down = (2.0 * spec.focal_px * part / z / size for part, size in ((x, spec.width), (y, spec.height)))
+        inside = (np.abs(across) < 1.0) & (np.abs(down) < 1.0)
+        row, column = (
+            np.clip(0.5 * (place + 1.0) * size, 0, size - 1).astype(int)
+            for place, size in ((down, spec.height), (across, spec.width))
+        )
+        unmasked = np.abs(depth[np.arange(count), row, column] - z + self._world.half_size[:, 2]) < _UNMASKED_M
+        return spec.scaled(depth).astype(np.float32), cell_of(across, down, inside & unmasked)
 
     def _picture(self) -> np.ndarray:
         tilt = np.asarray(self._noise.tilt, dtype=float)
@@ -143,80 +169,48 @@ def _finite(since_s: np.ndarray, walk_s: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(np.isnan(since_s), -10.0, since_s), walk_s
 
 
-class Eyes(nn.Module):
-    """Where things are in a depth picture: from (N, height, width) to (N, 3 C), for each of C kinds of detail its place
-    across and down the picture, and how much of it is there.
-
-    Pictures come to zero mean and unit spread pixel by pixel: what the floor always looks like is not worth a glance.
-    """
-
-    mean: torch.Tensor
-    spread: torch.Tensor
-    places: torch.Tensor
-
-    def __init__(self, latent: int = LATENT) -> None:
-        super().__init__()
-        spec, kinds = DepthSpec(), latent // 3
-        self.register_buffer("mean", torch.zeros(spec.height, spec.width))
-        self.register_buffer("spread", torch.ones(spec.height, spec.width))
-        down, across = (torch.linspace(-1.0, 1.0, -(-size // 4)) for size in (spec.height, spec.width))
-        self.register_buffer("places", torch.cartesian_prod(down, across).flip(1), persistent=False)
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 8, 5, stride=2, padding=2), nn.ELU(),
-            nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.ELU(),
-            nn.Conv2d(16, kinds, 3, padding=1),
-        )  # fmt: skip
-
-    def normalize(self, depth: np.ndarray, least_spread: float = 0.02) -> None:
-        """Takes mean and spread from pictures (n, height, width)."""
-        self.mean.copy_(torch.from_numpy(depth.mean(axis=0, dtype=np.float64)))
-        self.spread.copy_(torch.from_numpy(np.maximum(depth.std(axis=0, dtype=np.float64), least_spread)))
-
-    def forward(self, depth: torch.Tensor) -> torch.Tensor:
-        shown = SHARPNESS * self.layers(((depth - self.mean) / self.spread).clamp(-5.0, 5.0)[:, None]).flatten(2)
-        share = torch.softmax(shown, dim=2)
-        where = share @ self.places
-        return torch.cat([where.flatten(1), torch.tanh(0.2 / SHARPNESS * (share * shown).sum(dim=2))], dim=1)
-
-
 class Generator(NormalizedNetwork):
     """Commands (N, 18) [m] from observations (N, n) and, if it sees, depth pictures (N, height, width)."""
 
-    def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128), latent: int = LATENT) -> None:
-        inputs = INPUTS[sight]
-        super().__init__(inputs)
+    def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128)) -> None:
+        others = {"state": OBJECT_SIZE, "depth": MEMORY_SIZE, "blind": 0}[sight]
+        super().__init__(OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0))
         self.sight: Sight = sight
         self.halts, self.steps_to_rest = True, QUICK_STOP
         self.terms: tuple[ObservationTerm, ...] | None = None
         if sight == "depth":
-            self.eyes = Eyes(latent)
-            self.finds = perceptron(inputs + latent, (64,), 2 * MEMORY_SIZE + 1)
-        self.mlp = perceptron(inputs + (latent + MEMORY_SIZE if sight == "depth" else 0), hidden, COMMAND_SIZE)
-
-    def normalize(self, observations: np.ndarray, least_spread: float = 0.1) -> None:
-        super().normalize(observations, least_spread)
-        if self.sight == "depth":  # what it will remember is nothing yet
-            self.mean[-MEMORY_SIZE:], self.spread[-MEMORY_SIZE:] = 0.0, 0.5 * MEMORY_M
+            self.eyes = Eyes()
+            self.finds = perceptron(LATENT + FELT_SIZE, (64, 32), MEMORY_SIZE + 1)
+        self.mlp = perceptron(OWN_SIZE + others, hidden, COMMAND_SIZE)
 
     def forward(self, depth: torch.Tensor | None, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Commands (N, 18) [m], and where the thing is thought to be (N, MEMORY_SIZE) [m]: said by those that see."""
-        seen = ((observation - self.mean) / self.spread).clamp(-8.0, 8.0)
         thought = observation[:, :0]
         if self.sight == "depth":
             assert depth is not None
-            seen = torch.cat([seen, self.eyes(depth)], dim=1)
-            thought = self._found(seen, observation)
-            seen = torch.cat([seen, thought / (0.5 * MEMORY_M)], dim=1)
-        return COMMAND_SCALE_M * self.mlp(seen), thought
+            thought = self.think(self.eyes(depth), observation)[0]
+        return self.act(observation, thought), thought
 
-    def _found(self, seen: torch.Tensor, observation: torch.Tensor) -> torch.Tensor:
-        """What was thought is turned and carried as the robot goes; the picture corrects it as far as it shows."""
+    def act(self, observation: torch.Tensor, thought: torch.Tensor) -> torch.Tensor:
+        """Commands (N, 18) [m] of who thinks that the thing is there (N, MEMORY_SIZE) [m]; eyes learn nothing by it."""
+        own = observation[:, : len(self.mean)]
+        seen = ((own - self.mean) / self.spread).clamp(-8.0, 8.0)
+        return COMMAND_SCALE_M * self.mlp(torch.cat([seen, thought.detach() / (0.5 * MEMORY_M)], dim=1))
+
+    def think(self, latent: torch.Tensor, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the thing is thought to be, and where the picture alone has it (N, MEMORY_SIZE) [m].
+
+        What was thought is turned as the robot turns; the picture corrects it as far as it shows the thing. What was
+        thought has no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
+        """
         ahead, left = observation[:, -2], observation[:, -1]
         turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
         before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
-        found, goes, trust = self.finds(seen).split([MEMORY_SIZE, MEMORY_SIZE, 1], dim=1)
-        carried = before + PERIOD_S * goes
-        return (carried + torch.sigmoid(trust) * (found - carried)).clamp(-MEMORY_M, MEMORY_M)
+        felt = (observation[:, part] for part in FELT)
+        found, trust = self.finds(torch.cat([latent, *felt], dim=1)).split([MEMORY_SIZE, 1], dim=1)
+        in_picture = ((latent[:, 2 * KINDS, None] - _UNSURE) / (1.0 - _UNSURE)).clamp(0.0, 1.0)
+        trust = in_picture * torch.sigmoid(trust)
+        return (before + trust * (found - before)).clamp(-MEMORY_M, MEMORY_M), found
 
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """`forward` on arrays, without gradients."""

@@ -37,7 +37,6 @@ class GeneratorConfig:
         batch: lessons a gradient step.
         learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept.
-        finding: weight of saying where the thing is [1/m], of generators that see.
         glances, glance_steps: pictures, and gradient steps on them, that teach a new pair of eyes where the thing is.
         world: how robots and objects differ.
         depth_noise: of the camera.
@@ -54,7 +53,6 @@ class GeneratorConfig:
     batch: int = 256
     learning_rate: float = 1e-3
     lessons: int = 80_000
-    finding: float = 2.0
     glances: int = 9_600
     glance_steps: int = 1_500
     world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=1.0, toggle_s=12.0))
@@ -88,7 +86,7 @@ class GeneratorSchool:
         )
         self._lessons = SeenLessons(config.lessons, config.sight)
         self._off_m: list[float] = []
-        self._optimizer = torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate)
+        self._optimizer = torch.optim.Adam(self.generator.mlp.parameters(), lr=config.learning_rate)
         self.world.age[:] = self.world.rng.integers(0, round(config.longest_s * 50.0), self.world.num_envs)
 
     def open_eyes(self) -> float:
@@ -120,7 +118,8 @@ class GeneratorSchool:
         self._off_m.clear()
         falls, acted = self._gather(1.0 if fresh else config.teacher_share * 0.5 ** (index - 1))
         if fresh:
-            self.generator.normalize(self._lessons.seen[: self._lessons.count].astype(np.float32))
+            own = self._lessons.seen[: self._lessons.count, : len(self.generator.mean)]
+            self.generator.normalize(own.astype(np.float32))
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
         newest = self._lessons.written - before
@@ -143,7 +142,7 @@ class GeneratorSchool:
             if thought.shape[1]:
                 self._off_m.append(float(np.median(np.linalg.norm(thought - thing, axis=1))))
             fine = np.isfinite(wanted).all(axis=1) & (world.run | ~world.config.halts)
-            self._lessons.add(seen[fine], None if depth is None else depth[fine], thing[fine], wanted[fine])
+            self._lessons.add(seen[fine], thought[fine], wanted[fine])
             command = np.where(driven[:, None], wanted, said)
             world.step(command)
             fallen = self._renew()
@@ -158,11 +157,8 @@ class GeneratorSchool:
             where = np.concatenate(
                 [rng.choice(recent, third), rng.integers(0, lessons.count, self.config.batch - third)]
             )
-            depth, seen, thing, command = lessons.at(where)
-            said, thought = self.generator(depth, seen)
-            loss = loss_of(said / COMMAND_SCALE_M, command / COMMAND_SCALE_M)
-            if thought.shape[1]:
-                loss = loss + self.config.finding * loss_of(thought, thing)
+            seen, thought, command = lessons.at(where)
+            loss = loss_of(self.generator.act(seen, thought) / COMMAND_SCALE_M, command / COMMAND_SCALE_M)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self._optimizer.step()
@@ -199,8 +195,10 @@ def train_generator(
         school.generator.load_state_dict(generator_of(saved, config.sight).state_dict())
     elif start is not None:
         school.generator.load_state_dict(start.state_dict())
-    if config.sight == "depth" and config.glances and not records and not school.generator.eyes.mean.any():
-        print(f"eyes: {school.open_eyes():.4f} m², smooth, in the last of {config.glance_steps} steps")
+    elif config.sight == "depth" and config.glances:
+        print(f"eyes: loss {school.open_eyes():.3f} in the last of {config.glance_steps} steps")
+        folder.write_json("generator.json", records)
+        folder.write_arrays("generator.npz", generator_arrays(school.generator, 0))
     with Progress(f"{task.name}, {config.sight}", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
             records.append(school.round(index, fresh=index == 0 and start is None))

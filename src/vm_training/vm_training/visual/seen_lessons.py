@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from vm_core.depth_image import DepthSpec
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes, Sight
 from vm_training.visual.object_world import ObjectWorld
 
 _GREYS = 255.0
-_BATCH, _LEARNING_RATE = 128, 3e-3
-_WRONG_BEFORE_M = 0.5
+_BATCH, _LEARNING_RATE, _IN_PICTURE = 96, 3e-3, 0.1
+_WRONG_BEFORE_M = (0.03, 0.6)
 
 
 def as_bytes(depth: np.ndarray) -> np.ndarray:
@@ -30,38 +29,35 @@ def as_depth(pictures: np.ndarray) -> torch.Tensor:
 
 
 class SeenLessons:
-    """Rings of what was seen, pictures as bytes, where the thing was, and wanted commands."""
+    """Rings of what was seen, where the thing was thought to be, and wanted commands."""
 
     def __init__(self, size: int, sight: Sight) -> None:
-        spec = DepthSpec()
         self.seen = np.zeros((size, INPUTS[sight]), np.float16)
-        self.thing = np.zeros((size, MEMORY_SIZE), np.float32)
-        self.depth = np.zeros((size if sight == "depth" else 0, spec.height, spec.width), np.uint8)
+        self.thought = np.zeros((size, MEMORY_SIZE if sight == "depth" else 0), np.float32)
         self.command = np.zeros((size, COMMAND_SIZE), np.float32)
         self.count, self.written = 0, 0
 
-    def add(self, seen: np.ndarray, depth: np.ndarray | None, thing: np.ndarray, command: np.ndarray) -> None:
+    def add(self, seen: np.ndarray, thought: np.ndarray, command: np.ndarray) -> None:
         """Adds a batch; the oldest make room."""
         at = (self.written + np.arange(len(command))) % len(self.command)
-        self.seen[at], self.thing[at], self.command[at] = seen, thing, command
-        if depth is not None:
-            self.depth[at] = as_bytes(depth)
+        self.seen[at], self.thought[at], self.command[at] = seen, thought, command
         self.written += len(command)
         self.count = min(self.count + len(command), len(self.command))
 
-    def at(self, where: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pictures, observations, places of the thing and commands as the network takes them."""
-        depth = as_depth(self.depth[where]) if len(self.depth) else None
+    def at(self, where: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Observations, thoughts and commands as the network takes them."""
         seen = torch.from_numpy(self.seen[where].astype(np.float32))
-        return depth, seen, torch.from_numpy(self.thing[where]), torch.from_numpy(self.command[where])
+        return seen, torch.from_numpy(self.thought[where]), torch.from_numpy(self.command[where])
 
 
 class Glances(NamedTuple):
-    """Pictures (n, h, w) as bytes, what else was seen (n, inputs), where the thing was (n, 2) [m], ahead and left."""
+    """Pictures (n, h, w) as bytes, what else was seen (n, inputs), where the thing was: ahead and left (n, 2) [m], and
+    its cell of the picture (n,)."""
 
     pictures: np.ndarray
     seen: np.ndarray
     places: np.ndarray
+    cells: np.ndarray
 
 
 def glance_around(
@@ -84,27 +80,43 @@ def glance_around(
         c, s = np.cos(view.heading), np.sin(view.heading)
         offset = np.column_stack([c * near[:, 0] - s * near[:, 1], s * near[:, 0] + c * near[:, 1]])
         before = world.place_things(view.root[:, :2] + offset)
-        own, _ = eyes.look()
-        pictures = as_bytes(eyes.glance())
+        pictures, cells = eyes.glance(np.array(view.thing))
         world.place_things(before)
-        own[:, -MEMORY_SIZE:] = near + rng.normal(0.0, _WRONG_BEFORE_M, near.shape)  # what it thought is often wrong
-        found.append(Glances(pictures, own.astype(np.float16), near.astype(np.float32)))
+        own, _ = eyes.look()
+        found.append(Glances(as_bytes(pictures), own.astype(np.float16), near.astype(np.float32), cells))
     return Glances(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
+def misremembered(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(n, 2) [m] what might have been thought a moment before of things at places (n, 2): little or very wrong."""
+    error = _WRONG_BEFORE_M[0] * (_WRONG_BEFORE_M[1] / _WRONG_BEFORE_M[0]) ** rng.random((len(places), 1))
+    return (places + error * rng.normal(0.0, 1.0, places.shape)).astype(np.float32)
+
+
 def learn_to_find(network: Generator, lessons: Glances, steps: int, rng: np.random.Generator) -> float:
-    """Teaches a generator's eyes where the thing is; the last loss [m², smooth]."""
-    network.eyes.normalize(as_depth(lessons.pictures[::8]).numpy())
-    loss_of, loss = nn.SmoothL1Loss(beta=0.1), torch.zeros(())
+    """Teaches a generator's eyes where the thing is; the last loss."""
     optimizer = torch.optim.Adam([*network.eyes.parameters(), *network.finds.parameters()], lr=_LEARNING_RATE)
+    loss = 0.0
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * 0.05 ** (step / steps)
-        where = rng.integers(0, len(lessons.places), _BATCH)
-        seen = torch.from_numpy(lessons.seen[where].astype(np.float32))
-        _, thought = network(as_depth(lessons.pictures[where]), seen)
-        loss = loss_of(thought, torch.from_numpy(lessons.places[where]))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+            group["lr"] = _LEARNING_RATE * 0.03 ** (step / steps)
+        loss = find(network, optimizer, lessons, rng.integers(0, len(lessons.places), _BATCH), rng)
+    return loss
+
+
+def find(
+    network: Generator, optimizer: torch.optim.Optimizer, lessons: Glances, where: np.ndarray, rng: np.random.Generator
+) -> float:
+    """One gradient step of the eyes on lessons `where`; its loss."""
+    seen = torch.from_numpy(lessons.seen[where].astype(np.float32))
+    seen[:, -MEMORY_SIZE:] = torch.from_numpy(misremembered(lessons.places[where], rng))
+    details = network.eyes.details(as_depth(lessons.pictures[where]))
+    places = torch.from_numpy(lessons.places[where])
+    thought, found = network.think(network.eyes.summary(details), seen)
+    loss_of = nn.SmoothL1Loss(beta=0.1)
+    in_picture = nn.functional.cross_entropy(details[:, 0], torch.from_numpy(lessons.cells[where]))
+    loss = loss_of(thought, places) + 0.5 * loss_of(found, places) + _IN_PICTURE * in_picture
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
     return loss.item()

@@ -13,10 +13,10 @@ FOOT_M = 0.07  # from the middle to the foot that is to meet the ball
 LOWEST_VIEW_M, SEARCH_STRIDE_M, SEARCH_TURN_RAD = 0.34, 0.03, 0.13
 
 
-def go_through(view: ObjectView) -> Stick:
-    """Goes behind the thing as seen from a point on the x axis ahead of it, then through it."""
-    goal = np.stack([view.thing[:, 0] + GOAL_M, np.zeros(len(view.root))], axis=1)
-    way = goal - view.thing[:, :2]
+def go_through(view: ObjectView, *, lane: bool = True) -> Stick:
+    """Goes behind the thing as seen from a point on the x axis ahead of it (without a lane: straight ahead), then
+    through it."""
+    way = np.stack([np.full(len(view.root), GOAL_M), -view.thing[:, 1] * lane], axis=1)
     way /= np.linalg.norm(way, axis=1, keepdims=True)
     to_ball = view.thing[:, :2] - view.root[:, :2]
     off = np.arctan2(to_ball[:, 1], to_ball[:, 0]) - np.arctan2(way[:, 1], way[:, 0])
@@ -29,9 +29,9 @@ def go_through(view: ObjectView) -> Stick:
     return Stick(stride, towards(angle, 0.6), np.zeros(len(near)))
 
 
-def dribble(view: ObjectView) -> Stick:
+def dribble(view: ObjectView, *, lane: bool = True) -> Stick:
     """Goes through the ball, but waits before one that the feet would pass, and turns to it while it is in view."""
-    stick, (ahead, aside) = go_through(view), view.ahead(view.thing).T
+    stick, (ahead, aside) = go_through(view, lane=lane), view.ahead(view.thing).T
     far = np.hypot(ahead, aside)
     missed = (np.abs(aside) > FEET_REACH_M) & (far < TURNS_M + 0.15)
     wait = 0.26 * np.clip((ahead - WAITS_M) / 0.25, 0.0, 1.0)
@@ -41,8 +41,9 @@ def dribble(view: ObjectView) -> Stick:
 
 
 def dribble_in_view(view: ObjectView) -> Stick:
-    """The same as one can who only sees: a ball that is not in the picture is looked for, to the side where it went."""
-    stick, (ahead, aside) = dribble(view), view.ahead(view.thing).T
+    """The same as one can who only sees and knows its heading: straight ahead, and a ball that is not in the picture is
+    looked for, to the side where it went."""
+    stick, (ahead, aside) = dribble(view, lane=False), view.ahead(view.thing).T
     gone = (ahead < LOWEST_VIEW_M) & ((ahead < 0.0) | (np.abs(aside) > 0.2))
     stride, turn = (
         np.where(gone, SEARCH_STRIDE_M, stick.stride),
