@@ -31,10 +31,10 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "vm-sim = vm_sim.robot_node:main",
-            "vm-fault = vm_sim.fault_node:main",
-            "vm-robot-state = vm_sim.robot_state_node:main",
-            "vm-view-robot = vm_sim.live_view_node:main",
+            "vm-sim = vm_sim.commands:sim",
+            "vm-fault = vm_sim.commands:fault",
+            "vm-robot-state = vm_sim.commands:robot_state",
+            "vm-view-robot = vm_sim.commands:view_robot",
             "vm-render = vm_sim.render:main",
         ],
     },

@@ -6,6 +6,8 @@ only the message packages that it lacked lie over it.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -16,6 +18,7 @@ from vm_core.command_line import run
 from vm_core.errors import VmError
 
 INSTALL_VARIABLE = "VM_ROS_INSTALL"
+_NEEDED = ("rclpy", "vm_msgs")
 
 
 def has_full_ros() -> bool:
@@ -79,6 +82,34 @@ def ros_environment(base: dict[str, str] | None = None) -> dict[str, str]:
         env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"  # the wheels' own start-up hook would re-execute python
         env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     return env
+
+
+def enter() -> None:
+    """Goes on in the ROS environment: replaces this process by itself there, unless ROS can be imported already.
+
+    A sourced ROS 2 and processes started by `vm-ros-env` stay as they are.
+
+    Raises:
+        VmError: ROS or the message packages are not installed.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if not missing:
+        return
+    env = ros_environment()
+    if env == dict(os.environ):
+        names = " and ".join(missing)
+        raise VmError(f"{names} cannot be imported; run `make setup` or source a ROS 2, then `vm-doctor`")
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], env)
+
+
+def run_in_ros(module: str) -> None:
+    """The body of a console command: the `main` of a module that imports ROS, wherever the command was typed."""
+
+    def go_on() -> None:
+        enter()
+        importlib.import_module(module).main()
+
+    run(go_on)
 
 
 def _joined(first: list[Path], rest: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from vm_core import command_line
+from vm_core.ros_environment import run_in_ros
 
 
 def main() -> None:
@@ -14,9 +15,7 @@ def main() -> None:
 
         command_line.run(lambda: replay.main(sys.argv[2:]))
         return
-    from vm_heightmap import heightmap_node
-
-    heightmap_node.main()
+    run_in_ros("vm_heightmap.heightmap_node")
 
 
 if __name__ == "__main__":
