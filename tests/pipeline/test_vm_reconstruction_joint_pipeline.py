@@ -18,6 +18,7 @@ from vm_reconstruction.frontends.noisy_oracle import observe
 from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.manifest import content_hash
+from vm_reconstruction.stages.gaps import tell_gaps
 from vm_reconstruction.stages.observe import checked
 
 RESULTS = ("human.npz", "stages/body.npz", "stages/points.npz", "stages/scene", "people")
@@ -105,6 +106,14 @@ def test_values_that_are_no_numbers_are_named(video, capsys):
     center[7] = np.nan
     with pytest.raises(VmError, match="front-end Mine gave camera_center that is not finite in frame 7"):
         checked(replace(observed, camera_center=center), "Mine")
+
+
+def test_people_who_are_away_for_a_while_are_told(capsys):
+    away = np.ones(60, bool)
+    away[5:8] = away[20:40] = False
+    tell_gaps(away, 30.0, "nothing of person 2")
+    told = capsys.readouterr().err
+    assert told.count("warning") == 1 and "nothing of person 2 is seen from 0.7 to 1.3 s" in told
 
 
 def test_what_cannot_be_asked_for(video, tmp_path):

@@ -18,7 +18,7 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import apart, arrow, grounds, so3, solve, start, surfaces, videomimic
+from vm_reconstruction.solver.joint import apart, arrow, grounds, outside, so3, solve, start, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
 from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
@@ -56,10 +56,12 @@ def _disturbed(problem: JointProblem, state: JointState, rng: np.random.Generato
     for data in problem.people:
         shape = data.touch.shape
         normal = rng.standard_normal((*shape, 3))
+        joints = frames, data.xy_weight.shape[1]
+        walls = outside.Walls(rng.standard_normal((*joints, 3)), rng.standard_normal(joints), np.ones(joints))
         people.append(
             replace(
                 data, planted=rng.random(data.planted.shape), touch=rng.random(shape), normal=normal,
-                offset_units=rng.standard_normal(shape), ahead=rng.standard_normal((frames, 3)),
+                offset_units=rng.standard_normal(shape), ahead=rng.standard_normal((frames, 3)), walls=walls,
             )
         )  # fmt: skip
     moved = state.moved(0.05 * rng.standard_normal((frames, k)), 0.05 * rng.standard_normal(g))

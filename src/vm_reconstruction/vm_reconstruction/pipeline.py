@@ -34,6 +34,7 @@ from vm_reconstruction.stages import (
     camera,
     contacts,
     frames,
+    gaps,
     gravity,
     joint,
     landmarks,
@@ -98,7 +99,7 @@ def _joint_stages(config: ReconstructionConfig, frontend: ObservationFrontend) -
             (FRAMES,),
             (observe.FILE,),
             {"frontend": frontend.identity, "heights_m": heights},
-            (observe,),
+            (observe, gaps),
             True,
         ),
         Stage(
@@ -123,7 +124,7 @@ def _single_stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list
             (FRAMES,),
             (LANDMARKS,),
             {"frontend": type(frontend).__name__},
-            (landmarks, mediapipe_pose),
+            (landmarks, gaps, mediapipe_pose),
             True,
         ),
         Stage(

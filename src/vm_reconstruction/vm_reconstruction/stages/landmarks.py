@@ -11,10 +11,10 @@ from vm_core.errors import VmError
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
 from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource, read_frames
+from vm_reconstruction.stages.gaps import tell_gaps
 
 MIN_FOUND_SHARE = 0.3
 MOST_OUTSIDE_SHARE = 0.7
-LONGEST_GAP_S = 0.5
 SECOND_PERSON_SAMPLES = 8
 SECOND_PERSON_VISIBILITY = 0.75
 _BODY = ("shoulder", "hip", "knee", "ankle")
@@ -29,7 +29,7 @@ def run(out: Path, frontend: PoseFrontend, progress: FrameProgress) -> PoseLandm
     source = FrameSource.load(out / "stages" / "frames.json")
     found = frontend.landmarks(read_frames(source), source.width, source.height, False, progress.step)
     _check_somebody(found, source)
-    _tell_gaps(found, source)
+    tell_gaps(found.found, source.fps)
     _check_inside(found, source)
     _check_alone(found, source, frontend)
     found.save(out / "stages" / "landmarks.npz")
@@ -53,16 +53,6 @@ def _check_somebody(landmarks: PoseLandmarks, source: FrameSource) -> None:
             f"nobody in view: a person was found in {share:.0%} of {source.num_frames} frames of {source.path}; "
             f"expected at least {MIN_FOUND_SHARE:.0%}, one person, whole body"
         )
-
-
-def _tell_gaps(landmarks: PoseLandmarks, source: FrameSource) -> None:
-    """A person who leaves and comes back: between, the pose is a straight line."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[1], landmarks.found.astype(int), [1]])))
-    for first, end in edges.reshape(-1, 2):
-        if (end - first) / source.fps > LONGEST_GAP_S:
-            warn(
-                f"nobody is seen from {first / source.fps:.1f} to {end / source.fps:.1f} s; the motion there is a guess"
-            )
 
 
 def _check_inside(landmarks: PoseLandmarks, source: FrameSource) -> None:

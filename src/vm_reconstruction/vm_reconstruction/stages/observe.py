@@ -12,6 +12,7 @@ from vm_reconstruction.frontends.observation_frontend import ObservationFrontend
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource
+from vm_reconstruction.stages.gaps import tell_gaps
 
 FILE = "stages/observations.npz"
 
@@ -35,6 +36,8 @@ def run(out: Path, frontend: ObservationFrontend, heights_m: tuple[float, ...], 
             f"front-end {type(frontend).__name__} told of {observed.num_frames} frames; {source.path} has "
             f"{source.num_frames}"
         )
+    for k, person in enumerate(observed.people):
+        tell_gaps(person.found & person.confidence.any(axis=1), observed.fps, f"nothing of person {k + 1}")
     checked(observed, type(frontend).__name__).save(out / FILE)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from vm_reconstruction.observations import COCO_SIGMA
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import apart, posture, terms
+from vm_reconstruction.solver.joint import apart, outside, posture, terms
 from vm_reconstruction.solver.joint.arrow import Rows
 from vm_reconstruction.solver.joint.grounds import SIZE, Grounds
 from vm_reconstruction.solver.joint.grounds import rows as ground_rows
-from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, TOUCHING, Skeleton
+from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
 
 # How far a joint lies behind the skin that a camera sees, per height: medians over Anny's six phenotypes while walking
@@ -26,6 +26,8 @@ _INSIDE = {
 SPREAD = np.array([COCO_SIGMA[name.rpartition("_")[2]] for name in POINTS])
 SPREAD = SPREAD / SPREAD.mean()  # of image points: some joints are told more exactly than others
 INSIDE_SHARE = np.array([_INSIDE[name.rpartition("_")[2]] for name in POINTS])
+
+SEEN_M = 0.03  # so far may joints go into the scene as it is seen, which errs by as much
 
 # Middle about x (of the left side; mirrored on the right) and standard deviations about x, y, z [rad] of joints' turns
 # while people walk, climb and sit: arms hang a little away from the trunk, legs and feet keep to their plane.
@@ -58,6 +60,7 @@ class Sigmas:
         root_acceleration [m/s^2]; turning: multiplies TURNING.
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
         ground_m: of a rest over the ground that it shares with others; ground_slope_deg: of grounds from level.
+        outside_m: of joints in what is seen of the scene; its errors last, so a frame counts little.
         apart_m: of two people's trunks that come too near.
         facing, sideways: of walkers' facing from their way, of hips and shoulders from level [rad];
             over_feet: of hips beside the middle between the ankles [m].
@@ -80,10 +83,11 @@ class Sigmas:
     bias_memory_s: float = 1.5
     root_acceleration: float = 3.0
     turning: float = 1.0
-    contact_speed: float = 0.04
-    surface_m: float = 0.05
+    contact_speed: float = 0.025
+    surface_m: float = 0.04
     ground_m: float = 0.01
     ground_slope_deg: float = 0.3
+    outside_m: float = 0.1
     apart_m: float = 0.02
     facing: float = 0.1
     sideways: float = 0.1
@@ -113,6 +117,7 @@ class PersonData:
         normal: (T, 5, 3), offset_units: (T, 5), touch: (T, 5) 0..1: the surfaces under them.
         above_m: (5,) how far they are over the surface that carries them.
         ahead: (T, 3) where walkers' ways go, as long as they are trusted.
+        walls: the scene's surfaces beside the joints.
     """
 
     skeleton: Skeleton
@@ -130,6 +135,7 @@ class PersonData:
     touch: np.ndarray
     above_m: np.ndarray
     ahead: np.ndarray
+    walls: outside.Walls
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,8 @@ class JointProblem:
             data.touch / s.surface_m,
             2.0,
         )
+        flesh = np.where(np.isin(np.arange(terms.N), SOLES), 0.0, inside) - SEEN_M
+        yield outside.rows(body, p, shared, data.walls, flesh, state.scale, s.outside_m, 2.0)
         yield terms.shape_prior(data.skeleton, person.shape, p, shared, _shape_sigmas(s), s.ruler_m)
 
 

@@ -11,7 +11,7 @@ from vm_reconstruction.geometry import clouds, gravity
 from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import arrow, contacts, grounds, posture, start, surfaces
+from vm_reconstruction.solver.joint import arrow, contacts, grounds, outside, posture, start, surfaces
 from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import HANDS, NECK_POINT, PELVIS, SEAT, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
@@ -89,6 +89,7 @@ def _person_data(
         touch=np.zeros((frames, len(TOUCHING))),
         above_m=above,
         ahead=np.zeros((frames, 3)),
+        walls=outside.Walls.none(frames),
     )
 
 
@@ -195,11 +196,12 @@ def with_ways(problem: JointProblem, state: JointState) -> JointProblem:
 
 
 def with_surfaces(problem: JointProblem, state: JointState, still: list[np.ndarray], cloud: np.ndarray) -> JointProblem:
-    """The same problem where resting points lie on the surfaces that the depth shows below them."""
+    """The same problem where resting points lie on the surfaces that the depth shows and joints keep out of them."""
     people = []
-    for data, (body, _), flags in zip(problem.people, _seen(problem, state), still, strict=True):
+    for data, (body, camera), flags in zip(problem.people, _seen(problem, state), still, strict=True):
         normal, offset, touch = surfaces.carriers(body.points[:, TOUCHING], flags, data.above_m, cloud, state.scale)
-        people.append(replace(data, normal=normal, offset_units=offset, touch=touch))
+        walls = outside.beside(body.points[:, :N], camera.center, cloud, state.scale)
+        people.append(replace(data, normal=normal, offset_units=offset, touch=touch, walls=walls))
     return replace(problem, people=tuple(people))
 
 
