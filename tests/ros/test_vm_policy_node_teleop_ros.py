@@ -28,6 +28,7 @@ def on_twist(message):
     global last
     last = time.monotonic()
     heard.append([message.linear.x, message.angular.z])
+    print("TWIST", *heard[-1], flush=True)
 node.create_subscription(Twist, "/cmd_vel", on_twist, 50)
 def damp(request, answer):
     asked.append("damp")
@@ -53,17 +54,20 @@ class Screen(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                self.text += os.read(self._descriptor, 4096).decode(errors="replace")
+                said = os.read(self._descriptor, 4096)
             except OSError:
                 return
+            if not said:
+                return
+            self.text += said.decode(errors="replace")
 
-    def wait_for(self, words: str, key: bytes = b"", timeout_s: float = 60.0) -> None:
-        """Until it shows words that it had not shown before; a key is pressed again and again meanwhile."""
+    def wait_for(self, words: str, timeout_s: float = 60.0, keys: tuple[int, bytes] | None = None) -> None:
+        """Until it says words once more; a key is pressed again and again meanwhile, on a terminal."""
         before, end, due = self.text.count(words), time.monotonic() + timeout_s, 0.0
         while self.text.count(words) == before:
             assert time.monotonic() < end, self.text
-            if key and time.monotonic() > due:
-                os.write(self._descriptor, key)
+            if keys and time.monotonic() > due:
+                os.write(*keys)
                 due = time.monotonic() + 0.3
             time.sleep(0.05)
 
@@ -78,26 +82,28 @@ def environment(ros_domain: int) -> dict[str, str]:
 
 def test_keys_steer_and_letting_go_stops(environment):
     program = str(Path(sys.executable).parent / "vm-teleop")
-    listener = subprocess.Popen([sys.executable, "-c", LISTENER], env=environment, stdout=subprocess.PIPE, text=True)
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER], env=environment, stdout=subprocess.PIPE)
     assert listener.stdout is not None
-    assert listener.stdout.readline().strip() == "READY"
+    listened = Screen(listener.stdout.fileno())
+    listened.wait_for("READY")
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     teleop = subprocess.Popen([program], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     try:
         shown = Screen(ours)
         shown.wait_for("vx +0.00")
-        shown.wait_for("damping (operator)", b"x")  # discovery takes a while
-        shown.wait_for("vx +0.50", b"w")
-        shown.wait_for("0.40", b"a")
-        shown.wait_for("vx +0.00")
+        shown.wait_for("damping (operator)", keys=(ours, b"x"))  # discovery takes a while
+        listened.wait_for("TWIST 0.5 ", keys=(ours, b"w"))
+        listened.wait_for(" 0.4\n", keys=(ours, b"a"))
+        listened.wait_for("TWIST 0.0 0.0\n")
         teleop.send_signal(2)
         assert teleop.wait(60) == 130
     finally:
         teleop.kill()
-        output, _ = listener.communicate(timeout=200)
+        listener.wait(200)
     assert termios.tcgetattr(theirs) == before
-    heard, asked = json.loads(output.split("HEARD ")[1])
+    listened.join(20)
+    heard, asked = json.loads(listened.text.split("HEARD ")[1])
     assert max(vx for vx, _ in heard) == 0.5 and max(turn for _, turn in heard) == 0.4
     assert heard[-1] == [0.0, 0.0]
     assert set(asked) == {"damp"}

@@ -189,18 +189,21 @@ def utlidar(driver: Driver) -> dict:
         if ticks["n"] % 20 == 0:
             clouds.publish(_room_cloud(now_s - 0.1, turn, rng))
 
+    best = dict.fromkeys(("matched", "imu_hz", "lidar_hz", "grid_hz"), 0.0)
+
     def all_told() -> bool:
-        values = {name: float(driver.values.get(name, 0)) for name in ("matched", "imu_hz", "lidar_hz", "grid_hz")}
-        at_pace = values["lidar_hz"] > 5.0 and values["grid_hz"] > 30.0
-        return at_pace and values["matched"] > 400 and len(layers) > 3 and bool(markers and transforms)
+        for name, value in best.items():
+            best[name] = max(value, float(driver.values.get(name, 0)))
+        at_pace = best["lidar_hz"] > 5.0 and best["grid_hz"] > 30.0
+        return at_pace and best["matched"] > 400 and len(layers) > 3 and bool(markers and transforms)
 
     driver.until(lambda: bool(poses), 0.005, tick)
     driver.spin(1.0, 0.005, tick)
     driver.until(all_told, 0.005, tick)
     place = poses[-1].pose.pose.position
     found = {"off_m": float(np.hypot(place.x, place.y)), "height_off_m": place.z - g1.STAND_PELVIS_HEIGHT_M}
-    found |= {"unit": driver.values.get("acceleration_unit"), "matched": int(driver.values.get("matched", 0))}
-    found["rates"] = {name: float(driver.values.get(name, 0)) for name in ("imu_hz", "lidar_hz", "grid_hz")}
+    found |= {"unit": driver.values.get("acceleration_unit"), "matched": int(best["matched"])}
+    found["rates"] = best
     found["frames"] = sorted({t.child_frame_id for msg in transforms for t in msg.transforms})
     grid = driver.grids[-1][1]
     found["geometry"] = [grid.size_x, grid.size_y, round(grid.center_x, 3)]

@@ -17,6 +17,9 @@ from vm_msgs.msg import PolicyStatus
 PATIENCE_S = 60.0
 """A machine that others share may hold every process up: waits end with what they wait for, this is for failures."""
 
+HELD_UP = ("late cycle", "stale state")
+"""Causes of a stop that an overloaded machine has, too."""
+
 
 class Driver:
     """One node, spun only while something is waited for.
@@ -82,6 +85,25 @@ class Driver:
     def stand(self) -> bool:
         """Whether the robot stands up once it may."""
         return self.call_until("/policy/stand")[0] and self.in_state(PolicyStatus.STANDING)
+
+    def undisturbed(self, scene: Callable[[], None], expected: str = "") -> None:
+        """Plays a scene, again where it ended because the machine held a process up beyond the widest limits.
+
+        Args:
+            scene: from IDLE on.
+            expected: the cause that it is to end with.
+        """
+        for _ in range(10):
+            before = len(self.status)
+            scene()
+            causes = {cause for _, cause in self.status[before:] if cause.startswith(HELD_UP)}
+            if all(expected and cause.startswith(expected) for cause in causes):
+                return
+            self.idle()
+
+    def idle(self) -> bool:
+        """Whether the latched damping is released."""
+        return self.call_until("/policy/release")[0] and self.in_state(PolicyStatus.IDLE)
 
     def tell(self) -> None:
         """Hands the report to the test."""

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -33,20 +34,27 @@ def on_diagnostics(message: DiagnosticArray) -> None:
             sim[0] = {v.key: v.value for v in one.values}["command_state"]
 
 
-def release() -> bool:
-    return driver.until(lambda: driver.call("/policy/release")[0]) and driver.in_state(PolicyStatus.IDLE)
+def play(fault: str) -> None:
+    report[f"stands before {fault}"] = driver.stand()
+    play_fault(node, fault)
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    play_fault(node, "")
+
+
+def stop_by_topic() -> None:
+    report["stands"] = driver.stand()
+    estop.publish(Bool(data=True))
+    report["estop"] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    report["release_while_engaged"] = driver.call("/policy/release")
+    estop.publish(Bool(data=False))
 
 
 node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
 node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
 estop = node.create_publisher(Bool, "/estop", 10)
 
-report["stands"] = driver.stand()
-estop.publish(Bool(data=True))
-report["estop"] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
-report["release_while_engaged"] = driver.call("/policy/release")
-estop.publish(Bool(data=False))
-report["released"] = release()
+driver.undisturbed(stop_by_topic)
+report["released"] = driver.idle()
 for kind, topic in ((Twist, "/cmd_vel"), (Odometry, "/ground_truth/odometry"), (LowState, "/lowstate")):
     publisher = node.create_publisher(kind, topic, 1)
     driver.until(lambda: publisher.get_subscription_count() > 0)  # noqa: B023
@@ -56,11 +64,8 @@ for kind, topic in ((Twist, "/cmd_vel"), (Odometry, "/ground_truth/odometry"), (
 driver.hear(25)
 report["after broken bytes"] = driver.call("/policy/release")
 for fault in sys.argv[2:]:
-    report[f"stands before {fault}"] = driver.stand()
-    play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
-    play_fault(node, "")
-    report[f"released after {fault}"] = release()
+    driver.undisturbed(partial(play, fault), expected="stale state" if fault == "state_silent" else "")
+    report[f"released after {fault}"] = driver.idle()
 report["record"] = [driver.until(lambda: driver.call("/policy/record")[0])]
 report["last stand"] = driver.stand()
 flights = Path(os.environ["ROS_HOME"]) / "flight_records"
@@ -68,7 +73,7 @@ driver.until(lambda: len(list(flights.glob("*.mcap"))) >= 5)
 commands.clear()
 killed = time.monotonic()
 os.kill(int(sys.argv[1]), signal.SIGKILL)
-driver.until(lambda: sim[0] == "damping" and commands[-1][1] == 0.0 and time.monotonic() - commands[-1][0] > 1.0)
+driver.until(lambda: sim[0] == "damping" and bool(commands) and time.monotonic() - commands[-1][0] > 1.0)
 stiff = [kp > 0.0 for _, kp in commands]
 report["stiff_commands"] = sum(stiff)
 report["stiff_after_damping"] = any(stiff[stiff.index(False) :])

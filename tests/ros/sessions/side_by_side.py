@@ -7,7 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from driver import Driver, StandingRobot
+from driver import HELD_UP, Driver, StandingRobot
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from std_srvs.srv import Trigger
@@ -19,7 +19,7 @@ driver, robot = Driver(), StandingRobot()
 report, node = driver.report, driver.node
 robots = [node.create_publisher(LowState, f"/{space}/lowstate", 1) for space in "ab"]
 commands: dict[str, list[float]] = {}
-status = {"a": 0, "b": 0}
+status, cause = {"a": 0, "b": 0}, {"a": "", "b": ""}
 
 
 def on_command(topic: str, _: bytes) -> None:
@@ -27,7 +27,7 @@ def on_command(topic: str, _: bytes) -> None:
 
 
 def on_status(space: str, message: PolicyStatus) -> None:
-    status[space] = message.state
+    status[space], cause[space] = message.state, message.cause
 
 
 def publish() -> None:
@@ -62,14 +62,19 @@ wanted = GetParameters.Request(names=["max_tilt_rad"])
 report["got"] = driver.ask(GetParameters, "/a/vm_policy_node/get_parameters", wanted).values[0].double_value
 report["out of range"] = change("max_tilt_rad", 9.0)
 report["read-only"] = change("policy", "/etc/passwd")
-report["stood"] = [stand("a"), stand("b")]
-report["set while standing"] = change("max_tilt_rad", 0.7)
-driver.until(lambda: all(len(commands.get(topic, [])) > 20 for topic in ("/b/lowcmd_dry_run", "/a/lowcmd")))
-report["heard"] = {topic: len(times) for topic, times in commands.items()}
-trigger("/b/policy/damp")
-driver.until(lambda: status["b"] == PolicyStatus.DAMPING)
-driver.spin(1.0)  # were the other one to follow, it would do so at once
-report["after damping b"] = dict(status)
+for _ in range(10):
+    report["stood"] = [stand("a"), stand("b")]
+    report["set while standing"] = change("max_tilt_rad", 0.7)
+    driver.until(lambda: all(len(commands.get(topic, [])) > 20 for topic in ("/b/lowcmd_dry_run", "/a/lowcmd")))
+    report["heard"] = {topic: len(times) for topic, times in commands.items()}
+    trigger("/b/policy/damp")
+    driver.until(lambda: status["b"] == PolicyStatus.DAMPING)
+    driver.spin(1.0)  # were the other one to follow, it would do so at once
+    report["after damping b"] = dict(status)
+    if not cause["a"].startswith(HELD_UP):
+        break
+    for space in "ab":
+        driver.until(lambda: trigger(f"/{space}/policy/release") or status[space] == PolicyStatus.IDLE)  # noqa: B023
 pid = sys.argv[1]
 children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 killed = time.monotonic()

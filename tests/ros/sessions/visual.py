@@ -1,6 +1,7 @@
 """The run bit, an object out of view and bad pictures: `visual.py FAULT FAULT LAST_FAULT`."""
 
 import sys
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from driver import Driver
@@ -30,17 +31,20 @@ def task_is(words: str) -> bool:
     return driver.until(lambda: task[0].startswith(words))
 
 
+def play(fault: str) -> None:
+    report[f"stood before {fault}"] = driver.stand()
+    play_fault(node, fault)
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    play_fault(node, "")
+
+
 node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
 node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
 
 report["task before it runs"] = driver.call("/policy/task")
 for fault in sys.argv[1:3]:
-    report[f"stood before {fault}"] = driver.stand()
-    play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
-    play_fault(node, "")
-    driver.call_until("/policy/release")
-    driver.in_state(PolicyStatus.IDLE)
+    driver.undisturbed(partial(play, fault))
+    driver.idle()
 report["stands"] = driver.stand()
 report["runs"] = driver.call_until("/policy/run")[0] and driver.in_state(PolicyStatus.RUNNING)
 report["task at first"] = task_is("off")

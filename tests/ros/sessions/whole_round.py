@@ -40,26 +40,35 @@ timer = node.create_timer(0.002, publish)
 report["early_run"] = driver.call("/policy/run")
 driver.hear(25)
 report["idle_commands"] = len(commands)
-report["stand"] = driver.call_until("/policy/stand")  # the robot must have been seen still for a while
-report["run"] = driver.call_until("/policy/run")  # it must have stood up
-report["ran"] = driver.in_state(PolicyStatus.RUNNING)
-periods_ms.clear(), latency.clear()
-driver.until(lambda: len(periods_ms) >= 140 and len(latency) >= 100)
-report["state_running"] = driver.status[-1][0]
+
+
+def run() -> None:
+    report["stand"] = driver.call_until("/policy/stand")  # the robot must have been seen still for a while
+    report["run"] = driver.call_until("/policy/run", lambda answer: answer[0] or "DAMPING" in answer[1])
+    driver.until(lambda: driver.status[-1][0] != PolicyStatus.STANDING)
+    periods_ms.clear(), latency.clear()
+    driver.until(lambda: len(periods_ms) >= 140 and len(latency) >= 100)
+    report["state_running"] = driver.status[-1][0]
+
+
+def run_into_silence() -> None:
+    run()
+    timer.cancel()
+    driver.in_state(PolicyStatus.DAMPING)
+    report["state_silent"], report["cause_silent"] = driver.status[-1]
+    timer.reset()
+
+
+driver.undisturbed(run_into_silence, expected="stale state")
 report["period_error_ms"] = float(np.median(np.abs(np.array(periods_ms) - 20.0)))
 report["latency_ms"] = [float(np.percentile(latency, p) * 1000) for p in (50, 99)]
 report["mode_machine"] = int(commands[-1]["mode_machine"])
 report["crc_ok"] = bool(commands[-1]["crc"] == unitree_cdr.low_cmd_crc(commands[-1]))
-timer.cancel()
-driver.in_state(PolicyStatus.DAMPING)
-report["state_silent"], report["cause_silent"] = driver.status[-1]
 driver.until(lambda: stiffness() == 0.0)
 report["damping_kp"] = stiffness()
 report["run_while_damping"] = driver.call("/policy/run")
-timer.reset()
 driver.hear(25)
 report["state_still"] = driver.status[-1][0]
-report["release"] = driver.call_until("/policy/release")
-driver.in_state(PolicyStatus.IDLE)
+report["release"] = driver.idle()
 report["state_end"] = driver.status[-1][0]
 driver.tell()
