@@ -22,6 +22,9 @@ driver = Driver()
 report, node = driver.report, driver.node
 commands, sim = [], [""]
 
+RECORDED = {"e_stop", "temperature", "stale_state", "another_publisher", "request"}
+"""Causes in the names of the flight recorder's files."""
+
 
 def on_command(data: bytes) -> None:
     record = unitree_cdr.parse_low_cmd(data)
@@ -69,7 +72,7 @@ for fault in sys.argv[2:]:
 report["record"] = [driver.until(lambda: driver.call("/policy/record")[0])]
 report["last stand"] = driver.stand()
 flights = Path(os.environ["ROS_HOME"]) / "flight_records"
-driver.until(lambda: len(list(flights.glob("*.mcap"))) >= 5)
+driver.until(lambda: {path.stem.split("_", 2)[2] for path in flights.glob("*.mcap")} >= RECORDED)
 commands.clear()
 killed = time.monotonic()
 os.kill(int(sys.argv[1]), signal.SIGKILL)
