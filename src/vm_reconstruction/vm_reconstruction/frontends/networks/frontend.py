@@ -12,7 +12,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
-from vm_reconstruction.frontends.networks import people
+from vm_reconstruction.frontends.networks import colmap, people
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
 from vm_reconstruction.frontends.networks.people import SeenPerson
 from vm_reconstruction.frontends.networks.result_files import (
@@ -37,7 +37,8 @@ class NetworkFrontend:
     """As `--frontend networks:CONFIG.json` describes it.
 
     depth: {"model": folder or hub name} (Depth Anything metric, Depth Pro), or {} where the cameras' result has it;
-    cameras: {"megasam": file}, {"monst3r": folder} or {"tram": camera.npy}, else rotation from the background;
+    cameras: {"megasam": file}, {"monst3r": folder}, {"colmap": folder} or {"tram": camera.npy}, else rotation from the
+    background;
     points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...}, pose: {"gvhmr": file} or {"tram": a track
     or a list, one a person}, with "body_model": file; each else MediaPipe's;
     up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
@@ -76,8 +77,7 @@ class NetworkFrontend:
             )
             raise VmError(f"{len(heights_m)} heights; expected {expected}")
         seen = None if tracks else self._landmarks(source, on_frame)
-        cameras = self._cameras(source, seen, size)
-        depth = cameras.depth if cameras.depth is not None else self._depth(source, size)
+        cameras, depth = self._cameras_and_depth(source, seen, size)
         focal = cameras.focal_share * source.width
         matrix = np.array([[focal, 0, source.width / 2], [0, focal, source.height / 2], [0, 0, 1.0]])
         if seen is None:
@@ -113,6 +113,18 @@ class NetworkFrontend:
     @property
     def _device(self) -> str:
         return self._config.get("device", "cpu")
+
+    def _cameras_and_depth(
+        self, source: FrameSource, seen: PoseLandmarks | None, size: tuple[int, int]
+    ) -> tuple[CameraResult, np.ndarray]:
+        """In one unit: COLMAP's cameras have their own, so its points are compared with the depth."""
+        given = self._config.get("cameras", {})
+        if "colmap" in given:
+            cameras, sparse = colmap.read_colmap(Path(given["colmap"]), source.num_frames)
+            depth = self._depth(source, size)
+            return colmap.in_units_of(cameras, sparse, depth), depth
+        cameras = self._cameras(source, seen, size)
+        return cameras, cameras.depth if cameras.depth is not None else self._depth(source, size)
 
     def _cameras(self, source: FrameSource, seen: PoseLandmarks | None, size: tuple[int, int]) -> CameraResult:
         given = self._config.get("cameras", {})

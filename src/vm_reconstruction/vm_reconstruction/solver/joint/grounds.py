@@ -19,7 +19,7 @@ from vm_reconstruction.stages.stances import intervals
 
 SAME_M = 0.06  # lower than half of any step, higher than a rest's noise and a stride's share of a ramp
 OFF_M = 0.03  # a rest that is farther off its ground's plane is of another one
-MIN_RESTS, MOST_GROUNDS = 3, 16
+MIN_RESTS, MOST_GROUNDS = 3, 6  # each costs three right-hand sides a step
 SIZE = 3  # unknowns of a ground: height [m] over its middle, slopes along x and y
 
 

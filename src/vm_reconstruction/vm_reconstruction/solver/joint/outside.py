@@ -5,6 +5,7 @@ Where something touches, `terms.on_surface` holds it from both sides; everywhere
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,17 +65,17 @@ def beside(points: np.ndarray, camera: np.ndarray, cloud: np.ndarray, scale: flo
 def rows(
     body: PersonPoints, p: int, shared: int, walls: Walls, flesh_m: np.ndarray, scale: float, sigma_m: float,
     cauchy: float,
-) -> Rows:  # fmt: skip
+) -> Iterator[Rows]:  # fmt: skip
     """Joints (17) that are nearer to their surface than flesh_m (17,) are pushed out; others feel nothing."""
+    depth = np.sum(walls.normal * body.points[:, : terms.N], axis=-1) - scale * walls.offset_units - flesh_m
+    inside = (depth < 0) & (walls.near > 0)
+    frames = np.flatnonzero(inside.any(axis=1))  # few: what is outside costs nothing
+    if not len(frames):
+        return
+    some = PersonPoints(body.points[frames], body.by_pose[frames], body.by_shape[frames])
     every = np.arange(terms.N)
     held = terms.on_surface(
-        body, p, shared, every, walls.normal, walls.offset_units, flesh_m, scale, walls.near / sigma_m, cauchy
-    )
-    assert held.border is not None
-    inside = (held.residual < 0).astype(float)
-    return replace(
-        held,
-        residual=held.residual * inside,
-        jacobians=(held.jacobians[0] * inside[..., None],),
-        border=held.border * inside[..., None],
-    )
+        some, p, shared, every, walls.normal[frames], walls.offset_units[frames], flesh_m, scale,
+        inside[frames] * walls.near[frames] / sigma_m, cauchy,
+    )  # fmt: skip
+    yield replace(held, frames=frames)

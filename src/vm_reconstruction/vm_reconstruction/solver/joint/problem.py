@@ -221,7 +221,7 @@ class JointProblem:
             2.0,
         )
         flesh = np.where(np.isin(np.arange(terms.N), SOLES), 0.0, inside) - SEEN_M
-        yield outside.rows(body, p, shared, data.walls, flesh, state.scale, s.outside_m, 2.0)
+        yield from outside.rows(body, p, shared, data.walls, flesh, state.scale, s.outside_m, 2.0)
         yield terms.shape_prior(data.skeleton, person.shape, p, shared, _shape_sigmas(s), s.ruler_m)
 
 
