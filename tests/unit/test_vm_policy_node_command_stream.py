@@ -1,6 +1,7 @@
 """The command stream: its pace, its own damping, its pipe."""
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,18 @@ import numpy as np
 import pytest
 
 from vm_core import g1, unitree_cdr
-from vm_policy_node.command_stream import AFTERLIFE_S, COMMAND, FRAME_BYTES, IDLE, CommandStream, run_stream
+from vm_core.errors import VmError
+from vm_policy_node import command_stream
+from vm_policy_node.command_stream import (
+    AFTERLIFE_S,
+    COMMAND,
+    FRAME_BYTES,
+    IDLE,
+    CommandStream,
+    StreamClient,
+    read_frames,
+    run_stream,
+)
 
 RATE_HZ, TIMEOUT_S, KD = 500.0, 0.1, 5.0
 
@@ -126,3 +138,70 @@ def comes(reached: Callable[[], bool]) -> bool:
     while not reached() and time.monotonic() < end_s:
         time.sleep(0.002)
     return reached()
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """Lets the client start a program of ours in place of the stream's process."""
+
+    def start(body: str) -> StreamClient:
+        arguments = ["/bin/sh", "-c", body]
+        real = subprocess.Popen
+        monkeypatch.setattr(command_stream.subprocess, "Popen", lambda _, **pipes: real(arguments, **pipes))
+        return StreamClient("/lowcmd", RATE_HZ, TIMEOUT_S, KD)
+
+    return start
+
+
+def record(q: float = 0.3) -> np.ndarray:
+    return unitree_cdr.parse_low_cmd(command(q))
+
+
+def test_the_client_writes_whole_frames_and_says_idle_once(program, tmp_path):
+    written = tmp_path / "frames"
+    client = program(f"echo ready; exec cat > {written}")
+    client.wait_ready()
+    client.send(None)  # nothing was sent before: nothing to end
+    client.send(record(0.1))
+    client.send(None)
+    client.send(None)
+    client.close()
+    frames = written.read_bytes()
+    assert client.fault == ""
+    assert len(frames) == 2 * FRAME_BYTES
+    assert frames[:FRAME_BYTES] == COMMAND + command(0.1)
+    assert frames[FRAME_BYTES : FRAME_BYTES + 1] == IDLE
+
+
+def test_a_stream_that_does_not_start_is_an_error(program):
+    client = program("echo no; exit 2")
+    with pytest.raises(VmError, match="the command stream did not start"):
+        client.wait_ready()
+    client.close()
+
+
+def test_a_stream_that_has_ended_is_a_fault(program):
+    client = program("echo ready")
+    client.wait_ready()
+    client._process.wait(20)
+    client.send(record())
+    assert client.fault == "the command stream has ended"
+    client.close()
+
+
+def test_a_stream_that_takes_nothing_is_a_fault_and_never_waited_for(program):
+    client = program("echo ready; exec sleep 60")
+    client.wait_ready()
+    for _ in range(2000):  # more than the pipe holds
+        client.send(record())
+    assert client.fault == "the command stream takes no commands"
+    client._process.kill()
+    client.close()
+
+
+def test_a_pipe_that_ends_within_a_frame_has_ended():
+    read_end, write_end = os.pipe()
+    os.write(write_end, COMMAND + command()[:100])
+    os.close(write_end)
+    assert read_frames(read_end, 1.0) is None
+    os.close(read_end)

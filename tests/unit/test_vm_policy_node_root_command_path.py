@@ -206,3 +206,7 @@ def test_poses_that_are_none_go_stale():
         mixer.on_pose(np.array(pos, dtype=float), np.array(quat), 0.0)
         mixer.update(0.0, DT_S)
         assert mixer.source == "none"
+
+
+def test_without_a_path_nothing_is_wished():
+    assert PathFollower(CommandConfig()).wish(np.zeros(2), 0.0) is None

@@ -21,8 +21,11 @@ from safety_measurements import (
     trips,
 )
 
+from vm_core.depth_image import DepthSpec
 from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.safety import Measurement, Needs, SafetyMonitor
+
+LOOKING, SEEN = Needs(depth=DepthSpec()), {"depth_age_s": 0.01}
 
 
 def test_a_standing_robot_trips_nothing():
@@ -94,6 +97,28 @@ def test_each_trip_has_a_named_cause(m, needs, cause):
     assert trip.startswith(cause)
 
 
+@pytest.mark.parametrize(
+    ("about", "cause"),
+    [
+        ({}, "stale depth: none received"),
+        ({"depth_age_s": 0.3}, "stale depth: 0.300 s old"),
+        ({"depth_age_s": math.nan}, "stale depth"),
+        ({"depth_problem": "pictures come as 'rgb8'"}, "depth: pictures come as 'rgb8'"),
+        ({"depth_age_s": 0.3, "depth_problem": "pictures come as 'rgb8'"}, "depth: pictures come as 'rgb8'"),
+        ({"depth_age_s": 0.01, "depth_same_s": 0.6}, "frozen depth: the same picture for 0.60 s"),
+    ],
+)
+def test_a_policy_that_sees_needs_good_pictures(about, cause):
+    trip = trips(measured(about=about), LOOKING)
+    assert trip is not None and trip.startswith(cause)
+    assert trips(measured(about=about)) is None  # another one does not look
+
+
+def test_one_bad_picture_between_good_ones_trips_nothing():
+    assert trips(measured(about={"depth_age_s": 0.01}), LOOKING) is None
+    assert trips(measured(about={"depth_age_s": 0.1, "depth_problem": "cut off"}), LOOKING) is None
+
+
 def test_a_blind_policy_does_not_mind_what_it_does_not_read():
     bad = grid(FLAT[:7], math.nan, age=99.0) | odometry(age=99.0)
     assert trips(measured(about=bad)) is None
@@ -111,16 +136,16 @@ def test_set_up_notes_of_a_motor_are_no_faults(faults):
     [
         ({"torque": one(200.0)}, LIMITS.torque_hold_s, "joint torque: left_knee_joint at 200 Nm"),
         ({"voltage_v": np.full(29, 39.0)}, LIMITS.battery_hold_s, "battery: 39.0 V"),
-        ({"about": grid(np.full(121, np.nan))}, LIMITS.grid_unknown_s, "grid: no cell is known"),
+        ({"about": grid(np.full(121, np.nan)) | SEEN}, LIMITS.grid_unknown_s, "grid: no cell is known"),
+        ({"about": grid() | SEEN | {"depth_below": 0.4}}, LIMITS.depth_below_s, "depth: 40% of the picture lies below"),
     ],
 )
 def test_what_may_pass_must_last(changes, hold_s, cause):
-    monitor = SafetyMonitor(LIMITS)
+    monitor, needs = SafetyMonitor(LIMITS), Needs(SPEC, depth=DepthSpec())
 
     def update(now_s: float, changed: dict) -> str | None:
-        fine = {"about": grid()} if "about" in changes else {}
-        m = measured(20 + round(1000 * now_s), **(fine | changed))
-        return monitor.update(m, SEEING if "about" in changes else BLIND, now_s)
+        m = measured(20 + round(1000 * now_s), **({"about": grid() | SEEN} | changed))
+        return monitor.update(m, needs if "about" in changes else BLIND, now_s)
 
     assert update(0.0, changes) is None
     assert monitor.complaint is not None and monitor.complaint.startswith(cause)  # a start is refused at once
