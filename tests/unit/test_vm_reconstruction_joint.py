@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.linalg import lapack
 
 from vm_core.errors import VmError
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
@@ -18,7 +19,7 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import apart, arrow, grounds, outside, so3, solve, start, surfaces, videomimic
+from vm_reconstruction.solver.joint import apart, arrow, band_solve, grounds, outside, so3, solve, start, surfaces, videomimic
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
 from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
@@ -158,6 +159,18 @@ def test_the_banded_step_is_the_dense_one(observed: Observations) -> None:
     step = normal.step(damping)
     assert step is not None
     assert np.abs(np.concatenate([step[0].ravel(), step[1]]) - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("n", "width"), [(10, 4), (61, 12), (12, 12), (5, 8)])
+def test_many_right_hand_sides_at_once(n: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    band = np.asfortranarray(rng.standard_normal((width, n)))
+    band[0] = 4.0 * width
+    factor, info = lapack.dpbtrf(band, lower=1)
+    right = rng.standard_normal((n, 3))
+    expected, _ = lapack.dpbtrs(factor, right, lower=1)
+    assert info == 0
+    np.testing.assert_allclose(band_solve.solved_by_factor(factor, right), expected, atol=1e-12)
 
 
 def test_the_covariance_is_the_inverse(observed: Observations) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from vm_core.errors import VmError
+from vm_reconstruction.solver.joint.band_solve import solved_by_factor
 
 PART = 128  # frames of a person's 48 unknowns; more of what touches fewer
 REACH = 2  # frames ahead that a residual may touch
@@ -178,7 +179,7 @@ class NormalEquations:
         if info != 0:
             return None
         right = np.concatenate([self.gradient.reshape(-1, 1), self.border.reshape(frames * k, -1)], axis=1)
-        solved, _ = lapack.dpbtrs(factor, np.asfortranarray(right), lower=1, overwrite_b=1)
+        solved = solved_by_factor(factor, right)
         border = self.border.reshape(frames * k, -1)
         corner = self.corner + damping * np.diag(np.maximum(np.diag(self.corner), 1e-9))
         schur = corner - border.T @ solved[:, 1:]
@@ -213,7 +214,7 @@ def covariance(normal: NormalEquations, columns: np.ndarray) -> Covariance:
     if info != 0:
         raise VmError("the solution's normal matrix is not positive definite; nothing is known of some unknowns")
     border = normal.border.reshape(frames * k, -1)
-    solved, _ = lapack.dpbtrs(factor, np.asfortranarray(border), lower=1)
+    solved = solved_by_factor(factor, border)
     shared = np.linalg.inv(normal.corner - border.T @ solved)
     by_shared = solved.reshape(frames, k, -1)[:, columns]
     stored = factor.T.reshape(frames, k, (REACH + 1) * k)  # row c of frame t: the factor's column c from its diagonal
