@@ -19,7 +19,18 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations
-from vm_reconstruction.solver.joint import apart, arrow, band_solve, grounds, outside, so3, solve, start, surfaces, videomimic
+from vm_reconstruction.solver.joint import (
+    apart,
+    arrow,
+    band_solve,
+    grounds,
+    outside,
+    so3,
+    solve,
+    start,
+    surfaces,
+    videomimic,
+)
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
 from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
