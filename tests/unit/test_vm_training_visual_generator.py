@@ -31,7 +31,7 @@ from vm_training.visual.gait_table import (
     gait_table,
     plan_time,
 )
-from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes
+from vm_training.visual.generator import GOES, INPUTS, MEMORY_SIZE, SECONDS_AHEAD, Generator, GeneratorEyes
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
@@ -141,6 +141,17 @@ def test_gap_and_bearing_say_where_the_box_is():
     found.close()
 
 
+def test_the_near_face_is_where_a_push_begins():
+    found = world(replace(STILL, vary=False))
+    found.physics.qpos[:, 31] += [0.0, 0.3, -0.3]
+    view = found.view()
+    face = view.near_face
+    assert np.allclose(face[0], [1.0 - 0.381, 0.0, 0.8 * 1.016], atol=2e-3)
+    assert np.allclose(face[:, 0], 1.0 - 0.381, atol=0.01)  # the face that looks at the robot, wherever the middle is
+    assert np.allclose(np.linalg.norm(face[:, :2] - view.root[:, :2], axis=1), view.gap)
+    found.close()
+
+
 def env(config: WorldConfig = STILL) -> GeneratorEnv:
     made = GeneratorEnv(TASK, stand_still(), gait_table(), config, 5.0, 0)
     made.reset_all()
@@ -236,8 +247,20 @@ def test_what_is_remembered_turns_with_the_robot_until_the_picture_shows_it():
         seen[:, -MEMORY_SIZE:] = thought
         thought = generator.think(latent, seen)[0].detach()
     assert np.allclose(thought.numpy(), [[np.cos(0.5), -np.sin(0.5)]], atol=6e-3)
-    latent[0, 2 * KINDS] = 1.0
-    assert np.allclose(generator.think(latent, seen)[0].detach().numpy(), [[0.7, -0.2]], atol=1e-5)
+    seen[:] = 0.0
+    seen[0, GOES] = torch.tensor([0.1, 0.0]) * SECONDS_AHEAD  # told to go ahead at 0.1 m/s
+    seen[:, -MEMORY_SIZE:] = thought
+    carried = generator.think(latent, seen)[0].detach()
+    assert np.allclose((thought - carried).numpy(), [[0.002, 0.0]], atol=1e-6)
+    latent[0, 2 * KINDS], thought = 1.0, torch.tensor([[1.5, 0.6]])
+    seen[:] = 0.0
+    moved = []
+    for _ in range(80):
+        seen[:, -MEMORY_SIZE:] = thought
+        thought, before = generator.think(latent, seen)[0].detach(), thought
+        moved.append(float(torch.linalg.norm(thought - before)))
+    assert moved[0] < 0.03 < max(moved)  # a surprise counts little at first: it may be a mask
+    assert np.allclose(thought.numpy(), [[0.7, -0.2]], atol=1e-3)
 
 
 def test_eyes_learn_nothing_from_commands_nor_from_what_was_thought_before():

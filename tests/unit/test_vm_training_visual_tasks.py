@@ -13,6 +13,7 @@ from vm_training.visual.task_rewards import TaskRewards, approach, nearness
 from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
 from vm_training.visual.tasks.base import ObjectView
 from vm_training.visual.tasks.kick_ball import dribble, dribble_in_view
+from vm_training.visual.tasks.push_box import push, push_ahead
 
 
 def view(name: str, *, moved: tuple[float, float, float] = (0.0, 0.0, 0.0), speed: float = 0.0) -> ObjectView:
@@ -145,3 +146,19 @@ def test_who_only_sees_is_taught_to_look_to_the_side_where_the_ball_went():
 def test_unknown_tasks_are_named():
     with pytest.raises(VmError, match="push_box"):
         find_object_task("paint_fence")
+
+
+def test_pushers_step_less_the_less_the_box_gives_way():
+    def stride(gap: float) -> float:
+        far = view("push_box")
+        at = far.thing + [gap - far.gap[0], 0.0, 0.0]
+        return float(push(replace(far, thing=at)).stride[0])
+
+    blocked, giving, free = stride(0.24), stride(0.35), stride(0.8)
+    assert blocked < 0.005 < 0.05 < giving < 0.13 < free
+
+
+def test_who_only_sees_pushes_straight_ahead():
+    aside = view("push_box", moved=(0.0, 0.4, 0.0))
+    aside = replace(aside, thing=aside.thing - [0.3, 0.0, 0.0])
+    assert push(aside).turn[0] < push_ahead(aside).turn[0]

@@ -20,7 +20,7 @@ from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
 from vm_training.visual.gait_table import QUICK_STOP, STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
-from vm_training.visual.tracker import Proprioceptor
+from vm_training.visual.tracker import LEAD_S, Proprioceptor
 
 HISTORY = 3
 OWN_TERMS = (
@@ -47,7 +47,10 @@ FELT = (
 )
 FELT_SIZE = 3 + NUM_JOINTS
 """Which of OWN_TERMS say how the camera is held: the newest of gravity and of the joints."""
-_UNMASKED_M, _UNSURE = 0.12, 0.3
+_GOES_BEGIN = (6 + 2 * NUM_JOINTS) * HISTORY + (HISTORY - 1) * COMMAND_SIZE
+GOES, SECONDS_AHEAD = slice(_GOES_BEGIN, _GOES_BEGIN + 2), 10.0 * LEAD_S
+"""Where the root was told to be a moment later, by the newest last_keypoint_command, and what makes a speed of it."""
+_UNMASKED_M, _UNSURE, MOST_TRUST, SURPRISE_M, UNLIKELY = 0.12, 0.7, 0.3, 0.3, 0.05
 COMMAND_SCALE_M = 0.1
 Sight = Literal["state", "depth", "blind"]
 """What a generator knows of the thing: everything, a depth picture, nothing."""
@@ -132,21 +135,22 @@ class GeneratorEyes:
         depth = self._picture() if self.sight == "depth" else None
         return np.nan_to_num(seen), depth
 
-    def glance(self, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def glance(self, marks: np.ndarray, inside_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pictures of this very moment from cameras that are drawn anew, which none will remember.
 
         Args:
-            things: (N, 3) middles of the things in the world [m].
+            marks: (N, 3) of the things in the world [m].
+            inside_m: (N,) how far behind the surface that is seen.
 
         Returns:
-            (N, height, width) scaled, with the camera's noise; (N,) cells of the pictures where the things are seen.
+            (N, height, width) scaled, with the camera's noise; (N,) cells of the pictures where the marks are seen.
         """
-        count, spec = len(things), self.spec
+        count, spec = len(marks), self.spec
         self._noise.reset(np.arange(count), count)
         tilt, qpos = np.asarray(self._noise.tilt, dtype=float), np.nan_to_num(self._world.physics.qpos)
         depth = np.asarray(self._noise.apply(self._camera.render(qpos, tilt).astype(np.float32)))
         pos, quat = camera_pose(*self._camera.scene(qpos)[1:], spec, tilt)
-        x, y, z = quat_rotate_inverse(quat, things - pos).T
+        x, y, z = quat_rotate_inverse(quat, marks - pos).T
         z = np.maximum(z, 0.05)
         across, down = (2.0 * spec.focal_px * part / z / size for part, size in ((x, spec.width), (y, spec.height)))
         inside = (np.abs(across) < 1.0) & (np.abs(down) < 1.0)
@@ -154,7 +158,7 @@ class GeneratorEyes:
             np.clip(0.5 * (place + 1.0) * size, 0, size - 1).astype(int)
             for place, size in ((down, spec.height), (across, spec.width))
         )
-        unmasked = np.abs(depth[np.arange(count), row, column] - z + self._world.half_size[:, 2]) < _UNMASKED_M
+        unmasked = np.abs(depth[np.arange(count), row, column] - z + inside_m) < _UNMASKED_M
         return spec.scaled(depth).astype(np.float32), cell_of(across, down, inside & unmasked)
 
     def _picture(self) -> np.ndarray:
@@ -200,16 +204,19 @@ class Generator(NormalizedNetwork):
     def think(self, latent: torch.Tensor, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the thing is thought to be, and where the picture alone has it (N, MEMORY_SIZE) [m].
 
-        What was thought is turned as the robot turns; the picture corrects it as far as it shows the thing. What was
-        thought has no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
+        What was thought is turned and carried as the robot goes; the picture corrects it as far as it shows the thing,
+        a little in each period where that is a surprise, for a mask may look like a thing for one. What was thought has
+        no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
         """
-        ahead, left = observation[:, -2], observation[:, -1]
+        ahead, left = (observation[:, -MEMORY_SIZE:] - observation[:, GOES] / SECONDS_AHEAD * PERIOD_S).unbind(1)
         turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
         before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
         felt = (observation[:, part] for part in FELT)
         found, trust = self.finds(torch.cat([latent, *felt], dim=1)).split([MEMORY_SIZE, 1], dim=1)
         in_picture = ((latent[:, 2 * KINDS, None] - _UNSURE) / (1.0 - _UNSURE)).clamp(0.0, 1.0)
-        trust = in_picture * torch.sigmoid(trust)
+        surprise = ((found - before) / SURPRISE_M).square().sum(dim=1, keepdim=True)
+        likely = UNLIKELY + (1.0 - UNLIKELY) * torch.exp(-0.5 * surprise)
+        trust = MOST_TRUST * likely * in_picture * torch.sigmoid(trust)
         return (before + trust * (found - before)).clamp(-MEMORY_M, MEMORY_M), found
 
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

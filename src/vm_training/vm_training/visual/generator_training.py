@@ -19,7 +19,7 @@ from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
 from vm_training.visual.seen_lessons import SeenLessons, glance_around, learn_to_find
-from vm_training.visual.tasks.base import ObjectTask
+from vm_training.visual.tasks.base import ObjectTask, marked
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class GeneratorConfig:
         batch: lessons a gradient step.
         learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept.
-        glances, glance_steps: pictures, and gradient steps on them, that teach a new pair of eyes where the thing is.
+        glances, glance_steps: pictures, and gradient steps on them, that teach eyes where the thing is; 0: they stay.
         world: how robots and objects differ.
         depth_noise: of the camera.
         seed: of everything random.
@@ -138,7 +138,7 @@ class GeneratorSchool:
             said, thought = self.generator.look(seen, depth)
             self._pupil.remember(thought)
             view = world.view()
-            thing = np.clip(np.nan_to_num(view.ahead(view.thing)), -MEMORY_M, MEMORY_M)
+            thing = np.clip(np.nan_to_num(view.ahead(marked(world.task, view))), -MEMORY_M, MEMORY_M)
             if thought.shape[1]:
                 self._off_m.append(float(np.median(np.linalg.norm(thought - thing, axis=1))))
             fine = np.isfinite(wanted).all(axis=1) & (world.run | ~world.config.halts)
@@ -193,12 +193,13 @@ def train_generator(
         saved = folder.read_arrays("generator.npz")
         records = folder.read_json("generator.json")[: int(saved["rounds"])]
         school.generator.load_state_dict(generator_of(saved, config.sight).state_dict())
-    elif start is not None:
-        school.generator.load_state_dict(start.state_dict())
-    elif config.sight == "depth" and config.glances:
-        print(f"eyes: loss {school.open_eyes():.3f} in the last of {config.glance_steps} steps")
-        folder.write_json("generator.json", records)
-        folder.write_arrays("generator.npz", generator_arrays(school.generator, 0))
+    else:
+        if start is not None:
+            school.generator.load_state_dict(start.state_dict())
+        if config.sight == "depth" and config.glances:
+            print(f"eyes: loss {school.open_eyes():.3f} in the last of {config.glance_steps} steps")
+            folder.write_json("generator.json", records)
+            folder.write_arrays("generator.npz", generator_arrays(school.generator, 0))
     with Progress(f"{task.name}, {config.sight}", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):
             records.append(school.round(index, fresh=index == 0 and start is None))

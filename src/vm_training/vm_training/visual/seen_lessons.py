@@ -12,6 +12,7 @@ from torch import nn
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes, Sight
 from vm_training.visual.object_world import ObjectWorld
+from vm_training.visual.tasks.base import marked
 
 _GREYS = 255.0
 _BATCH, _LEARNING_RATE, _IN_PICTURE = 96, 3e-3, 0.1
@@ -75,15 +76,19 @@ def glance_around(
     found: list[Glances] = []
     for _ in range(rounds):
         go_on()
-        view = world.view()
-        near = np.column_stack([rng.uniform(0.1, 1.6, world.num_envs), rng.uniform(-1.0, 1.0, world.num_envs)])
+        view, limits = world.view(), world.task.glances_m
+        near = np.column_stack([rng.uniform(*limit, world.num_envs) for limit in limits])
         c, s = np.cos(view.heading), np.sin(view.heading)
         offset = np.column_stack([c * near[:, 0] - s * near[:, 1], s * near[:, 0] + c * near[:, 1]])
         before = world.place_things(view.root[:, :2] + offset)
-        pictures, cells = eyes.glance(np.array(view.thing))
+        view = world.view()
+        marks = marked(world.task, view)
+        inside_m = view.half_size[:, 2] * (world.task.mark == "middle")
+        pictures, cells = eyes.glance(marks, inside_m)
+        places = view.ahead(marks).astype(np.float32)
         world.place_things(before)
         own, _ = eyes.look()
-        found.append(Glances(as_bytes(pictures), own.astype(np.float16), near.astype(np.float32), cells))
+        found.append(Glances(as_bytes(pictures), own.astype(np.float16), places, cells))
     return Glances(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 

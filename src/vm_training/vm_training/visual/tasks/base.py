@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import numpy as np
 
@@ -55,6 +56,18 @@ class ObjectView:
         """(N,) of the object, from where the robot faces to the left [rad]."""
         ahead = self.ahead(self.thing)
         return np.arctan2(ahead[:, 1], ahead[:, 0])
+
+    @property
+    def middle(self) -> np.ndarray:
+        """(N, 3) of the object [m]."""
+        return self.thing
+
+    @property
+    def near_face(self) -> np.ndarray:
+        """(N, 3) where the way to the object's centre meets it, at 0.8 of its height [m]."""
+        way = self.heading + self.bearing
+        there = self.root[:, :2] + self.gap[:, None] * np.stack([np.cos(way), np.sin(way)], axis=1)
+        return np.column_stack([there, self.thing[:, 2] + 0.6 * self.half_size[:, 2]])
 
     @property
     def foot_gap(self) -> np.ndarray:
@@ -126,6 +139,8 @@ class ObjectTask:
         script: what a walker that knows everything would do; None: no walk does it, only learning can.
         success_text, success: in words, and from figures of a rollout, each (N,); see `measures.Measures`.
         taught: the script for students that see, where it asks for what they could not know; None: the same.
+        mark: of the object, what eyes are to find: its middle, or the face that is near.
+        glances_m: least and largest places ahead and to the left at which new eyes are shown the object's centre [m].
         goal_m: (2,) where the object is to come to, from where it was, along x and to the left [m].
         height_m: at which its centre is to be [m].
         two_handed: contact points are the palms; else the pelvis.
@@ -139,10 +154,17 @@ class ObjectTask:
     success_text: str
     success: Callable[[dict[str, np.ndarray]], np.ndarray]
     taught: Callable[[ObjectView], Stick] | None = None
+    mark: Literal["middle", "near_face"] = "middle"
+    glances_m: tuple[tuple[float, float], tuple[float, float]] = ((-0.6, 1.7), (-1.2, 1.2))
     goal_m: tuple[float, float] = (0.0, 0.0)
     height_m: float = 0.0
     two_handed: bool = False
     weights: RewardWeights = field(default_factory=RewardWeights)
+
+
+def marked(task: ObjectTask, view: ObjectView) -> np.ndarray:
+    """(N, 3) what eyes are to find of the objects [m]."""
+    return view.middle if task.mark == "middle" else view.near_face
 
 
 def goal_distance(task: ObjectTask, view: ObjectView) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Push a box as large as the robot along the x axis, with both hands."""
+"""Push a box as large as the robot along the x axis, by the feet: each step goes as far as the box gives way."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import numpy as np
 from vm_sim.objects import OBJECT_SCENES
 from vm_training.visual.tasks.base import ObjectTask, ObjectView, Stick, towards
 
-PALM_M = 0.10  # from a palm's keypoint to what it touches
-TOUCH_M, FULL_M = 0.49, 0.36  # gaps at which the palms of reaching arms touch, and at which the body leans fully
-PRESS_M = (0.02, 0.06)  # how far the palms are told to go into the box, upright, and more of it leaning
+NEAR_M, BLOCKED_M = 0.6, 0.27  # gaps from which on it minds its steps, and at which they are hardly any
+STRIDES_M, YIELDS = (0.02, 0.12, 0.20), 0.8  # least, largest near the box, and before; more of it for each metre of gap
+LEANING, PALMS_M = 2.0, 0.15  # style; the arms stay out of the way, for palms that meet a box push the trunk over
 
 
-def push(view: ObjectView) -> Stick:
-    """Faces the box's middle, and a little against its drift; arms give way, the body leans, the feet wait for it."""
-    back = np.clip(-0.9 * view.thing[:, 1] - 0.3 * view.thing_yaw, -0.35, 0.35)
-    near = view.gap < TOUCH_M + 0.1
+def push(view: ObjectView, *, lane: bool = True) -> Stick:
+    """Faces the box's middle, and a little against its drift; leans, and steps less the less the box gives way."""
+    back = np.clip(-0.9 * view.thing[:, 1] - 0.3 * view.thing_yaw, -0.35, 0.35) * lane
+    near = view.gap < NEAR_M
     turn = towards(np.where(near, 0.6 * (back - view.heading) + 0.7 * view.bearing, view.bearing), 0.5)
-    room = np.clip((view.gap - FULL_M) / (TOUCH_M - FULL_M), 0.0, 1.0)
-    stride = 0.20 * room * np.clip(1.2 - 1.5 * np.abs(view.bearing), 0.2, 1.0)
-    lean = 1.0 - room
-    reach = view.gap - PALM_M + PRESS_M[0] + PRESS_M[1] * lean
-    return Stick(stride, turn, 1.0 + lean, reach)
+    least, most, before = STRIDES_M
+    minding = np.clip(least + YIELDS * (view.gap - BLOCKED_M), 0.0, most)
+    stride = np.where(near, minding, before * np.clip(1.2 - 1.5 * np.abs(view.bearing), 0.2, 1.0))
+    return Stick(stride, turn, np.full(len(near), LEANING), np.full(len(near), PALMS_M))
+
+
+def push_ahead(view: ObjectView) -> Stick:
+    """The same as one can who only sees and knows its heading."""
+    return push(view, lane=False)
 
 
 PUSH_BOX = ObjectTask(
@@ -31,5 +35,8 @@ PUSH_BOX = ObjectTask(
     push,
     "the box is at least 3 m further along x, its drift at most a quarter of that, and the robot has not fallen",
     lambda f: (f["forward"] >= 3.0) & (f["drift"] <= 0.25 * f["forward"]) & (f["alive"] >= 60.0),
+    taught=push_ahead,
+    mark="near_face",
+    glances_m=((0.6, 1.5), (-0.5, 0.5)),
     two_handed=True,
 )
