@@ -14,6 +14,8 @@ from torch import nn
 from vm_training.student import NormalizedNetwork, Student, perceptron
 
 GATE_LAYERS = (64, 32)
+SHARPNESS = 4.0
+"""Times the gate's logits: where it is sure, a walker is left alone; where two places look alike, both count."""
 
 
 class GatedStudent(NormalizedNetwork):
@@ -22,16 +24,20 @@ class GatedStudent(NormalizedNetwork):
     Attributes:
         walkers: each with a normalization of its own.
         least: (W, inputs) under which a walker is shown nothing: how its own contract cut its observations.
+        looks_at: (inputs,) 1 for what the gate looks at, else 0. Command and ground say whose place it is; how the body
+            stands would only tell in which lessons it stood so.
     """
 
     least: torch.Tensor
+    looks_at: torch.Tensor
 
-    def __init__(self, walkers: Sequence[Student], least: torch.Tensor) -> None:
+    def __init__(self, walkers: Sequence[Student], least: torch.Tensor, looks_at: torch.Tensor) -> None:
         inputs = walkers[0].mean.numel()
         super().__init__(inputs)
         self.walkers = nn.ModuleList(walkers)
         self.gate = perceptron(inputs, GATE_LAYERS, len(walkers))
         self.register_buffer("least", least)
+        self.register_buffer("looks_at", looks_at)
         self.normalize_as(walkers[0])
 
     def normalize_as(self, walker: Student) -> None:
@@ -41,10 +47,10 @@ class GatedStudent(NormalizedNetwork):
 
     def logits(self, observation: torch.Tensor) -> torch.Tensor:
         """(N, W): how much each walker's place this is."""
-        return self.gate((observation - self.mean) / self.spread)
+        return self.gate(self.looks_at * (observation - self.mean) / self.spread)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        shares = torch.softmax(self.logits(observation), dim=-1)
+        shares = torch.softmax(SHARPNESS * self.logits(observation), dim=-1)
         hands = [
             walker(torch.maximum(observation, least)) for walker, least in zip(self.walkers, self.least, strict=True)
         ]

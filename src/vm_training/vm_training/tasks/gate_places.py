@@ -15,6 +15,8 @@ from vm_training.gated_student import GatedStudent
 from vm_training.tasks.finetuning import read_student
 from vm_training.tasks.mixing import check_same_task
 
+GATE_TERMS = ("velocity_commands", "height_grid")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -42,7 +44,10 @@ def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]
     for place, (_, its) in zip(places, read, strict=True):
         check_same_task(place.policy.name, its, contract)
     least = torch.stack([torch.from_numpy(_least(its)) for _, its in read])
-    gated = GatedStudent([student for student, _ in read], least)
+    looks_at = np.concatenate(
+        [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
+    )
+    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at))
     return gated, _widest([its for _, its in read])
 
 
