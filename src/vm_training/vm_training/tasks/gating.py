@@ -28,6 +28,8 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 
 GATE_FILE, RECORDS_FILE = "gate.npz", "gate.json"
 AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
+IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
+"""As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
 _BACK_M_S = -0.04
 _COMMAND = sum(
     term.size * term.history_length for term in WALK_TERMS[: [t.name for t in WALK_TERMS].index("velocity_commands")]
@@ -153,7 +155,7 @@ class GateSchool:
         for box in lane.motion.scene.boxes:
             if box.label == SEAT:
                 away = np.abs(position - box.center_world[:2]) - box.half_size[:2]
-                near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < 0.5 * GRID.size_x * GRID.resolution - 0.1
+                near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < IN_VIEW_M
         return np.where(backwards | near, self._place[kind], self._place["flat"])
 
     def _lane(self, name: str) -> tuple[Lane, np.ndarray]:
