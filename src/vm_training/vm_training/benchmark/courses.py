@@ -55,7 +55,8 @@ class Episode:
 
     def from_afar(self, by_m: float) -> Episode:
         """The same boxes on level ground so much farther ahead, for who must have seen them; a seat stays."""
-        if not self.scene.boxes or self.seat_m or any(self.scene.ground[:2]):
+        at_seat = any(box.label == SEAT for box in self.scene.boxes)
+        if not self.scene.boxes or at_seat or any(self.scene.ground[:2]):
             return self
         ahead = np.array([math.cos(self.heading), math.sin(self.heading), 0.0]) * by_m
         boxes = tuple(
@@ -171,6 +172,12 @@ def seats(height_m: float) -> Callable[[int, np.random.Generator], Episode]:
     return make
 
 
+def leave_seat(index: int, rng: np.random.Generator) -> Episode:
+    """A seat of 35 to 50 cm right behind; a metre and a half ahead, away from it."""
+    way = seats(SEATS_CM[index % len(SEATS_CM)] / 100)(index, rng)
+    return _way(way.scene, 1.5, rng)
+
+
 def user_scene(name: str, scene: SceneAsset) -> Course:
     """From the scene's origin to the middle of its highest box, straight; without boxes two metres ahead."""
 
@@ -199,6 +206,7 @@ COURSES: tuple[Course, ...] = (
     Course("rough", rough),
     *(Course(f"{SIT_COURSES}_{height:02d}cm", seats(height / 100)) for height in SEATS_CM),
     Course("mixed", mixed),
+    Course("leave_seat", leave_seat),
 )
 """All rows, in order."""
 
