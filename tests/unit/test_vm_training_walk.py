@@ -160,7 +160,7 @@ def test_the_command_leaves_a_policy_that_the_node_accepts(folder, tmp_path, mon
 
 
 def test_teachers_are_told_to_be_bolder(folder):
-    plain, bold = (walk._teacher(folder / "teachers", "kerb_0000", replace(CONFIG, teacher_gain=g)) for g in (1.0, 1.5))
+    plain, bold = (walk.load_bold_teacher(folder / "teachers", "kerb_0000", gain) for gain in (1.0, 1.5))
     np.testing.assert_allclose(bold.gains, 1.5 * plain.gains)
     assert np.abs(plain.gains).max() > 0.0 and bold.limit_rad == plain.limit_rad
 
