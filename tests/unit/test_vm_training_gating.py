@@ -131,3 +131,6 @@ def test_who_cannot_be_joined_is_told_why(walkers, motions, tmp_path):
     nobody = [Place(walkers[0], ("flat",)), Place(walkers[1], ("kerb",))]
     with pytest.raises(VmError, match="motions of sit belong to no walker"):
         train_gate(gated, nobody, motions, np.array(contract.default_joint_pos), CONFIG, WorkFolder(tmp_path / "w"))
+    seats = [Place(walkers[0], ("kerb",)), Place(walkers[1], ("sit",))]
+    with pytest.raises(VmError, match="no walker has the kind flat"):
+        train_gate(gated, seats, motions, np.array(contract.default_joint_pos), CONFIG, WorkFolder(tmp_path / "s"))

@@ -16,6 +16,7 @@ import torch
 
 from vm_core import g1
 from vm_core.atomic_files import atomic_path
+from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, PolicyContract
 from vm_training.benchmark.courses import SIT_SKILL
@@ -109,6 +110,12 @@ def export_policy(
     onnx.helper.set_model_props(model, properties)
     with atomic_path(out) as temporary:
         onnx.save(model, str(temporary))
+
+
+def check_policy_name(out: Path) -> None:
+    """Raises VmError before hours of work if a policy could not be written under this name."""
+    if out.suffix != ".onnx":
+        raise VmError(f"--out {out}: expected a file name that ends with .onnx")
 
 
 def _to_onnx(student: NormalizedNetwork, inputs: int) -> onnx.ModelProto:

@@ -38,12 +38,8 @@ class GatedStudent(NormalizedNetwork):
         self.gate = perceptron(inputs, GATE_LAYERS, len(walkers))
         self.register_buffer("least", least)
         self.register_buffer("looks_at", looks_at)
-        self.normalize_as(walkers[0])
-
-    def normalize_as(self, walker: Student) -> None:
-        """The gate sees what a walker sees."""
-        self.mean.copy_(walker.mean)
-        self.spread.copy_(walker.spread)
+        self.mean.copy_(walkers[0].mean)
+        self.spread.copy_(walkers[0].spread)
 
     def logits(self, observation: torch.Tensor) -> torch.Tensor:
         """(N, W): how much each walker's place this is."""

@@ -15,7 +15,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
 from vm_training.benchmark.courses import SIT_SKILL
-from vm_training.export import export_policy, walking_contract
+from vm_training.export import check_policy_name, export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
 from vm_training.motions.planned import SIT
 from vm_training.motions.seat_place import sits
@@ -62,7 +62,7 @@ class DemoSteps:
     config: ClimbConfig = field(default_factory=ClimbConfig)
 
     def run(self) -> int:
-        _check_policy_name(self.out)
+        check_policy_name(self.out)
         scene = SceneAsset.load(self.scene)
         work = self.work or self.out.with_suffix(".training")
         checks = train_climb(scene, self.config, WorkFolder(work), self.out, "demo_steps")
@@ -88,7 +88,7 @@ class FromVideo:
     climb: ClimbConfig = field(default_factory=ClimbConfig)
 
     def run(self) -> int:
-        _check_policy_name(self.out)
+        check_policy_name(self.out)
         seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / "scene")
         work = WorkFolder(self.work or self.out.with_suffix(".training"))
         scene.save(self.out.with_suffix(BESIDE_POLICY))  # where vm-bringup looks for the place that a policy is for
@@ -148,7 +148,7 @@ class Walk:
     config: WalkConfig = field(default_factory=WalkConfig)
 
     def run(self) -> int:
-        _check_policy_name(self.out)
+        check_policy_name(self.out)
         folder = WorkFolder(self.work or self.out.with_suffix(".training"))
         student, default = train_walk(self.motions, self.teachers, self.config, folder, self.start)
         names = good_motions(self.motions, WorkFolder(self.teachers), self.config.least_teacher)
@@ -247,11 +247,6 @@ TASKS: dict[str, type[Task]] = {
     **visual.TASKS,
 }
 """What can be trained, by name."""
-
-
-def _check_policy_name(out: Path) -> None:
-    if out.suffix != ".onnx":
-        raise VmError(f"--out {out}: expected a file name that ends with .onnx")
 
 
 def _main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_training.export import export_policy
+from vm_training.export import check_policy_name, export_policy
 from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GatingConfig, train_gate
 from vm_training.tasks.mixing import mix_policies
@@ -33,7 +33,7 @@ class MixWalkers:
     out: Path
 
     def run(self) -> int:
-        _check_name(self.out)
+        check_policy_name(self.out)
         student, contract = mix_policies(self.policies, self.shares)
         assert contract.golden is not None  # which a policy file has
         seen = np.array(contract.golden.observation)
@@ -65,7 +65,7 @@ class GateWalkers:
     config: GatingConfig = field(default_factory=GatingConfig)
 
     def run(self) -> int:
-        _check_name(self.out)
+        check_policy_name(self.out)
         if len(self.kinds) != len(self.policies):
             raise VmError(f"{len(self.policies)} policies, {len(self.kinds)} lists of kinds; expected one for each")
         places = [Place(*pair) for pair in zip(self.policies, (tuple(k.split(",")) for k in self.kinds), strict=True)]
@@ -87,8 +87,3 @@ class GateWalkers:
         export_policy(gated, replace(contract, name=self.out.stem, golden=None, training=training), seen, self.out)
         print(f"policy: {self.out}; the gate was right {records[-1]['right']:.1%} of the time")
         return 0
-
-
-def _check_name(out: Path) -> None:
-    if out.suffix != ".onnx":
-        raise VmError(f"--out {out}: expected a file name that ends with .onnx")

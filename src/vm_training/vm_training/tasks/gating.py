@@ -31,9 +31,8 @@ AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
 IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
 """As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
 _BACK_M_S = -0.04
-_COMMAND = sum(
-    term.size * term.history_length for term in WALK_TERMS[: [t.name for t in WALK_TERMS].index("velocity_commands")]
-)
+_AT = [term.name for term in WALK_TERMS].index("velocity_commands")
+_COMMAND = sum(term.size * term.history_length for term in WALK_TERMS[:_AT])
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def train_gate(
     """Teaches the gate; the walkers stay as they are. A resumed run goes on with the gate of its last round.
 
     Raises:
-        VmError: a motion that is nobody's, or a first walker that has no walks.
+        VmError: a motion that is nobody's, or no walker for flat ground.
     """
     folder.begin({"config": asdict(config), "places": [[str(p.policy), p.kinds] for p in places]})
     torch.manual_seed(config.walk.seed)
@@ -103,6 +102,8 @@ class GateSchool:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
         self._place = {kind: index for index, place in enumerate(places) for kind in place.kinds}
         homeless = {motion.kind for motion, _ in motions.values()} - set(self._place)
+        if "flat" not in self._place:
+            raise VmError("no walker has the kind flat, to which robots go that leave a seat")
         if homeless:
             raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
         self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
@@ -149,7 +150,7 @@ class GateSchool:
         kind = lane.motion.kind
         if kind not in AT_SEATS:
             return np.full(len(seen), self._place[kind])
-        backwards = seen[:, _COMMAND] < 2.0 * _BACK_M_S
+        backwards = seen[:, _COMMAND] < WALK_TERMS[_AT].scale[0] * _BACK_M_S
         near = np.zeros(len(seen), dtype=bool)
         position = lane.env.physics.qpos[:, :2]
         for box in lane.motion.scene.boxes:
