@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 PROGRAM = """
 import time
 import rclpy
@@ -28,15 +30,30 @@ node_process.run(rclpy, Worker, work, Worker.end)
 """
 
 
-def test_a_second_interrupt_does_not_cut_the_end_off(environment):
-    node = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(environment: dict[str, str], *before: str) -> subprocess.Popen:
+    command = [*before, sys.executable, "-c", PROGRAM]
+    pipe = subprocess.PIPE
+    node = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert node.stdout is not None and node.stdout.readline() == "working\n"
-    node.send_signal(signal.SIGINT)
-    assert node.stdout.readline() == "ending\n"
+    return node
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_second_signal_does_not_cut_the_end_off(environment, number):
+    node = start(environment)
+    node.send_signal(number)
+    assert node.stdout is not None and node.stdout.readline() == "ending\n"
     time.sleep(0.1)
-    node.send_signal(signal.SIGINT)
+    node.send_signal(number)
     said, complaints = node.communicate(timeout=60)
     assert said == "ended\n"
     assert (node.returncode, complaints) == (130, "interrupted\n")
+
+
+def test_under_nohup_it_outlives_its_terminal(environment):
+    node = start(environment, "nohup")
+    node.send_signal(signal.SIGHUP)
+    time.sleep(1.0)
+    assert node.poll() is None
+    node.send_signal(signal.SIGINT)
+    assert node.communicate(timeout=60)[0] == "ending\nended\n"

@@ -1,12 +1,17 @@
 """The policy node as a process: services, safety and timing over DDS, with a robot that stands still."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import policy_files as files
 import pytest
 from session import END_S, PATIENT, play, policy_node, start
 
 from vm_core import g1
+from vm_policy_node.command_stream import READY
 
 
 def test_the_whole_round_over_dds(environment, tmp_path):
@@ -58,3 +63,16 @@ def test_terminate_ends_the_node(environment, tmp_path):
     node.terminate()
     node.communicate(timeout=END_S)
     assert node.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_command_stream_outlives_signals_that_reach_both(environment, number):
+    """A terminal that goes away, or Ctrl-C: the controller's last words must still get out."""
+    command = [sys.executable, "-m", "vm_policy_node.command_stream_node", "/lowcmd", "500.0", "0.1", "5.0"]
+    stream = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert stream.stdout is not None and stream.stdout.readline() == READY
+    stream.send_signal(number)
+    time.sleep(0.5)
+    assert stream.poll() is None
+    stream.communicate(timeout=END_S)
+    assert stream.returncode == 0

@@ -15,6 +15,7 @@ from vm_policy_node import command_stream
 from vm_policy_node.command_stream import (
     AFTERLIFE_S,
     COMMAND,
+    DAMPS,
     FRAME_BYTES,
     IDLE,
     CommandStream,
@@ -76,7 +77,7 @@ def test_a_command_is_sent_at_once_and_repeated_at_the_rate():
     assert not sent(one, 1.1, 0.5)
 
 
-def test_without_new_commands_it_damps_and_goes_on_with_the_next():
+def test_without_new_commands_it_damps():
     one = stream()
     one.put(COMMAND + command(), 1.0)
     found = sent(one, 1.0, 0.3)
@@ -84,8 +85,23 @@ def test_without_new_commands_it_damps_and_goes_on_with_the_next():
     assert first == pytest.approx(1.0 + TIMEOUT_S, abs=0.004)
     assert all(is_damping(data) for now, data in found if now >= first)
     assert one.damping
+
+
+def test_its_damping_ends_only_when_the_controller_damps_or_is_idle():
+    """A robot that has begun to sink is not made stiff again by a controller that was only late."""
+    one = stream()
+    one.put(COMMAND + command(), 1.0)
+    sent(one, 1.0, 0.3)
     one.put(COMMAND + command(), 1.4)
-    assert not is_damping(sent(one, 1.4, 0.05)[-1][1])
+    assert one.damping and all(is_damping(data) for _, data in sent(one, 1.4, 0.05))
+    soft = command_stream.damping_of(command(), 2.0)
+    one.put(COMMAND + soft, 1.5)
+    assert not one.damping and sent(one, 1.5, 0.05)[-1][1] == soft
+    sent(one, 1.5, 0.3)
+    one.put(IDLE + bytes(FRAME_BYTES - 1), 1.8)
+    assert not sent(one, 1.8, 0.2)
+    one.put(COMMAND + command(), 2.0)
+    assert sent(one, 2.0, 0.05)[-1][1] == command()
 
 
 def test_when_the_controller_dies_it_damps_at_once_and_ends():
@@ -115,8 +131,9 @@ def test_held_up_it_does_not_catch_up_in_a_burst():
 def test_through_a_pipe_until_it_ends():
     read_end, write_end = os.pipe()
     seen: list[tuple[float, bytes]] = []
+    said: list[bytes] = []
     thread = threading.Thread(
-        target=run_stream, args=(stream(), read_end, lambda data: seen.append((time.monotonic(), data)))
+        target=run_stream, args=(stream(), read_end, lambda data: seen.append((time.monotonic(), data)), said.append)
     )
     thread.start()
     for k in range(5):
@@ -124,7 +141,9 @@ def test_through_a_pipe_until_it_ends():
         os.write(write_end, frame[:500])  # in two pieces
         os.write(write_end, frame[500:])
         assert comes(lambda k=k: command(0.01 * k) in [data for _, data in seen])
-    assert comes(lambda: len(seen) > 20)
+    assert comes(lambda: said == [DAMPS])
+    assert is_damping(seen[-1][1])
+    os.write(write_end, COMMAND + command())
     os.write(write_end, IDLE + bytes(FRAME_BYTES - 1))
     os.close(write_end)
     thread.join(20.0)
@@ -151,6 +170,18 @@ def program(monkeypatch):
         return StreamClient("/lowcmd", RATE_HZ, TIMEOUT_S, KD)
 
     return start
+
+
+def test_a_stream_that_damps_alone_is_a_fault_until_the_controller_is_idle(program):
+    client = program("echo ready; head -c 1 >/dev/null; echo damps; exec cat >/dev/null")
+    client.wait_ready()
+    client.send(record())
+    assert comes(lambda: client.send(record()) or client.fault.startswith("the command stream damps on its own"))
+    client.send(None)
+    assert client.fault == ""
+    client.send(record())
+    assert client.fault == ""
+    client.close()
 
 
 def record(q: float = 0.3) -> np.ndarray:

@@ -34,17 +34,28 @@ def test_the_remote_switches_with_y(two):
 
 def test_the_estop_holds_until_it_is_released(two):
     cases.to_running(two)
-    two.estop = "engaged by topic"
+    two.on_estop("engaged by topic", 2.2)
     record = cases.drive(two, 2.2, 0.02)
     assert two.machine.cause == "e-stop: engaged by topic"
     assert record is not None and not cases.motors(record, "kp").any()
     assert not two.request("release", 2.3).accepted
-    two.estop = ""
+    two.on_estop("", 2.4)
     assert two.request("release", 2.4).accepted
     cases.drive(two, 2.4, 0.1)
-    two.estop = "engaged by topic"
+    two.on_estop("engaged by topic", 2.5)
+    assert two.machine.state == State.IDLE  # who commands nothing need not be stopped
     cases.drive(two, 2.5, 0.02)
     assert "e-stop" in two.request("stand", 2.6).message
+
+
+def test_an_estop_that_is_released_within_the_same_period_stops(two):
+    """Of a button that springs back, both messages may wait in the queue when it is emptied."""
+    cases.to_running(two)
+    two.on_estop("engaged by topic", 2.2)
+    two.on_estop("", 2.2)
+    record = cases.drive(two, 2.2, 0.02)
+    assert (two.machine.state, two.machine.cause) == (State.DAMPING, "e-stop: engaged by topic")
+    assert record is not None and not cases.motors(record, "kp").any()
 
 
 def test_the_estop_service_damps(two):

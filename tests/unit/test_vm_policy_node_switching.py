@@ -92,6 +92,34 @@ def test_no_switch_to_a_policy_without_its_inputs(tmp_path):
     assert controller.machine.cause.startswith("stale grid")  # while it blends it already needs one
 
 
+def test_while_one_takes_over_the_stricter_contract_counts(two):
+    cases.to_running(two)
+    assert two.command.upper[0] > 0.2
+    assert two.request("switch", 2.2).accepted
+    assert two.command.upper[0] == 0.2  # the newcomer knows no faster command, and already acts
+    two.request("damp", 2.3)
+    cases.drive(two, 2.3, 0.04)
+    assert two.policy.name == "linear" and two.command.upper[0] > 0.2  # the switch was not finished
+
+
+def test_no_switch_to_a_policy_that_allows_no_grid_so_old(tmp_path):
+    terms = (ObservationTerm("height_grid", 121), ObservationTerm("projected_gravity", 3))
+    pair = GoldenPair((0.0,) * 124, (0.0,) * 23)
+    strict = two_policies.other_contract(
+        observation=terms, golden=pair, height_grid=HeightGridSpec(), height_grid_max_age_s=0.1
+    )
+    path = tmp_path / "grid.onnx"
+    path.write_bytes(files.onnx_bytes({METADATA_KEY: strict.to_json()}, np.zeros((124, 23), dtype=np.float32)))
+    first = two_policies.load(tmp_path, "first", files.contract(default_joint_pos=two_policies.POSE))
+    controller = Controller(first, limits=two_policies.QUICK, second=OnnxPolicy.load(path))
+    cases.to_running(controller)
+    controller.on_grid(Grid(0.8, np.zeros(121), HeightGridSpec(), 0.1), 2.0)
+    assert "stale grid" in controller.request("switch", 2.2).message
+    controller.on_grid(Grid(0.8, np.zeros(121), HeightGridSpec(), 0.1), 2.2)
+    assert controller.request("switch", 2.2).accepted
+    assert controller.monitor.limits.grid_timeout_s == 0.1
+
+
 def test_no_switch_into_the_middle_of_a_clip(tmp_path):
     follower = two_policies.other_contract(action_base="reference_target")
     path = files.write(tmp_path / "clip.onnx", follower, **{REFERENCE_KEY: files.embedded(files.clip())})
@@ -106,6 +134,3 @@ def test_policies_of_different_periods_do_not_go_together(tmp_path):
     second = two_policies.load(tmp_path, "second", two_policies.other_contract(control_period_s=0.01))
     with pytest.raises(VmError, match="different control periods"):
         Controller(first, second=second)
-
-
-# -- stops -------------------------------------------------------------------------------------------------------------

@@ -33,8 +33,9 @@ def run(
 ) -> None:
     """The `main` of a node.
 
-    SIGINT and SIGTERM raise KeyboardInterrupt: rclpy's own handlers would close the context in the middle of a message,
-    before the node's last one is out. That somebody else closes the context is an end like any other.
+    SIGINT, SIGTERM and SIGHUP (its terminal has gone) raise KeyboardInterrupt: rclpy's own handlers would close the
+    context in the middle of a message, before the node's last one is out. That somebody else closes the context is an
+    end like any other.
 
     Args:
         rclpy: the client library.
@@ -78,6 +79,8 @@ def _process(rclpy: ModuleType, make: Callable[[], Any], work: Callable, end: Ca
 def _on_signals(handler: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means it
+        signal.signal(signal.SIGHUP, handler)
 
 
 def _as_interrupt(*_: object) -> None:

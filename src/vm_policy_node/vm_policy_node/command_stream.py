@@ -1,8 +1,8 @@
 """Motor commands at the robot's own rate, from a process that nothing in the controller's can delay.
 
 The controller writes each new command into a pipe; the stream sends it at once and repeats it until the next. If none
-comes for too long, or the pipe ends because the controller has died, it damps on its own. Here is what needs no ROS;
-`command_stream_node.py` is the process.
+comes for too long, or the pipe ends because the controller has died, it damps on its own, says so, and goes on damping
+until the controller damps or is idle. Here is what needs no ROS; `command_stream_node.py` is the process.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,11 +23,18 @@ from vm_core.errors import VmError
 IDLE, COMMAND = b"\x00", b"\x01"
 FRAME_BYTES = 1 + unitree_cdr.LOW_CMD.itemsize
 """A kind and a LowCmd; shorter than what a pipe takes in one piece."""
-READY = b"ready\n"
+READY, DAMPS = b"ready\n", b"damps\n"
+"""What the stream says: that it can send, and that it damps on its own."""
 AFTERLIFE_S = 2.0
 """For how long the stream damps after the controller has died; then the robot's own timeout takes over."""
 _START_TIMEOUT_S = 30.0
 _SPILT = 64 * FRAME_BYTES
+_DAMPS_ALONE = "the command stream damps on its own: it got no command in time"
+
+
+def is_soft(command: bytes) -> bool:
+    """Whether no joint has a position gain: the controller itself damps."""
+    return not unitree_cdr.get_motors(unitree_cdr.parse_low_cmd(command), "kp").any()
 
 
 def damping_of(command: bytes, damping_kd: float) -> bytes:
@@ -43,7 +51,8 @@ class CommandStream:
     """What to send, and when. Pure: the clock comes in with every call.
 
     Attributes:
-        damping: the stream damps on its own because commands have stopped.
+        damping: the stream damps on its own because commands had stopped; only a controller that damps or is idle
+            ends it, so that a robot that has begun to sink is not made stiff again.
         over: nothing will be sent any more.
     """
 
@@ -62,8 +71,10 @@ class CommandStream:
     def put(self, frames: bytes, now_s: float) -> None:
         """Whole frames from the pipe; only the newest counts, and it is due at once."""
         frame = frames[-FRAME_BYTES:]
-        self._command = frame[1:] if frame[:1] == COMMAND else None
-        self._came_s = self._due_s = now_s
+        command = frame[1:] if frame[:1] == COMMAND else None
+        if self.damping and command is not None and not is_soft(command):
+            return
+        self._command, self._came_s, self._due_s = command, now_s, now_s
         self.damping = False
 
     def close(self, now_s: float) -> None:
@@ -99,7 +110,7 @@ class StreamClient:
     """The controller's end of the pipe.
 
     Attributes:
-        fault: why commands do not reach the stream any more, or "".
+        fault: why commands do not reach the robot any more, or "".
     """
 
     def __init__(self, topic: str, rate_hz: float, timeout_s: float, damping_kd: float) -> None:
@@ -112,7 +123,7 @@ class StreamClient:
             bufsize=0,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._pipe = self._process.stdin.fileno()
+        self._pipe, self._said = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._pipe, False)
         self._frame = bytearray(FRAME_BYTES)
         self._idle = True
@@ -129,11 +140,17 @@ class StreamClient:
         if not ready or self._process.stdout.readline() != READY:
             self._process.kill()
             raise VmError("the command stream did not start; its message is above")
+        os.set_blocking(self._said, False)
 
     def send(self, record: np.ndarray | None) -> None:
         """A new LowCmd record, or None: send nothing."""
         if record is None and self._idle:
             return
+        damps = self._hears_damping()
+        if record is None or self._idle:  # being idle ends that, and what was said meanwhile is over
+            self.fault = "" if self.fault == _DAMPS_ALONE else self.fault
+        elif damps:
+            self.fault = self.fault or _DAMPS_ALONE
         self._idle = record is None
         self._frame[:1] = IDLE if record is None else COMMAND
         if record is not None:
@@ -144,6 +161,12 @@ class StreamClient:
             self.fault = "the command stream takes no commands"
         except OSError:
             self.fault = "the command stream has ended"
+
+    def _hears_damping(self) -> bool:
+        try:
+            return DAMPS in os.read(self._said, 256)
+        except BlockingIOError:  # it says nothing
+            return False
 
     def close(self) -> None:
         """Ends the pipe and waits for the process; nothing is sent any more if the last word was None."""
@@ -170,9 +193,18 @@ def read_frames(pipe: int, wait_s: float) -> bytes | None:
     return data or None
 
 
-def run_stream(stream: CommandStream, pipe: int, publish) -> None:
-    """Sends until the pipe has ended and the stream is over; `publish` takes the bytes of a LowCmd."""
-    open_pipe = True
+def run_stream(
+    stream: CommandStream, pipe: int, publish: Callable[[bytes], None], tell: Callable[[bytes], object]
+) -> None:
+    """Sends until the pipe has ended and the stream is over.
+
+    Args:
+        stream: what to send.
+        pipe: where commands come from.
+        publish: takes the bytes of a LowCmd.
+        tell: takes what the controller is to know; it may have died.
+    """
+    open_pipe, damped = True, False
     while not stream.over:
         if open_pipe:
             frames = read_frames(pipe, stream.wait_s(time.monotonic()))
@@ -187,3 +219,7 @@ def run_stream(stream: CommandStream, pipe: int, publish) -> None:
         data = stream.take(time.monotonic())
         if data is not None:
             publish(data)
+        if stream.damping and not damped:
+            with contextlib.suppress(OSError):
+                tell(DAMPS)
+        damped = stream.damping

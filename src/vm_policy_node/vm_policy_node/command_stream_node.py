@@ -1,7 +1,7 @@
 """The process of the command stream: reads commands from its standard input, publishes them at the robot's rate.
 
-It ends when its input does, never by Ctrl-C, which reaches the controller and this process alike: the controller's
-last words must still get out.
+It ends when its input does, never by Ctrl-C or the end of a terminal, which reach the controller and this process
+alike: the controller's last words must still get out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 
 import rclpy
 import rclpy.signals
@@ -20,17 +21,17 @@ from vm_policy_node.command_stream import READY, CommandStream, run_stream
 
 
 def _main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     topic, rate_hz, timeout_s, damping_kd = sys.argv[1:5]
     rclpy.init(args=[], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     node = rclpy.create_node("vm_command_stream", enable_rosout=False, start_parameter_services=False)
     publisher = node.create_publisher(LowCmd, topic, 1)
-    os.write(sys.stdout.fileno(), READY)
+    tell = partial(os.write, sys.stdout.fileno())
+    tell(READY)
     gc.disable()  # the loop makes no cycles
-    run_stream(
-        CommandStream(float(rate_hz), float(timeout_s), float(damping_kd)), sys.stdin.fileno(), publisher.publish
-    )
+    stream = CommandStream(float(rate_hz), float(timeout_s), float(damping_kd))
+    run_stream(stream, sys.stdin.fileno(), publisher.publish, tell)
     node.destroy_node()
     rclpy.try_shutdown()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vm_core.action import MotorTargets
 from vm_core.remote import decode_remote
 from vm_policy_node.controller_config import ControllerConfig
 from vm_policy_node.inputs import Grid, Latest, RobotState
-from vm_policy_node.loaded_policies import LoadedPolicies
+from vm_policy_node.loaded_policies import LoadedPolicies, with_ages_of
 from vm_policy_node.motor_command import MotorCommand
 from vm_policy_node.operator_requests import REQUESTS
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
@@ -24,6 +24,7 @@ from vm_policy_node.safety import (
     SafetyMonitor,
     State,
     StateMachine,
+    emergency_cause,
     start_refusal,
 )
 from vm_policy_node.sensing import Sensing
@@ -42,7 +43,7 @@ class Controller:
         policy: the one that stands up and runs first.
         second: another one to switch to while running.
         command_publishers: how many publish motor commands, if the transport knows.
-        estop: reason of an emergency stop that is engaged; empty: none.
+        estop: reason of an emergency stop that is engaged; empty: none. `on_estop` sets it.
         transport: why commands do not reach the robot; empty: they do.
         charge_percent: of the battery, if something tells it.
         task: the run bit of a visual policy.
@@ -105,6 +106,12 @@ class Controller:
         """What the newest depth picture shows, or None."""
         return self._sensing.floor
 
+    def on_estop(self, reason: str, now_s: float) -> None:
+        """Engaged for a reason, or "": not. It counts at once: a release within the same period must not undo it."""
+        self.estop = reason
+        if reason:
+            self.machine.watch(now_s, emergency_cause(reason))
+
     def request(self, name: str, now_s: float) -> Answer:
         """One of REQUESTS, from an operator."""
         return REQUESTS[name](self, now_s)
@@ -128,7 +135,7 @@ class Controller:
             targets = self._running(command, now_s)
             if targets is not None:
                 return self._message.towards(targets, self._sound_state())
-        self.policies.switch = None
+        self._end_switch()
         if self.machine.state == State.IDLE:
             self.monitor.forget_motors()
             return None
@@ -224,16 +231,25 @@ class Controller:
         runner.begin(self._root_quat(), self._sensing.odometry.value, align=self.config.align_reference)
 
     def use(self, runner: PolicyRunner) -> None:
-        """That policy runs or would run; what it asks of commands, grids and pictures holds from now on."""
+        """That policy runs or would run."""
         self.policies.runner = runner
         self.policy = runner.policy
+        self._heed_contracts()
+
+    def switch_to(self, runner: PolicyRunner) -> None:
+        """That policy, which has begun, takes over from the one that runs."""
+        self.policies.switch_to(runner, self.config.switch_s)
+        self._heed_contracts()
+
+    def _end_switch(self) -> None:
+        if self.policies.switch is not None:
+            self.policies.switch = None
+            self._heed_contracts()
+
+    def _heed_contracts(self) -> None:
+        """What the policies at work ask of commands, grids and pictures holds from now on, for each the stricter."""
         self.command.lower, self.command.upper = self.policies.command_bounds
-        ages_s = {"grid_timeout_s": runner.contract.height_grid_max_age_s}
-        if runner.needs.depth is not None:
-            ages_s["depth_timeout_s"] = runner.needs.depth.max_age_s
-        ranges = SafetyLimits.describe()
-        within = {name: min(max(age_s, ranges[name][0]), ranges[name][1]) for name, age_s in ages_s.items()}
-        self.limits = self.monitor.limits = replace(self.limits, **within)
+        self.limits = self.monitor.limits = with_ages_of(self.limits, self.policies.at_work)
 
     # -- checks and targets ------------------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ class InputTopics:
 
     def _on_estop(self, data: bytes, came_s: float) -> None:
         self._estop.on_message(deserialize_message(data, Bool).data, came_s)
-        self._controller.estop = self._estop.reason(came_s)
+        self._controller.on_estop(self._estop.reason(came_s), came_s)
 
     def _on_battery(self, data: bytes, _: float) -> None:
         self._controller.charge_percent = float(deserialize_message(data, BmsState).soc)

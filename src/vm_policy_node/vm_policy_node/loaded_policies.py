@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from vm_core.action import MotorTargets
 from vm_core.errors import VmError
 from vm_policy_node.policy_runner import PolicyInputs, PolicyRunner
 from vm_policy_node.policy_switch import PolicySwitch
-from vm_policy_node.safety import Needs
+from vm_policy_node.safety import Needs, SafetyLimits
 from vm_policy_node.visual.visual_policy import AnyPolicy, VisualPolicy
 from vm_policy_node.visual.visual_runner import VisualRunner
 
@@ -52,6 +55,11 @@ class LoadedPolicies:
         return Needs(grid, any(n.odometry for n in needs), depth)
 
     @property
+    def at_work(self) -> list[PolicyRunner]:
+        """The one that runs or would run; both while one takes over from the other."""
+        return [self.runner] if self.switch is None else [self.switch.old, self.switch.new]
+
+    @property
     def needs_now(self) -> Needs:
         """What those read that run at this moment."""
         if self.switch is None:
@@ -61,9 +69,10 @@ class LoadedPolicies:
 
     @property
     def command_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest root command (3,) of the one that runs."""
-        bounds = np.array(self.runner.contract.command_limits, dtype=float)
-        return bounds[:, 0], bounds[:, 1]
+        """Least and greatest root command (3,) that all at work know."""
+        bounds = np.array([runner.contract.command_limits for runner in self.at_work], dtype=float)
+        lower, upper = bounds[..., 0].max(axis=0), bounds[..., 1].min(axis=0)
+        return np.minimum(lower, upper), upper
 
     def switch_to(self, runner: PolicyRunner, duration_s: float) -> None:
         """Lets another one, which has begun, take over within so long, or longer for a smooth way."""
@@ -82,6 +91,19 @@ class LoadedPolicies:
         if self.switch.ended:
             self.runner, self.switch = self.switch.new, None
         return targets
+
+
+def with_ages_of(limits: SafetyLimits, runners: Sequence[PolicyRunner]) -> SafetyLimits:
+    """The limits with the greatest ages of grids and pictures that the contracts of all these policies allow."""
+    reading = [runner for runner in runners if runner.needs.grid is not None] or runners[:1]
+    ages_s = {"grid_timeout_s": min(runner.contract.height_grid_max_age_s for runner in reading)}
+    seen_s = [runner.needs.depth.max_age_s for runner in runners if runner.needs.depth is not None]
+    if seen_s:
+        ages_s["depth_timeout_s"] = min(seen_s)
+    ranges = SafetyLimits.describe()
+    return replace(
+        limits, **{name: min(max(age_s, ranges[name][0]), ranges[name][1]) for name, age_s in ages_s.items()}
+    )
 
 
 def _runner(policy: AnyPolicy) -> PolicyRunner:

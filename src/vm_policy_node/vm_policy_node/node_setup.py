@@ -61,9 +61,9 @@ def changed_limits(limits: SafetyLimits, values: Mapping[str, Any]) -> SafetyLim
     """The limits with some of them changed.
 
     Raises:
-        ValueError: a name that is no limit, or a value out of its range.
+        ValueError: a name that is no limit, one that holds from the start on, or a value out of its range.
     """
-    strangers = [name for name in values if name not in LIMITS]
+    strangers = [name for name in values if name not in LIMITS or not LIMITS[name].changeable]
     if strangers:
         raise ValueError(f"{', '.join(strangers)}: cannot change while the node runs")
     return replace(limits, **values)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vm_policy_node.controller_config import OPERATOR
-from vm_policy_node.safety import Answer, SafetyMonitor, State
+from vm_policy_node.loaded_policies import with_ages_of
+from vm_policy_node.safety import Answer, SafetyMonitor, State, emergency_cause
 
 if TYPE_CHECKING:
     from vm_policy_node.controller import Controller
@@ -54,12 +55,12 @@ def _switch(controller: Controller, now_s: float) -> Answer:
         return Answer(False, "cannot switch while standing up, switching or damping")
     if other.contract.uses_reference:
         return Answer(False, f"{other.policy.name} follows a clip from its first frame; damp and stand first")
-    probe = SafetyMonitor(controller.monitor.limits)
+    probe = SafetyMonitor(with_ages_of(controller.monitor.limits, [other]))
     trip = probe.update(controller.measure(now_s), other.needs, now_s) or probe.complaint
     if trip:
         return Answer(False, f"refused to switch to {other.policy.name}, {trip}")
     controller.begin(other)
-    policies.switch_to(other, controller.config.switch_s)
+    controller.switch_to(other)
     return Answer(True, f"switching to {other.policy.name}")
 
 
@@ -67,7 +68,7 @@ REQUESTS: dict[str, Callable[[Controller, float], Answer]] = {
     "stand": _stand,
     "run": _run,
     "damp": lambda controller, now_s: controller.machine.damp(now_s, OPERATOR),
-    "estop": lambda controller, now_s: controller.machine.damp(now_s, "e-stop: by service"),
+    "estop": lambda controller, now_s: controller.machine.damp(now_s, emergency_cause("by service")),
     "release": lambda controller, now_s: controller.machine.release(now_s, controller.estop),
     "switch": _switch,
     "task": _task,

@@ -74,8 +74,10 @@ _NODE: dict[str, Parameter] = {
 }
 _FROM_CONTRACT = ("grid_timeout_s", "depth_timeout_s")
 """Limits that the policy's file sets."""
+_FOR_THE_STREAM = ("late_cycle_s",)
+"""Limits that the process of the command stream is told when it starts."""
 LIMITS: dict[str, Parameter] = {
-    name: Parameter(getattr(SafetyLimits, name), text, low, high, changeable=True)
+    name: Parameter(getattr(SafetyLimits, name), text, low, high, changeable=name not in _FOR_THE_STREAM)
     for name, (low, high, text) in SafetyLimits.describe().items()
     if name not in _FROM_CONTRACT
 }

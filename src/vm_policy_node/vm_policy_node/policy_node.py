@@ -192,7 +192,7 @@ class PolicyNode(Node):
     def _on_housekeeping(self) -> None:
         now = time.monotonic()
         self.controller.motion_mode = self._motion_mode.update(now, self.controller.machine.state == State.IDLE)
-        self.controller.estop = self._estop.reason(now)
+        self.controller.on_estop(self._estop.reason(now), now)
         self.controller.command_publishers = self.count_publishers(self._command_topic)
         if self._to_save and now >= self._to_save[0][0]:
             self._save_flight()

@@ -3,6 +3,7 @@
 Pure: the clock comes in with every call, nothing here knows ROS.
 """
 
+from vm_policy_node.safety.checks import emergency_cause
 from vm_policy_node.safety.limits import SafetyLimits
 from vm_policy_node.safety.measurement import Measurement, Needs, tilt_rad
 from vm_policy_node.safety.monitor import CHECKS, SafetyMonitor
@@ -18,6 +19,7 @@ __all__ = [
     "SafetyMonitor",
     "State",
     "StateMachine",
+    "emergency_cause",
     "start_refusal",
     "tilt_rad",
 ]

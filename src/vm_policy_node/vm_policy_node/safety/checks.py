@@ -18,8 +18,13 @@ MOTOR_FAULTS = (
 """Bits of MotorState.motorstate from the lowest on, as Unitree's list of error codes has them."""
 
 
+def emergency_cause(reason: str) -> str:
+    """The cause of a stop that somebody has engaged."""
+    return f"e-stop: {reason}"
+
+
 def emergency_stop(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
-    return f"e-stop: {m.estop}" if m.estop else None
+    return emergency_cause(m.estop) if m.estop else None
 
 
 def transport(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
