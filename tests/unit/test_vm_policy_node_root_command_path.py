@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,16 +146,9 @@ def test_sticks_come_before_cmd_vel_before_the_path():
     assert seen[49] == "path" and seen[50] == "cmd_vel" and seen[80] == "remote" and seen[199] == "path"
 
 
-@pytest.mark.parametrize(
-    ("points", "words"),
-    [
-        ([[0.0, math.nan]], "numbers that are none"),
-        (np.zeros((100_001, 2)), "expected at most 100000"),
-    ],
-)
-def test_paths_that_cannot_be_followed_are_refused(points, words):
+def test_paths_that_cannot_be_followed_are_refused():
     mixer = mixer_on(np.array([[0.0, 0.0], [5.0, 0.0]]))
-    assert words in mixer.on_path(np.array(points))
+    assert "numbers that are none" in mixer.on_path(np.array([[0.0, math.nan]]))
     assert not mixer.path.active  # the old path is not walked on
 
 

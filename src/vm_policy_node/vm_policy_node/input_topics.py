@@ -150,8 +150,7 @@ class InputTopics:
         self._controller.command.on_cmd_vel(twist.linear.x, twist.linear.y, twist.angular.z, came_s)
 
     def _on_path(self, data: bytes, _: float) -> None:
-        message = deserialize_message(data, Path)
-        refusal = ros_conversions.take_path(self._controller.command, message, self._odometry_frame)
+        refusal = ros_conversions.take_path(self._controller.command, data, self._odometry_frame)
         if refusal:
             self._node.get_logger().warning(f"not followed: {refusal}", throttle_duration_sec=1.0)
 

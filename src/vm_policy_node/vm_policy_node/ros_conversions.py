@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from nav_msgs.msg import Odometry, Path
+from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import FloatingPointRange, Log, ParameterDescriptor
 from sensor_msgs.msg import CameraInfo, Image
 
 from vm_core import frames
+from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
 from vm_policy_node.parameters import Parameter
-from vm_policy_node.root_command import RootCommandMixer
+from vm_policy_node.root_command import RootCommandMixer, read_path
 from vm_policy_node.safety import State
 from vm_policy_node.visual.depth_input import RawPicture
 
@@ -44,22 +45,17 @@ def pelvis_from_msg(msg: Odometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array([p.x, p.y, p.z]), quat, frames.quat_rotate(quat, np.array([v.x, v.y, v.z]))
 
 
-def path_from_msg(msg: Path) -> tuple[np.ndarray, float | None]:
-    """Points (N, 2) [m] and the heading at the end [rad], or None where the poses tell no heading."""
-    positions = [pose.pose.position for pose in msg.poses]
-    quats = np.array([[q.w, q.x, q.y, q.z] for q in (pose.pose.orientation for pose in msg.poses)]).reshape(-1, 4)
-    turned = len(quats) > 0 and bool(np.any(quats[:, 1:] != 0.0)) and abs(np.linalg.norm(quats[-1]) - 1.0) < 0.1
-    final_yaw = float(frames.yaw_from_quat(quats[-1])) if turned else None
-    return np.array([[p.x, p.y] for p in positions]).reshape(-1, 2), final_yaw
-
-
-def take_path(command: RootCommandMixer, msg: Path, odometry_frame: str) -> str:
-    """Hands over a path; one in another frame than the odometry ends following. Returns why it is not followed."""
-    frame = msg.header.frame_id
-    if frame and frame != odometry_frame:
+def take_path(command: RootCommandMixer, data: bytes, odometry_frame: str) -> str:
+    """Hands over a nav_msgs/Path; one that cannot be followed ends following. Returns why it is not followed."""
+    try:
+        path = read_path(data)
+    except VmError as error:
         command.path.clear()
-        return f"path in the frame {frame!r}; the odometry's is {odometry_frame!r}"
-    return command.on_path(*path_from_msg(msg))
+        return str(error)
+    if path.frame and path.frame != odometry_frame:
+        command.path.clear()
+        return f"path in the frame {path.frame!r}; the odometry's is {odometry_frame!r}"
+    return command.on_path(path.points, path.final_yaw)
 
 
 def root_command_msg(controller: Controller, stamp: Time) -> RootCommand:

@@ -10,7 +10,6 @@ import numpy as np
 from vm_core.frames import wrap_angle
 from vm_policy_node.root_command.config import CommandConfig
 
-MAX_POINTS = 100_000
 _SEARCH_AHEAD_M = 1.0
 """How far along the path the nearest point may jump: where a path crosses itself, it is followed in its order."""
 _TURN_GAIN_S = 1.5
@@ -52,8 +51,6 @@ class PathFollower:
         """
         self.clear()
         points = np.asarray(points, dtype=float).reshape(-1, 2)
-        if len(points) > MAX_POINTS:
-            return f"path of {len(points)} points; expected at most {MAX_POINTS}"
         if not np.all(np.isfinite(points)) or (final_yaw is not None and not math.isfinite(final_yaw)):
             return "path with numbers that are none"
         if len(points) == 0:
