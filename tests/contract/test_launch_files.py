@@ -1,6 +1,7 @@
 """What lies in launch/ speaks of topics, services and parameters that exist."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from vm_core import g1
 from vm_heightmap.node_parameters import PARAMETERS as HEIGHT_MAP
+from vm_policy_node.bringup.message_types import message_type
 from vm_policy_node.bringup.nodes import TELEOPS, System, node_list
 from vm_policy_node.bringup.topics import SERVICES, TOPICS, markdown_table
 from vm_policy_node.parameters import PARAMETERS as POLICY
@@ -57,6 +59,23 @@ def test_the_layout_for_foxglove_names_what_the_bridge_offers():
     fields = {"linear-x", "linear-y", "angular-z"}
     drive = layout["configById"]["Teleop!cmd_vel"]
     assert {button["field"] for button in drive.values() if isinstance(button, dict)} <= fields
+
+
+def test_what_foxglove_plots_are_fields_of_the_messages():
+    pytest.importorskip("rclpy")
+    plotted = [
+        (path["value"], path["label"])
+        for panel in json.loads((LAUNCH / "foxglove/g1.json").read_text())["configById"].values()
+        for path in panel.get("paths", [])
+    ]
+    assert len(plotted) >= 10
+    for value, label in plotted:
+        topic, name, number = re.fullmatch(r"(/\w+)\.(\w+)(?:\[(\d+)\])?", value).groups()
+        kind = message_type(NAMES[topic].type).get_fields_and_field_types()[name]
+        assert ("[" in kind or "sequence" in kind) == (number is not None), value
+        if topic == "/joint_states":
+            side, joint, *_ = label.replace("ankle pitch", "ankle_pitch").split()
+            assert g1.MOTOR_NAMES[int(number)] == f"{side}_{joint}_joint", label
 
 
 def test_the_parameter_file_has_the_nodes_own_defaults():

@@ -85,6 +85,25 @@ def test_a_file_holds_what_the_ring_held(definitions):
     assert [m.log_time for _, _, m in found] == sorted(m.log_time for _, _, m in found)
 
 
+def test_a_folder_that_takes_nothing_is_named_and_nothing_is_left(definitions):
+    (definitions / "flights").write_text("a file where the folder should be")
+    recorder = FlightRecorder(definitions / "flights")
+    recorder.add("/inner", "own_msgs/msg/Inner", SECOND, bytes(8))
+    path = recorder.save("tilt")
+    recorder.wait(20.0)
+    assert recorder.problem.startswith(f"{path} is not written: ") and not recorder.written
+    assert recorder.save("again") is not None  # the recorder goes on
+
+
+def test_what_the_writer_cannot_write_stays_as_it_came(definitions):
+    recorder = FlightRecorder(definitions / "flights")
+    recorder.add("/inner", "own_msgs/msg/Missing", SECOND, bytes(8))
+    path = recorder.save("tilt")
+    recorder.wait(60.0)
+    assert path is not None and path.with_suffix(".spool").stat().st_size > 8
+    assert recorder.problem.endswith(f"the messages lie in {path.with_suffix('.spool').name}")
+
+
 def test_only_so_many_files_are_kept(definitions, monkeypatch):
     monkeypatch.setattr("vm_policy_node.flight_recorder.MOST_FILES", 2)
     folder = definitions / "flights"

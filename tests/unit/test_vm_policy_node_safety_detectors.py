@@ -8,6 +8,7 @@ import pytest
 from safety_measurements import BLIND, KNEE, LEVEL, LIMITS, POSITIONED, STAND, measured, odometry, one, tilted
 
 from vm_policy_node.safety import Measurement, Needs, SafetyMonitor
+from vm_policy_node.safety.detectors import WINDOW_S, ClockLag, Share
 
 
 def causes(measurements, needs: Needs = BLIND, period_s: float = 0.02) -> list[str | None]:
@@ -42,6 +43,22 @@ def test_many_late_cycles_trip_though_none_is_very_late():
     step, cause = first(causes((measured(20 + 40 * k, about=about) for k in range(100)), period_s=0.04))
     assert (step, cause) == (9, "late cycles: 10 of the last 10 took over 1.5 periods")
     assert not any(causes(measured(20 + 20 * k, about={"period_s": 0.04 if k % 3 else 0.02}) for k in range(9)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_counted_as_it_comes_and_goes_is_what_the_last_second_holds(seed):
+    """Both count on; here each window is looked through anew."""
+    rng = np.random.default_rng(seed)
+    now_s = np.cumsum(rng.choice([0.0, 0.005, 0.02, 0.3, 1.5], 300, p=[0.1, 0.3, 0.55, 0.04, 0.01]))
+    bad, total, offset_s = rng.integers(0, 3, 300), rng.integers(3, 9, 300), rng.normal(0.0, 0.3, 300)
+    share, lag = Share(), ClockLag()
+    for k in range(300):
+        within = (now_s >= now_s[k] - WINDOW_S) & (np.arange(300) <= k)
+        share.add(int(bad[k]), int(total[k]), now_s[k])
+        assert (share.bad, share.total) == (bad[within].sum(), total[within].sum())
+        m = measured(0, about={"state_age_s": float(now_s[k] - offset_s[k])})
+        late_s = offset_s[k] - offset_s[within].min()
+        assert bool(lag.find(m, LIMITS, BLIND, float(now_s[k]))) == (late_s > LIMITS.state_lag_s)
 
 
 def moving(k: int, **still) -> Measurement:

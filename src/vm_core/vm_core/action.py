@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import array_namespace
 
+from vm_core.arrays import array_namespace
 from vm_core.errors import VmError
 from vm_core.frames import Array
 from vm_core.g1 import NUM_MOTORS, motor_index
@@ -49,12 +49,26 @@ def joint_target_from_action(action: Array, contract: PolicyContract, reference_
     return target.clip(bounds[:, 0], bounds[:, 1])
 
 
+class MotorExpansion:
+    """From a policy's joints to all 29 motors: the contract's held joints and gains are looked up once."""
+
+    def __init__(self, contract: PolicyContract) -> None:
+        self._moved = np.array(contract.motor_indices())
+        self._held, self._kp, self._kd = (np.zeros(NUM_MOTORS) for _ in range(3))
+        self._kp[self._moved], self._kd[self._moved] = contract.kp, contract.kd
+        for name, (position, kp, kd) in contract.held_joints.items():
+            index = motor_index(name)
+            self._held[index], self._kp[index], self._kd[index] = position, kp, kd
+        for shared in (self._kp, self._kd):
+            shared.flags.writeable = False
+
+    def targets(self, joint_target: np.ndarray) -> MotorTargets:
+        """All motors' targets from the policy joints' (J,) [rad]; the gains are the same arrays each time."""
+        position = self._held.copy()
+        position[self._moved] = joint_target
+        return MotorTargets(position, self._kp, self._kd)
+
+
 def expand_to_motors(joint_target: np.ndarray, contract: PolicyContract) -> MotorTargets:
     """All 29 motors' targets from the policy joints' targets (J,) and the contract's held joints."""
-    targets = MotorTargets(np.zeros(NUM_MOTORS), np.zeros(NUM_MOTORS), np.zeros(NUM_MOTORS))
-    moved = contract.motor_indices()
-    targets.position[moved], targets.kp[moved], targets.kd[moved] = joint_target, contract.kp, contract.kd
-    for name, (position, kp, kd) in contract.held_joints.items():
-        index = motor_index(name)
-        targets.position[index], targets.kp[index], targets.kd[index] = position, kp, kd
-    return targets
+    return MotorExpansion(contract).targets(joint_target)

@@ -9,24 +9,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from array_api_compat import array_namespace
+from vm_core.arrays import array_namespace, stack_last
 
 Array = Any  # numpy.ndarray or torch.Tensor
 
 
 def quat_multiply(a: Array, b: Array) -> Array:
     """Hamilton product a*b of quaternions (..., 4) wxyz."""
-    xp = array_namespace(a, b)
     aw, ax, ay, az = (a[..., i] for i in range(4))
     bw, bx, by, bz = (b[..., i] for i in range(4))
-    return xp.stack(
+    return stack_last(
         [
             aw * bw - ax * bx - ay * by - az * bz,
             aw * bx + ax * bw + ay * bz - az * by,
             aw * by - ax * bz + ay * bw + az * bx,
             aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
+        ]
     )
 
 
@@ -154,14 +152,12 @@ def wrap_angle(angle: Array) -> Array:
 
 def _cross(a: Array, b: Array) -> Array:
     # array_api's linalg.cross does not broadcast the same way in numpy and torch
-    xp = array_namespace(a, b)
-    return xp.stack(
+    return stack_last(
         [
             a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1],
             a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2],
             a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
-        ],
-        axis=-1,
+        ]
     )
 
 

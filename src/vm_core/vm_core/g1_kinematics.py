@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from vm_core import frames, g1
+from vm_core.arrays import array_namespace
 
 _X, _Y, _Z = range(3)
 _THIGH_TILT_RAD = 0.174896  # the hip roll link leans back by this, the knee link forward again

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vm_core.arrays import stack_last
+
 RAMP_S = 0.5
 """Time in which the weight goes over one foot before the first step, and back between both after the last [s]."""
 STEPS_TO_REST = 2
@@ -29,10 +31,15 @@ def gait_phase(
             whether this is a step like any other, one that loses speed, or the last.
     """
     since = np.asarray(since_first_step_s, dtype=float)
-    fade_in = np.clip(1.0 + since / RAMP_S, 0.0, 1.0)
-    fade_out = np.clip((walk_s + RAMP_S - since) / (RAMP_S + fade_steps * step_s), 0.0, 1.0)
+    fade_in = _share(1.0 + since / RAMP_S)
+    fade_out = _share((walk_s + RAMP_S - since) / (RAMP_S + fade_steps * step_s))
     angle = math.pi * since / step_s
-    return (fade_in * fade_out)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return (fade_in * fade_out)[..., None] * stack_last([np.cos(angle), np.sin(angle)])
+
+
+def _share(value: np.ndarray) -> np.ndarray:
+    """Within 0..1; `np.clip` takes six times as long for a single number."""
+    return np.minimum(np.maximum(value, 0.0), 1.0)
 
 
 def steps_of_walk(since_first_step_s: np.ndarray, step_s: float, steps_to_rest: float = STEPS_TO_REST) -> np.ndarray:

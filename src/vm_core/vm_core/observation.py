@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from array_api_compat import array_namespace
-
+from vm_core.arrays import array_namespace
 from vm_core.errors import VmError
 from vm_core.frames import (
     Array,
@@ -250,8 +249,13 @@ def build_terms(terms: Sequence[TermLike], inputs: ObservationInputs) -> dict[st
             )
         if term.clip is not None:
             value = value.clip(*term.clip)  # numpy's and torch's own: the array API's costs ten times as much
-        built[term.name] = value * array_namespace(value).asarray(term.scale, dtype=value.dtype)
+        built[term.name] = value * _scale(term.scale, value)
     return built
+
+
+def _scale(scale: tuple[float, ...], value: Array) -> Array | float:
+    """One factor stays a plain number, which takes the array's own precision and costs no array of its own."""
+    return scale[0] if len(scale) == 1 else array_namespace(value).asarray(scale, dtype=value.dtype)
 
 
 class ObservationHistory:

@@ -6,6 +6,7 @@ and in a process of its own that makes the mcap file from it: `python -m vm_poli
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -24,7 +25,7 @@ MOST_BYTES = 128 * 2**20
 MOST_FILES = 50
 _RECORD = struct.Struct("<BQI")
 _NICE = 10
-_OWN_FILES = "????-??-??_??-??-??_*.mcap"  # as `save` names them; what else lies in the folder is not ours to delete
+_OWN_FILES = "????-??-??_??-??-??_*"  # as `save` names them; what else lies in the folder is not ours to delete
 
 
 class FlightRecorder:
@@ -33,11 +34,13 @@ class FlightRecorder:
     Attributes:
         folder: where files go.
         written: paths of the files so far.
+        problem: why the newest file could not be written, or "".
     """
 
     def __init__(self, folder: Path, span_s: float = SPAN_S, most_bytes: int = MOST_BYTES) -> None:
         self.folder = folder
         self.written: list[Path] = []
+        self.problem = ""
         self._span_ns, self._most_bytes = round(span_s * 1e9), most_bytes
         self._ring: deque[tuple[int, int, bytes]] = deque()
         self._bytes = 0
@@ -85,18 +88,31 @@ class FlightRecorder:
             self._thread.join(timeout_s)
 
     def _write(self, path: Path, snapshot: list[tuple[int, int, bytes]], channels: dict, reason: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         spool = path.with_suffix(".spool")
-        with spool.open("wb") as stream:
-            stream.write(json.dumps({"channels": channels, "reason": reason}).encode() + b"\n")
-            for channel, stamp_ns, data in snapshot:
-                stream.write(_RECORD.pack(channel, stamp_ns, len(data)))
-                stream.write(data)
-        command = [sys.executable, "-m", "vm_policy_node.flight_recorder", str(spool), str(path)]
-        if subprocess.run(command, check=False).returncode == 0:
-            self.written.append(path)
-            for old in sorted(self.folder.glob(_OWN_FILES))[:-MOST_FILES]:
-                old.unlink(missing_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _fill(spool, snapshot, channels, reason)
+            command = [sys.executable, "-m", "vm_policy_node.flight_recorder", str(spool), str(path)]
+            code = subprocess.run(command, check=False).returncode
+            if code:
+                self.problem = f"{path} is not written, its writer ended with {code}; the messages lie in {spool.name}"
+            else:
+                self.written.append(path)
+            for kind in (".mcap", ".spool"):
+                for old in sorted(self.folder.glob(_OWN_FILES + kind))[:-MOST_FILES]:
+                    old.unlink(missing_ok=True)
+        except OSError as error:
+            self.problem = f"{path} is not written: {error.strerror or error}"
+            with contextlib.suppress(OSError):
+                spool.unlink(missing_ok=True)  # a full disk must not fill up with halves
+
+
+def _fill(spool: Path, snapshot: list[tuple[int, int, bytes]], channels: dict, reason: str) -> None:
+    with spool.open("wb") as stream:
+        stream.write(json.dumps({"channels": channels, "reason": reason}).encode() + b"\n")
+        for channel, stamp_ns, data in snapshot:
+            stream.write(_RECORD.pack(channel, stamp_ns, len(data)))
+            stream.write(data)
 
 
 def default_folder() -> Path:

@@ -196,6 +196,9 @@ class PolicyNode(Node):
         self.controller.command_publishers = self.count_publishers(self._command_topic)
         if self._to_save and now >= self._to_save[0][0]:
             self._save_flight()
+        if self.recorder.problem:
+            self.get_logger().error(f"flight recorder: {self.recorder.problem}")
+            self.recorder.problem = ""
         gc.collect(0 if self.controller.machine.state in (State.STANDING, State.RUNNING) else 2)
 
     def _save_flight(self) -> None:

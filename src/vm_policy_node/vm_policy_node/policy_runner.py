@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core import g1
-from vm_core.action import MotorTargets, expand_to_motors, joint_target_from_action
+from vm_core.action import MotorExpansion, MotorTargets, joint_target_from_action
 from vm_core.g1_kinematics import torso_pose
 from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import policy_heights
@@ -63,7 +63,8 @@ class PolicyRunner:
         reads_grid = any(term.name == "height_grid" for term in contract.observation)
         self.needs = Needs(contract.height_grid if reads_grid else None, contract.uses_odometry)
         self.run_step = 0
-        self._motors = contract.motor_indices()
+        self._motors = np.array(contract.motor_indices())
+        self._expansion = MotorExpansion(contract)
         self._default_joint_pos = np.array(contract.default_joint_pos)
         self._history = ObservationHistory(contract.observation, contract.history_layout)
         self._clocks = _clocks(contract)
@@ -78,7 +79,7 @@ class PolicyRunner:
             pose = target = self._default_joint_pos
         else:
             pose, target = reference.joint_pos[0], reference.joint_target[0]
-        return expand_to_motors(pose, self.contract), expand_to_motors(target, self.contract)
+        return self._expansion.targets(pose), self._expansion.targets(target)
 
     @property
     def clip_phase(self) -> float:
@@ -129,7 +130,7 @@ class PolicyRunner:
         self._last_action = action
         self.run_step += 1
         target = joint_target_from_action(action, self.contract, None if reference is None else reference.joint_target)
-        return expand_to_motors(target, self.contract)
+        return self._expansion.targets(target)
 
     def _observed(self, inputs: PolicyInputs, reference) -> ObservationInputs:
         state, odometry, heights = inputs.state, inputs.odometry, None

@@ -25,16 +25,18 @@ class ClockLag:
     """The robot's clock against ours: states that come later and later are old although they keep coming."""
 
     def __init__(self) -> None:
-        self._offsets: deque[tuple[float, float]] = deque()
+        self._least: deque[tuple[float, float]] = deque()  # offsets that no later one undercuts: the first is the least
 
     def find(self, m: Measurement, limits: SafetyLimits, needs: Needs, now_s: float) -> str | None:
         if m.state is None or m.state_age_s is None:
             return None
         offset = now_s - m.state_age_s - 0.001 * m.state.tick
-        self._offsets.append((now_s, offset))
-        while self._offsets and self._offsets[0][0] < now_s - WINDOW_S:
-            self._offsets.popleft()
-        least = min(value for _, value in self._offsets)
+        while self._least and self._least[-1][1] >= offset:
+            self._least.pop()
+        self._least.append((now_s, offset))
+        while self._least[0][0] < now_s - WINDOW_S:
+            self._least.popleft()
+        least = self._least[0][1]
         if offset - least <= limits.state_lag_s:
             return None
         return f"delayed state: the robot's clock fell {offset - least:.2f} s behind within a second"
@@ -53,18 +55,35 @@ class Restart:
         return f"restart: the robot's clock went from {last.tick} to {m.state.tick} ms"
 
 
+class Share:
+    """How many of those of the last second were bad, counted as they come and go.
+
+    Attributes:
+        bad, total: within the window.
+    """
+
+    def __init__(self) -> None:
+        self.bad = self.total = 0
+        self._seen: deque[tuple[float, int, int]] = deque()
+
+    def add(self, bad: int, total: int, now_s: float) -> None:
+        """So many more."""
+        self._seen.append((now_s, bad, total))
+        self.bad, self.total = self.bad + bad, self.total + total
+        while self._seen[0][0] < now_s - WINDOW_S:
+            _, bad, total = self._seen.popleft()
+            self.bad, self.total = self.bad - bad, self.total - total
+
+
 class BadChecksums:
     """Share of messages with a wrong checksum or form within the last second."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int, int]] = deque()
+        self._share = Share()
 
     def find(self, m: Measurement, limits: SafetyLimits, needs: Needs, now_s: float) -> str | None:
-        self._seen.append((now_s, m.bad_states, m.good_states))
-        while self._seen[0][0] < now_s - WINDOW_S:
-            self._seen.popleft()
-        bad = sum(entry[1] for entry in self._seen)
-        total = bad + sum(entry[2] for entry in self._seen)
+        self._share.add(m.bad_states, m.bad_states + m.good_states, now_s)
+        bad, total = self._share.bad, self._share.total
         if total < FEWEST or bad <= limits.crc_share * total:
             return None
         return f"crc: {bad} of the last {total} robot states have a wrong checksum or form"
@@ -74,16 +93,14 @@ class LateCycles:
     """Share of control cycles within the last second that took more than one and a half periods."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, bool]] = deque()
+        self._share = Share()
 
     def find(self, m: Measurement, limits: SafetyLimits, needs: Needs, now_s: float) -> str | None:
-        self._seen.append((now_s, m.period_s > 1.5 * m.nominal_period_s))
-        while self._seen[0][0] < now_s - WINDOW_S:
-            self._seen.popleft()
-        late = sum(entry[1] for entry in self._seen)
-        if len(self._seen) < FEWEST or late <= limits.late_share * len(self._seen):
+        self._share.add(int(m.period_s > 1.5 * m.nominal_period_s), 1, now_s)
+        late, total = self._share.bad, self._share.total
+        if total < FEWEST or late <= limits.late_share * total:
             return None
-        return f"late cycles: {late} of the last {len(self._seen)} took over 1.5 periods"
+        return f"late cycles: {late} of the last {total} took over 1.5 periods"
 
 
 class Frozen:
