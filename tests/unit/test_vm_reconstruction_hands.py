@@ -1,4 +1,4 @@
-"""Hands that rest on the scene: found with two thresholds, held in the joint optimization."""
+"""Contacts by two thresholds: feet, and hands that rest on the scene and are held in the joint optimization."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import contacts, solve
 from vm_reconstruction.solver.joint.skeleton import TOTAL_POINTS
 from vm_reconstruction.stages import contacts as stage
-from vm_reconstruction.stages.stillness import hysteresis
+from vm_reconstruction.stages.stillness import hysteresis, stance
 
 FPS, HEIGHT = 30.0, 1.75
 
@@ -49,6 +49,15 @@ def test_a_resting_hand_is_kept_until_it_leaves() -> None:
 def test_hysteresis_begins_at_one_threshold_and_ends_at_another() -> None:
     begins, lasts = np.array([[0, 1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 1, 1]], bool)
     np.testing.assert_array_equal(hysteresis(begins, lasts), np.array([1, 1, 1, 0, 0, 0, 0], bool))
+
+
+def test_a_foot_that_only_slows_down_does_not_rest() -> None:
+    """A stance begins below one speed and lasts below a higher one; what never gets below the first is none."""
+    slowing = np.concatenate([np.full(20, 1.5), np.full(12, 0.3), np.full(20, 1.5)])
+    resting = slowing.copy()
+    resting[20:26] = 0.05
+    assert not stance(slowing, (0.25, 0.35), FPS).any()
+    np.testing.assert_array_equal(np.flatnonzero(stance(resting, (0.25, 0.35), FPS)), np.arange(20, 32))
 
 
 @pytest.mark.parametrize(("shoulder_m", "wrist_m", "held"), [(0.4, 0.0, True), (0.0, 0.0, False), (0.4, 0.4, False)])

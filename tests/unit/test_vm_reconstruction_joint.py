@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.linalg import lapack
+from scipy.linalg import block_diag, lapack
 
 from vm_core.errors import VmError
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
@@ -32,6 +32,7 @@ from vm_reconstruction.solver.joint import (
     videomimic,
 )
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, JointState, PersonPoints
 
@@ -80,20 +81,23 @@ def _disturbed(problem: JointProblem, state: JointState, rng: np.random.Generato
     return replace(problem, people=tuple(people)), moved
 
 
-def _stacked(rows: list[arrow.Rows]) -> np.ndarray:
+def _stacked(rows: list[Rows]) -> np.ndarray:
     return np.concatenate([r.residual.ravel() for r in rows])
 
 
-def _dense(rows: list[arrow.Rows], sizes: tuple[int, int, int]) -> np.ndarray:
+def _whole(jacobian: np.ndarray) -> np.ndarray:
+    return jacobian if jacobian.ndim == 2 else np.asarray(block_diag(*jacobian))
+
+
+def _dense(rows: list[Rows], sizes: tuple[int, int, int]) -> np.ndarray:
     frames, k, g = sizes
     parts = []
     for r in rows:
         n, m = r.residual.shape
         J = np.zeros((n, m, frames * k + g))
         for offset, (jacobian, columns) in enumerate(zip(r.jacobians, r.columns, strict=True)):
-            at = (r.frames[:, None] + offset) * k + np.atleast_2d(columns)
             for i in range(n):
-                J[i][:, at[i]] += jacobian[i]
+                J[i][:, (r.frames[i] + offset) * k + columns] += _whole(jacobian[i])
         if r.border is not None:
             J[:, :, frames * k : frames * k + r.border.shape[2]] += r.border
         parts.append(J.reshape(n * m, -1))
@@ -181,7 +185,7 @@ def test_many_right_hand_sides_at_once(n: int, width: int) -> None:
     right = rng.standard_normal((n, 3))
     expected, _ = lapack.dpbtrs(factor, right, lower=1)
     assert info == 0
-    np.testing.assert_allclose(band_solve.solved_by_factor(factor, right), expected, atol=1e-12)
+    np.testing.assert_allclose(band_solve.backward(factor, band_solve.forward(factor, right)), expected, atol=1e-12)
 
 
 def test_the_covariance_is_the_inverse(observed: Observations) -> None:

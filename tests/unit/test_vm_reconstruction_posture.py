@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_who_stands_faces_as_in_the_walk_to_come_for_a_while() -> None:
     assert trust[0] < 0.15 < trust[60] < 0.75 < 0.99 < trust[130]
     turned_away = posture.ahead(_walker(30.0, frames=150, standing=90), FPS)
     assert not turned_away[:30].any() and np.linalg.norm(turned_away[130]) > 0.99
+
+
+def test_long_clips_need_little_memory() -> None:
+    """Linear in the clip's length: a table of frames by frames would take 3 GB."""
+    person = _walker(10.0, frames=20_000, standing=10_000)
+    tracemalloc.start()
+    way = posture.ahead(person, FPS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+    assert np.linalg.norm(way[9_990]) > 0.5 > 0.01 > np.linalg.norm(way[5_000])
 
 
 def test_faces_ahead_and_level_at_rest() -> None:

@@ -18,7 +18,8 @@ FIRST_STD_DEG, FLOOR_STD_DEG, BODY_STD_DEG = 1.8, 0.9, 1.4
 LEAN_SHARE = 0.6  # of the way from the hips to the neck: higher up tells more, but who walks or climbs leans forward
 UPRIGHT_SECONDS = 2.0  # shorter clips are caught in the middle of a step: their mean says less
 STANDING_SHARE = 0.8  # of the usual height of the neck over the ankles; lower is bent or seated
-FLOOR_REACH_M, FLOOR_TOLERANCE_M, FLOOR_SHARE, MOST_FLOORS = 2.5, 0.03, 0.06, 5
+FLOOR_REACH_M, SAME_PLACE_M = 2.5, 0.05
+FLOOR_TOLERANCE_M, FLOOR_SHARE, MOST_FLOORS = 0.03, 0.06, 5
 DOUBT = 2.0  # standard deviations from the others beyond which an opinion counts less and less
 ABOVE_SOLES_M = 0.1  # points higher than this over the highest step are of nothing that was walked on
 STEEPEST_DEG = 15.0  # evidence that leans further is of something else
@@ -52,7 +53,8 @@ def floor(cloud: np.ndarray, soles: np.ndarray) -> list[Vertical]:
 
     Floors, treads and landings; what leans further than STEEPEST_DEG is a wall or a slope.
     """
-    near = cloud[cKDTree(soles[:, :2]).query(cloud[:, :2])[0] < FLOOR_REACH_M]
+    places = SAME_PLACE_M * np.unique(np.round(soles[:, :2] / SAME_PLACE_M), axis=0)
+    near = cloud[cKDTree(places).query(cloud[:, :2], distance_upper_bound=FLOOR_REACH_M)[0] < FLOOR_REACH_M]
     near = near[near[:, 2] < np.quantile(soles[:, 2], 0.95) + ABOVE_SOLES_M]
     if len(near) < 50:
         return []

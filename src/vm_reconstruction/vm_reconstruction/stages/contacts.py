@@ -12,7 +12,7 @@ from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotio
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.frames import FrameSource
 from vm_reconstruction.stages.stances import intervals
-from vm_reconstruction.stages.stillness import MIN_STANCE_S, STILL_SPEED, hysteresis, speed, steady
+from vm_reconstruction.stages.stillness import STANCE_SPEED, hysteresis, speed, stance, steady
 
 MIN_SEAT_S = 0.3
 MAX_SEAT_GAP_S = 0.5  # shifting on the seat
@@ -50,8 +50,8 @@ def foot_contacts(joints: np.ndarray, fps: float) -> list[np.ndarray]:
     """(T,) 0/1 for the left and the right foot: heel or toe stands still for longer than a swing turns."""
     result = []
     for side in ("left", "right"):
-        slow = [speed(joints[:, joint_index(f"{side}_{part}")], fps) < STILL_SPEED for part in ("heel", "toe")]
-        result.append(steady(slow[0] | slow[1], MIN_STANCE_S * fps).astype(float))
+        speeds = [speed(joints[:, joint_index(f"{side}_{part}")], fps) for part in ("heel", "toe")]
+        result.append(stance(np.minimum(*speeds), STANCE_SPEED, fps).astype(float))
     return result
 
 

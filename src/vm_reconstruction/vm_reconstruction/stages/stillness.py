@@ -8,6 +8,7 @@ from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 from vm_reconstruction.solver.body_problem import POINTS
 
 STILL_SPEED = 0.35  # m/s; a swinging foot moves at 1-4 m/s, a planted one at the landmarks' noise
+STANCE_SPEED = (0.25, STILL_SPEED)  # a stance begins below the first and lasts as long as it stays below the second
 MIN_STANCE_S = 0.12
 SMOOTH_S = 0.05
 
@@ -33,6 +34,11 @@ def planted_points(points: np.ndarray, fps: float) -> np.ndarray:
         still = steady(np.linalg.norm(across, axis=-1) < STILL_SPEED, MIN_STANCE_S * fps)
         planted[:, POINTS.index(name)] = still[:-1] & still[1:]
     return planted
+
+
+def stance(speed_m_s: np.ndarray, thresholds: tuple[float, float], fps: float) -> np.ndarray:
+    """Flags (T,) of a heel or toe at rest, from its speed (T,): thresholds as STANCE_SPEED, nothing shorter than it."""
+    return steady(hysteresis(*(speed_m_s < limit for limit in thresholds)), MIN_STANCE_S * fps)
 
 
 def steady(flags: np.ndarray, min_frames: float, max_gap: float | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vm_reconstruction.geometry.segments import nearest_on_segments
-from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import NECK_POINT, PELVIS
 from vm_reconstruction.solver.joint.state import PersonPoints, pose_columns, shape_columns
 

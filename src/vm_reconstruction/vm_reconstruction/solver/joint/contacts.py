@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint.skeleton import HANDS, PELVIS, SIDES, SOLES, TOUCHING, WRISTS
-from vm_reconstruction.stages.stillness import MIN_STANCE_S, SMOOTH_S, STILL_SPEED, hysteresis, steady
+from vm_reconstruction.stages.stillness import SMOOTH_S, STANCE_SPEED, STILL_SPEED, hysteresis, stance, steady
 
 # Rounds of (speed that counts as rest [m/s], speed of what is held in place, margin at both ends of what is held [s]):
 # the better the solution, the finer. A heel that begins to rise is slow for a while; whoever holds it in place presses
@@ -31,16 +31,18 @@ def across_speed(track: np.ndarray, camera: np.ndarray, fps: float) -> np.ndarra
     return np.linalg.norm(velocity - ray * np.sum(velocity * ray, axis=-1, keepdims=True), axis=-1)
 
 
-def still_points(points: np.ndarray, camera: np.ndarray, fps: float, still_speed: float = STILL_SPEED) -> np.ndarray:
+def still_points(
+    points: np.ndarray, camera: np.ndarray, fps: float, stance_speed: tuple[float, float] = STANCE_SPEED
+) -> np.ndarray:
     """(T, 7) 0/1: heels, toes, and the pelvis of a seated person rest, hands see `resting_hands`.
 
     Args:
         points: (T, 19, 3) [m, world]; camera: (T, 3).
-        fps: frames a second; still_speed: of heels and toes [m/s].
+        fps: frames a second; stance_speed: of heels and toes [m/s], begins below the first, lasts below the second.
     """
     flags = np.zeros((len(points), len(TOUCHING)))
     for column, k in enumerate(SOLES):
-        flags[:, column] = steady(across_speed(points[:, k], camera, fps) < still_speed, MIN_STANCE_S * fps)
+        flags[:, column] = stance(across_speed(points[:, k], camera, fps), stance_speed, fps)
     pelvis, soles = points[:, PELVIS], points[:, SOLES]
     leg = float(np.median(pelvis[:, 2] - soles[..., 2].min(axis=1)))  # standing height of the pelvis
     high, fast = pelvis[:, 2] - np.median(soles[..., 2], axis=1), across_speed(pelvis, camera, fps)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import SOLES
 from vm_reconstruction.solver.joint.state import PersonPoints, pose_columns, shape_columns
 from vm_reconstruction.stages.stances import intervals

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from vm_reconstruction.solver.joint import terms
-from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.state import PersonPoints
 
 NEAR_M, NEIGHBOURS = 0.25, 24  # of the scene's points that make up the surface beside a joint

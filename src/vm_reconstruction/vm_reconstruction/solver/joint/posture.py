@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import so3
-from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import PELVIS, ROTATIONS
 from vm_reconstruction.solver.joint.state import PersonPoints, PersonState, pose_columns, shape_columns
 
@@ -46,7 +46,9 @@ def _while_standing(way: np.ndarray, facing: np.ndarray, fps: float) -> np.ndarr
     if not len(walking):
         return np.zeros_like(way)
     frames = np.arange(len(way))
-    nearest = walking[np.abs(frames[:, None] - walking).argmin(axis=1)]
+    after = np.searchsorted(walking, frames)
+    before, after = walking[np.maximum(after - 1, 0)], walking[np.minimum(after, len(walking) - 1)]
+    nearest = np.where(np.abs(frames - before) <= np.abs(after - frames), before, after)
     near = way[nearest] / np.linalg.norm(way[nearest], axis=1, keepdims=True)
     alike = np.sum(near * facing, axis=1) > np.cos(np.radians(STANDING_TURN_DEG))
     standing = np.linalg.norm(way, axis=1) < 0.25

@@ -11,9 +11,9 @@ import numpy as np
 from vm_reconstruction.observations import COCO_SIGMA
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import apart, outside, posture, terms
-from vm_reconstruction.solver.joint.arrow import Rows
 from vm_reconstruction.solver.joint.grounds import SIZE, Grounds
 from vm_reconstruction.solver.joint.grounds import rows as ground_rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
 
@@ -113,9 +113,9 @@ class PersonData:
         points_camera: (T, 17, 3) root-relative [m]; pose_weight: (T, 17, 3) [1/m].
         depth_units: (T, 17); depth_weight: (T, 17) [1/m].
         distance_m: (T,) of the root along the optical axis, from the body's size; distance_weight: (T,) [1/m].
-        planted: (T-1, 5) 0..1: heels, toes, pelvis stay between t and t + 1.
-        normal: (T, 5, 3), offset_units: (T, 5), touch: (T, 5) 0..1: the surfaces under them.
-        above_m: (5,) how far they are over the surface that carries them.
+        planted: (T-1, 7) 0..1: what `skeleton.TOUCHING` names stays between t and t + 1.
+        normal: (T, 7, 3), offset_units: (T, 7), touch: (T, 7) 0..1: the surfaces under them.
+        above_m: (7,) how far they are over the surface that carries them.
         ahead: (T, 3) where walkers' ways go, as long as they are trusted.
         walls: the scene's surfaces beside the joints.
     """

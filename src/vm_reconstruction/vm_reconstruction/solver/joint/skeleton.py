@@ -74,7 +74,7 @@ TOTAL_POINTS = NECK_POINT + 1
 
 
 def _index(name: str) -> int:
-    return _EXTRA.get(name, -1) if name in _EXTRA else POINTS.index(name)
+    return _EXTRA[name] if name in _EXTRA else POINTS.index(name)
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,19 @@ from vm_reconstruction.geometry import clouds, gravity
 from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import arrow, contacts, grounds, outside, posture, start, surfaces
+from vm_reconstruction.solver.joint import contacts, grounds, outside, posture, start, surfaces
+from vm_reconstruction.solver.joint.arrow import NormalEquations, covariance
+from vm_reconstruction.solver.joint.minimize import minimize
 from vm_reconstruction.solver.joint.problem import SPREAD, JointProblem, PersonData, Sigmas
 from vm_reconstruction.solver.joint.skeleton import HANDS, NECK_POINT, PELVIS, SEAT, SOLES, TOUCHING, Skeleton
-from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, PersonPoints, pose_columns
+from vm_reconstruction.solver.joint.state import SCALE, Camera, JointState, pose_columns
 from vm_reconstruction.solver.joint.terms import N
 from vm_reconstruction.stages.body import all_joints
 
 ANKLES = [POINTS.index("left_ankle"), POINTS.index("right_ankle")]
 SEAT_SHARE = 0.052  # of the height: hip centres above what a sitting person presses on
 PALM_M = 0.03  # wrists above what the palms lie on
-ITERATIONS = (5, 5, 4)
+ITERATIONS = (3, 3, 4)  # the first rounds only show who rests where: two more in each changed no figure by 1 %
 CLOUD_FRAMES, CLOUD_PIXEL_STEP = 16, 2  # of the depth pictures that show the surfaces; more would cost memory
 
 
@@ -109,27 +111,27 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             cloud = _cloud(problem, state, observed) if last else np.zeros((0, 3))
             if last:
                 problem, state, cloud = levelled(problem, state, observed.up_first_camera, cloud)
-            seen = _seen(problem, state)
-            still = [contacts.still_points(body.points, cam.center, problem.fps, speed) for body, cam in seen]
-            held = [contacts.still_points(body.points, cam.center, problem.fps, held_speed) for body, cam in seen]
+            bodies, eye = _points(problem, state), _camera(problem, state).center
+            still = [contacts.still_points(points, eye, problem.fps, (held_speed, speed)) for points in bodies]
+            held = [contacts.still_points(points, eye, problem.fps, (held_speed, held_speed)) for points in bodies]
             if last:
-                hands = _hands(problem, seen, cloud)
+                hands = _hands(problem, bodies, eye, cloud)
                 still, held = (list(map(contacts.with_hands, flags, hands)) for flags in (still, held))
             problem = with_ways(with_contacts(problem, held, margin_s), state)
             problem, state = with_grounds(problem, state, held)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
         solution = None  # its normal equations are as large as those of the round to come
-        solution = arrow.minimize(problem.rows, state, problem.sizes, limit)
+        solution = minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
     found = result(problem, state, still, cost, iterations, observed)
     return _with_covariance(found, problem, solution.normal) if uncertain and solution is not None else found
 
 
-def _with_covariance(found: JointResult, problem: JointProblem, normal: arrow.NormalEquations) -> JointResult:
+def _with_covariance(found: JointResult, problem: JointProblem, normal: NormalEquations) -> JointResult:
     """Errors of networks last, so `error_memory_s` of frames count as one measurement."""
     roots = [pose_columns(p)[:3] for p in range(len(problem.people))]
-    cov = arrow.covariance(normal, np.concatenate(roots))
+    cov = covariance(normal, np.concatenate(roots))
     alike = max(1.0, problem.sigmas.error_memory_s * problem.fps)
     scale_std = float(np.sqrt(alike * cov.shared[SCALE, SCALE]))
     blocks = [alike * cov.by_frame[:, 3 * p : 3 * p + 3, 3 * p : 3 * p + 3] for p in range(len(roots))]
@@ -140,7 +142,7 @@ def levelled(
     problem: JointProblem, state: JointState, up_first_camera: np.ndarray, cloud: np.ndarray
 ) -> tuple[JointProblem, JointState, np.ndarray]:
     """Problem, state and static points (N, 3) turned so that z is up as all frames together say."""
-    bodies = [body.points for body, _ in _seen(problem, state)]
+    bodies = _points(problem, state)
     ankles = [points[:, ANKLES].mean(axis=1) for points in bodies]
     hips, necks = ([points[:, k] for points in bodies] for k in (PELVIS, NECK_POINT))
     opinions = gravity.upright_people(hips, necks, ankles, problem.fps)
@@ -162,15 +164,19 @@ def turned(problem: JointProblem, state: JointState, Q: np.ndarray) -> tuple[Joi
     return replace(problem, **cameras), replace(state, people=tuple(people), camera_shift=state.camera_shift @ Q.T)
 
 
-def _seen(problem: JointProblem, state: JointState) -> list[tuple[PersonPoints, Camera]]:
-    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
-    return [(PersonPoints.of(d.skeleton, s), camera) for d, s in zip(problem.people, state.people, strict=True)]
+def _points(problem: JointProblem, state: JointState) -> list[np.ndarray]:
+    """Each person's points (T, 19, 3) [m, world]."""
+    return [s.points(data.skeleton) for data, s in zip(problem.people, state.people, strict=True)]
 
 
-def _hands(problem: JointProblem, seen: list[tuple[PersonPoints, Camera]], cloud: np.ndarray) -> list[np.ndarray]:
+def _camera(problem: JointProblem, state: JointState) -> Camera:
+    return Camera.of(problem.R_world_camera, problem.center_units, state)
+
+
+def _hands(problem: JointProblem, bodies: list[np.ndarray], eye: np.ndarray, cloud: np.ndarray) -> list[np.ndarray]:
     return [
-        contacts.resting_hands(body.points, cam.center, problem.fps, cloud, data.skeleton.height_m)
-        for data, (body, cam) in zip(problem.people, seen, strict=True)
+        contacts.resting_hands(points, eye, problem.fps, cloud, data.skeleton.height_m)
+        for data, points in zip(problem.people, bodies, strict=True)
     ]
 
 
@@ -183,7 +189,7 @@ def with_contacts(problem: JointProblem, still: list[np.ndarray], margin_s: floa
 
 def with_grounds(problem: JointProblem, state: JointState, still: list[np.ndarray]) -> tuple[JointProblem, JointState]:
     """The same problem, and state, where rests share grounds."""
-    shared = grounds.found([body.points for body, _ in _seen(problem, state)], still)
+    shared = grounds.found(_points(problem, state), still)
     return replace(problem, grounds=shared), replace(state, grounds=shared.first)
 
 
@@ -197,17 +203,17 @@ def with_ways(problem: JointProblem, state: JointState) -> JointProblem:
 
 def with_surfaces(problem: JointProblem, state: JointState, still: list[np.ndarray], cloud: np.ndarray) -> JointProblem:
     """The same problem where resting points lie on the surfaces that the depth shows and joints keep out of them."""
-    people = []
-    for data, (body, camera), flags in zip(problem.people, _seen(problem, state), still, strict=True):
-        normal, offset, touch = surfaces.carriers(body.points[:, TOUCHING], flags, data.above_m, cloud, state.scale)
-        walls = outside.beside(body.points[:, :N], camera.center, cloud, state.scale)
+    people, eye = [], _camera(problem, state).center
+    for data, points, flags in zip(problem.people, _points(problem, state), still, strict=True):
+        normal, offset, touch = surfaces.carriers(points[:, TOUCHING], flags, data.above_m, cloud, state.scale)
+        walls = outside.beside(points[:, :N], eye, cloud, state.scale)
         people.append(replace(data, normal=normal, offset_units=offset, touch=touch, walls=walls))
     return replace(problem, people=tuple(people))
 
 
 def _cloud(problem: JointProblem, state: JointState, observed: Observations) -> np.ndarray:
     """Static points (N, 3) [m, world] of a few frames that agree with each other."""
-    poses = _poses(Camera.of(problem.R_world_camera, problem.center_units, state))
+    poses = _poses(_camera(problem, state))
     pixels = clouds.static_pixels(observed, state.scale, max(1, observed.num_frames // CLOUD_FRAMES), CLOUD_PIXEL_STEP)
     if len(pixels.depth):
         pixels = clouds.agreed(pixels, observed, state.scale, poses, rounds=1)
@@ -226,8 +232,8 @@ def result(
 ) -> JointResult:  # fmt: skip
     """States as motions and poses."""
     motions = []
-    for p, (body, _) in enumerate(_seen(problem, state)):
-        joints = all_joints(body.points[:, :N])
+    for p, points in enumerate(_points(problem, state)):
+        joints = all_joints(points[:, :N])
         feet = np.stack([still[p][:, :2].max(axis=1), still[p][:, 2:4].max(axis=1)], axis=1)
         contact = np.concatenate([feet, still[p][:, SEAT:]], axis=1)
         person = observed.people[p]
@@ -242,5 +248,4 @@ def result(
                 contact_names=(*CONTACT_NAMES, *HAND_NAMES),
             )
         )
-    camera = Camera.of(problem.R_world_camera, problem.center_units, state)
-    return JointResult(tuple(motions), _poses(camera), state.scale, state, cost, iterations)
+    return JointResult(tuple(motions), _poses(_camera(problem, state)), state.scale, state, cost, iterations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter, median_filter, minimum_filter
+from scipy.ndimage import gaussian_filter1d, median_filter
 
 from vm_core.errors import VmError
 from vm_core.frames import matrix_from_quat
@@ -103,17 +103,17 @@ def joint_depths(observed: Observations, person: int) -> np.ndarray:
     row = (data.xy_px[..., 1] * height / observed.size[1]).astype(int)
     good = (data.confidence > MIN_CONFIDENCE) & ~behind_itself(data, observed.matrix[0, 0])
     good &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    column, row = np.clip(column, 0, width - 1), np.clip(row, 0, height - 1)
-    result = np.zeros(good.shape)
-    for t in range(len(good)):
-        depth = observed.depth[t].astype(np.float32)
-        own = observed.mask[t] == person + 1
-        low = minimum_filter(np.where(own, depth, np.inf), 3)
-        high = maximum_filter(np.where(own, depth, 0.0), 3)
-        at = row[t], column[t]
-        ok = good[t] & own[at] & (depth[at] > 0) & (high[at] - low[at] < EDGE_SHARE * np.maximum(depth[at], 1e-6))
-        result[t] = np.where(ok, low[at], 0.0)  # what flies between body and background lies behind the body
-    return result
+    beside = np.array([(0, 0), *((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)])  # the pixel itself first
+    rows = np.clip(row[..., None] + beside[:, 0], 0, height - 1)
+    columns = np.clip(column[..., None] + beside[:, 1], 0, width - 1)
+    frames = np.arange(len(row))[:, None, None]
+    depth = observed.depth[frames, rows, columns].astype(np.float32)
+    own = observed.mask[frames, rows, columns] == person + 1
+    low, high = np.where(own, depth, np.inf).min(axis=-1), np.where(own, depth, 0.0).max(axis=-1)
+    here = depth[..., 0]
+    good &= own[..., 0] & (here > 0)
+    good &= high - low < EDGE_SHARE * np.maximum(here, 1e-6)
+    return np.where(good, low, 0.0)  # what flies between body and background lies behind the body
 
 
 def closed_form_scale(roots: list[np.ndarray], seen: list[np.ndarray], observed: Observations, depths: list) -> float:

@@ -44,6 +44,10 @@ class PersonState:
     shape: np.ndarray
     told_turn: np.ndarray
 
+    def points(self, skeleton: Skeleton) -> np.ndarray:
+        """The person's points (T, 19, 3) [m, world]."""
+        return skeleton.forward(self.root, skeleton.world_rotations(self.rotation), self.shape)
+
 
 @dataclass(frozen=True)
 class JointState:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import so3
-from vm_reconstruction.solver.joint.arrow import Rows
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, Skeleton
 from vm_reconstruction.solver.joint.state import (
     CAMERA_SHIFT,
@@ -155,15 +155,6 @@ def turn_acceleration(person: PersonState, p: int, fps: float, sigma: np.ndarray
     return per_rotation(residual, [j * factor[..., None] for j in jacobians], p)
 
 
-def turn_velocity(person: PersonState, p: int, fps: float, sigma: np.ndarray) -> Rows:
-    """Turns between frames; sigma (13,) [rad/s]."""
-    between = so3.log(person.rotation[:-1].transpose(0, 1, 3, 2) @ person.rotation[1:])
-    right = so3.right_jacobian_inverse(between)
-    factor = (fps / sigma)[:, None]
-    jacobians = (-right.transpose(0, 1, 3, 2), right)
-    return per_rotation(between * factor, [j * factor[..., None] for j in jacobians], p)
-
-
 def pose_prior(
     person: PersonState, p: int, middle: np.ndarray, weight: np.ndarray, cauchy: float | None = None
 ) -> Rows:
@@ -175,19 +166,17 @@ def pose_prior(
 
 def hinges(person: PersonState, p: int, sigma: float) -> Rows:
     """Knees do not bend forward, elbows not backward [rad]."""
-    names = ("left_knee", "right_knee", "left_elbow", "right_elbow")
-    index = np.array([ROTATIONS.index(name) for name in names])
-    sign = np.array([1.0, 1.0, -1.0, -1.0]) / sigma
-    angle = so3.log(person.rotation[:, index])
-    bend = angle[..., 1] * sign
+    sign = np.zeros(len(ROTATIONS))
+    for name, side in (("knee", 1.0), ("elbow", -1.0)):
+        sign[[ROTATIONS.index(f"left_{name}"), ROTATIONS.index(f"right_{name}")]] = side / sigma
+    hinged = np.flatnonzero(sign)
+    angle = so3.log(person.rotation[:, hinged])
+    bend = angle[..., 1] * sign[hinged]
     wrong = bend < 0
-    jacobian = so3.right_jacobian_inverse(angle)[..., 1, :] * (sign[:, None] * wrong[..., None])
-    frames, count = len(bend), len(index)
-    columns = 3 + 3 * index[:, None] + np.arange(3) + pose_columns(p)[0]
-    return Rows(
-        np.where(wrong, bend, 0.0).reshape(-1, 1), (jacobian.reshape(-1, 1, 3),),
-        (np.tile(columns, (frames, 1)),), np.repeat(np.arange(frames), count),
-    )  # fmt: skip
+    residual, jacobian = np.zeros((*person.rotation.shape[:2], 1)), np.zeros((*person.rotation.shape[:2], 1, 3))
+    residual[:, hinged, 0] = np.where(wrong, bend, 0.0)
+    jacobian[:, hinged, 0] = so3.right_jacobian_inverse(angle)[..., 1, :] * (sign[hinged, None] * wrong[..., None])
+    return per_rotation(residual, [jacobian], p)
 
 
 def planted(
@@ -280,10 +269,7 @@ def _rows(
 
 
 def per_rotation(residual: np.ndarray, jacobians: list[np.ndarray], p: int, cauchy: float | None = None) -> Rows:
-    """(T, 13, 3) residuals whose derivatives (T, 13, 3, 3) touch their own rotation only."""
-    frames, count = residual.shape[:2]
-    columns = pose_columns(p)[3:].reshape(count, 3)
-    return Rows(
-        residual.reshape(-1, 3), tuple(j.reshape(-1, 3, 3) for j in jacobians),
-        (np.tile(columns, (frames, 1)),) * len(jacobians), np.repeat(np.arange(frames), count), None, 1, cauchy,
-    )  # fmt: skip
+    """(T, 13, m) residuals whose derivatives (T, 13, m, 3) touch their own rotation only."""
+    frames = len(residual)
+    columns = (pose_columns(p)[3:],) * len(jacobians)
+    return Rows(residual.reshape(frames, -1), tuple(jacobians), columns, np.arange(frames), None, 1, cauchy)

@@ -14,8 +14,10 @@ import numpy as np
 
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import arrow, so3, solve, start, terms
+from vm_reconstruction.solver.joint import so3, solve, start, terms
+from vm_reconstruction.solver.joint.minimize import minimize
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
+from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import PELVIS, POSE_SIZE, ROTATIONS, SHAPES, TOUCHING
 from vm_reconstruction.solver.joint.state import (
     FRAME_SIZE,
@@ -76,7 +78,7 @@ class PublishedProblem:
     observed: Observations
     first: JointState
 
-    def rows(self, state: JointState) -> list[arrow.Rows]:
+    def rows(self, state: JointState) -> list[Rows]:
         """All residuals at a state."""
         camera = Camera.of(self.problem.R_world_camera, self.problem.center_units, state)
         shared = self.problem.sizes[2]
@@ -108,7 +110,7 @@ class PublishedProblem:
     def _scene_joints(
         self, camera: Camera, body: PersonPoints, p: int, scale: float, confidence: np.ndarray, weight: float,
         local: bool,
-    ) -> arrow.Rows:  # fmt: skip
+    ) -> Rows:  # fmt: skip
         """scale * scene joint - joint; `local`: both relative to the hips, without the scale's derivative."""
         data, shared = self.problem.people[p], self.problem.sizes[2]
         ray = (data.xy_px - self.problem.matrix[:2, 2]) / self.problem.matrix[[0, 1], [0, 1]]
@@ -126,12 +128,12 @@ class PublishedProblem:
             by_shared[..., 0] = -scene
         factor = (weight * confidence)[..., None]
         n = len(points)
-        return arrow.Rows(
+        return Rows(
             ((points - scene) * factor).reshape(n, -1), ((by_pose * factor[..., None]).reshape(n, -1, POSE_SIZE),),
             (pose_columns(p),), np.arange(n), (by_shared * factor[..., None]).reshape(n, 3 * terms.N, shared),
         )  # fmt: skip
 
-    def _held(self, state: JointState) -> arrow.Rows:
+    def _held(self, state: JointState) -> Rows:
         """Cameras, depth and shapes stay as they are."""
         n, shared = len(state.depth_bias), self.problem.sizes[2]
         values = np.concatenate([state.camera_turn, state.camera_shift, state.depth_bias[:, None]], axis=1)
@@ -144,17 +146,17 @@ class PublishedProblem:
         own = np.zeros((n, border.shape[1], FRAME_SIZE))
         own[:, :FRAME_SIZE] = np.eye(FRAME_SIZE)
         residual = np.concatenate([values, shape_rows], axis=1)
-        return arrow.Rows(1e4 * residual, (1e4 * own,), (np.arange(FRAME_SIZE),), np.arange(n), 1e4 * border)
+        return Rows(1e4 * residual, (1e4 * own,), (np.arange(FRAME_SIZE),), np.arange(n), 1e4 * border)
 
 
-def _velocity(person: PersonState, p: int, weight: float) -> arrow.Rows:
+def _velocity(person: PersonState, p: int, weight: float) -> Rows:
     n = len(person.root) - 1
     eye = np.broadcast_to(weight * np.eye(3), (n, 3, 3))
     own = pose_columns(p)[:3]
-    return arrow.Rows(np.diff(person.root, axis=0) * weight, (-eye, eye), (own, own), np.arange(n))
+    return Rows(np.diff(person.root, axis=0) * weight, (-eye, eye), (own, own), np.arange(n))
 
 
-def _residual_rotation(person: PersonState, first: PersonState, p: int) -> list[arrow.Rows]:
+def _residual_rotation(person: PersonState, first: PersonState, p: int) -> list[Rows]:
     """Residual turns R R_first^T near none (|R - I| = sqrt 2 |angle| to first order) and alike from frame to frame."""
     rest = person.rotation @ first.rotation.transpose(0, 1, 3, 2)
     angle = so3.log(rest)
@@ -192,7 +194,7 @@ def solve_published(observed: Observations) -> solve.JointResult:
     """People, cameras (as given) and scale by the published objective."""
     problem, first = make_problem(observed)
     published = PublishedProblem(problem, observed, first)
-    solution = arrow.minimize(published.rows, first, problem.sizes, ITERATIONS)
+    solution = minimize(published.rows, first, problem.sizes, ITERATIONS)
     people = tuple(_filtered(person, observed.fps) for person in solution.state.people)
     state = replace(solution.state, people=people)
     still = [np.zeros((observed.num_frames, len(TOUCHING)))] * len(people)
