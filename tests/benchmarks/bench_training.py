@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vm_training.export import export_policy, walking_contract
+from vm_training.exported_students import read_student
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
@@ -19,7 +20,6 @@ from vm_training.rl.run_folder import RunFolder
 from vm_training.rl.task import PpoConfig, Task
 from vm_training.rl.trainer import Trainer
 from vm_training.student import Student
-from vm_training.tasks.finetuning import read_student
 
 ENVS, THREADS = 512, 2
 _ROUNDS, _STEPS = 6, 15

@@ -10,6 +10,7 @@ import torch
 from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import cell_points_world, policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_training.exported_students import read_student
 from vm_training.mdp.commands import CommandRanges
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.randomization import EpisodeRanges
@@ -18,7 +19,6 @@ from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.random_courses import TERRAINS
 from vm_training.rl.walk_validation import ValidationConfig, validate
-from vm_training.tasks.finetuning import read_student
 
 POLICY = Path(__file__).resolve().parents[2] / "src/vm_policy_node/vm_policy_node/policies/g1_walk.onnx"
 QUIET = SensorNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

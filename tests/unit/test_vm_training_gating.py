@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vm_core.errors import VmError
+from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.export import export_policy, walking_contract
 from vm_training.gated_student import GatedStudent
 from vm_training.make_motions import MakeMotions, make_motions
@@ -21,6 +24,7 @@ from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GATE_FILE, GateSchool, GatingConfig, train_gate
 from vm_training.tasks.motion_folder import Motion, load_motion
 from vm_training.tasks.walk_config import WalkConfig
+from vm_training.tasks.whose_place import Ownership, highest_rise_in_view
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
@@ -134,3 +138,31 @@ def test_who_cannot_be_joined_is_told_why(walkers, motions, tmp_path):
     seats = [Place(walkers[0], ("kerb",)), Place(walkers[1], ("sit",))]
     with pytest.raises(VmError, match="no walker has the kind flat"):
         train_gate(gated, seats, motions, np.array(contract.default_joint_pos), CONFIG, WorkFolder(tmp_path / "s"))
+
+
+@given(rise=st.floats(0.04, 0.2), yaw=st.floats(-3.1, 3.1), ahead=st.floats(0.1, 1.2))
+def test_high_stairs_count_as_long_as_an_edge_is_in_view(rise, yaw, ahead):
+    """Whichever way the robot faces: the grid reaches half a metre, in its corners 0.7."""
+    step = SceneBox((ahead + 1.0, 0.0, 0.5 * rise), (1.0, 3.0, 0.5 * rise), label="step")
+    pelvis = np.array([[0.0, 0.0, 0.7, np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw)]])
+    (found,) = highest_rise_in_view(SceneAsset(boxes=(step,), source="test"), pelvis)
+    if ahead < 0.49:
+        assert found == pytest.approx(rise)
+    if ahead > 0.71:
+        assert found == 0.0
+
+
+def test_whoever_has_high_stairs_has_them_in_every_motion(walkers, motions):
+    """Also where a motion of another kind shows some; their flat ground is the first walker's."""
+    climbs = Place(walkers[0], ("steep_up",))
+    whose = Ownership([*places(walkers), climbs], {"flat", "sit"})
+    gated, contract = read_walkers(places(walkers))
+    school = GateSchool(gated, places(walkers), motions, np.array(contract.default_joint_pos), CONFIG)
+    lane, _ = school._lane("flat_0000")
+    seen = np.zeros((8, contract.observation_size), dtype=np.float32)
+    step = SceneBox((5.0, 0.0, 0.08), (1.0, 3.0, 0.08), label="step")
+    lane.env.physics.qpos[:, :7] = [0.0, 0.0, 0.7, 1.0, 0.0, 0.0, 0.0]
+    lane.env.physics.qpos[:3, 0] = 3.8
+    stepped = replace(lane, motion=replace(lane.motion, scene=SceneAsset(boxes=(step,), source="test")))
+    assert whose(stepped, seen).tolist() == [2] * 3 + [0] * 5
+    assert whose(replace(stepped, motion=replace(stepped.motion, kind="steep_up")), seen).tolist() == [2] * 3 + [0] * 5

@@ -11,6 +11,7 @@ import vm_training_cases as cases
 from vm_core.errors import VmError
 from vm_training.export import export_policy, walking_contract
 from vm_training.export_run import Export, export_run
+from vm_training.exported_students import read_student
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.policy_file import PolicyFile
 from vm_training.rl.command_env import CommandConfig, CommandEnv
@@ -19,7 +20,7 @@ from vm_training.rl.random_courses import OPEN, TERRAINS, CourseRanges, random_c
 from vm_training.rl.task import AnchorConfig, PpoConfig
 from vm_training.rl.walk_validation import ValidationConfig
 from vm_training.student import Student
-from vm_training.tasks.finetuning import FinetuneConfig, read_student, train_finetune
+from vm_training.tasks.finetuning import FinetuneConfig, train_finetune
 from vm_training.tasks.motion_pretraining import MotionPretrainingConfig, train_motion_pretraining
 from vm_training.tasks.scene_tracking import SceneTrackingConfig, train_scene_tracking
 

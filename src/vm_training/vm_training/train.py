@@ -36,7 +36,7 @@ from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual import commands as visual
-from vm_training.walker_joining import GateWalkers, MixWalkers
+from vm_training.walker_joining import GateWalkers, MixWalkers, SplitWalkers
 
 
 class Task(Protocol):
@@ -136,7 +136,7 @@ class Walk:
         teachers: folder of their teachers.
         out: policy file to write.
         work: folder for what a resumed run needs; by default beside `out`.
-        start: such a folder of an earlier walker, to begin from what it can.
+        start: work folder or policy file of an earlier walker, to begin from what it can.
         config: everything that decides the result.
     """
 
@@ -241,6 +241,7 @@ TASKS: dict[str, type[Task]] = {
     "walk": Walk,
     "mix_walkers": MixWalkers,
     "gate_walkers": GateWalkers,
+    "split_walkers": SplitWalkers,
     motion_pretraining.NAME: MotionPretraining,
     scene_tracking.NAME: SceneTracking,
     finetuning.NAME: Finetune,

@@ -1,4 +1,4 @@
-"""`vm-train mix_walkers` and `gate_walkers`: what several walkers know, in one policy file."""
+"""`vm-train mix_walkers` and `gate_walkers`: what several walkers know, in one file; `split_walkers`: and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from vm_core.errors import VmError
+from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.export import check_policy_name, export_policy
+from vm_training.exported_students import read_walkers_behind_gate
+from vm_training.motions.planned import SIT
 from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GatingConfig, train_gate
 from vm_training.tasks.mixing import mix_policies
 from vm_training.tasks.motion_folder import load_motion
 from vm_training.tasks.walk import good_motions, load_bold_teacher
+from vm_training.tasks.walk_config import command_limits
 from vm_training.tasks.work_folder import WorkFolder
 
 
@@ -86,4 +90,35 @@ class GateWalkers:
         seen = np.array(contract.golden.observation)
         export_policy(gated, replace(contract, name=self.out.stem, golden=None, training=training), seen, self.out)
         print(f"policy: {self.out}; the gate was right {records[-1]['right']:.1%} of the time")
+        return 0
+
+
+@dataclass(frozen=True)
+class SplitWalkers:
+    """The walkers behind a gate as policy files of their own, for `walk --start` to go on from or others to join.
+
+    Attributes:
+        policy: file that gate_walkers wrote.
+        out: folder to write.
+    """
+
+    policy: Path
+    out: Path
+
+    def run(self) -> int:
+        found = read_walkers_behind_gate(self.policy)
+        self.out.mkdir(parents=True, exist_ok=True)
+        kinds_of: dict[str, list[str]] = found[0][1].training["gated"]
+        for (student, contract), (name, kinds) in zip(found, kinds_of.items(), strict=True):
+            assert contract.golden is not None
+            sits = SIT in kinds
+            own = replace(
+                contract,
+                name=name,
+                golden=None,
+                command_limits=command_limits(sits),
+                training={"from": self.policy.stem, "kinds": kinds} | ({"skills": [SIT_SKILL]} if sits else {}),
+            )
+            export_policy(student, own, np.array(contract.golden.observation), self.out / f"{name}.onnx")
+            print(f"policy: {self.out / name}.onnx; {', '.join(kinds)}")
         return 0

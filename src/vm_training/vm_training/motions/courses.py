@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def random_course(kind: str, rng: np.random.Generator, gait: Gait) -> Course:
         gait: whose stride is the course's.
     """
     scene, route, stride, text = KINDS[kind](rng)
-    return Course(kind, scene, route, replace(gait, stride_m=stride, own_surfaces=kind == "rough"), text)
+    return Course(kind, scene, route, replace(gait, stride_m=stride, **ITS_OWN.get(kind, {})), text)
 
 
 def _flat(rng: np.random.Generator) -> Place:
@@ -72,6 +73,18 @@ def _stairs_down(rng: np.random.Generator) -> Place:
     count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.12), rng.uniform(0.26, 0.36)
     tops = [rise * (count - i) for i in range(count + 1)]
     return _treads(tops, run, rng, f"{count} steps down, {rise:.3f} × {run:.2f} m")
+
+
+def _steep_up(rng: np.random.Generator) -> Place:
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.12, 0.20), rng.uniform(0.26, 0.36)
+    tops = [rise * (i + 1) for i in range(count)]
+    return _treads([0.0, *tops], run, rng, f"{count} high steps up, {rise:.3f} × {run:.2f} m")
+
+
+def _steep_down(rng: np.random.Generator) -> Place:
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.10, 0.16), rng.uniform(0.26, 0.36)
+    tops = [rise * (count - i) for i in range(count + 1)]
+    return _treads(tops, run, rng, f"{count} high steps down, {rise:.3f} × {run:.2f} m")
 
 
 def _kerb(rng: np.random.Generator) -> Place:
@@ -127,5 +140,25 @@ KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
     "kerb": _kerb,
     "slope": _slope,
     "rough": _rough,
+    "steep_up": _steep_up,
+    "steep_down": _steep_down,
 }
 """Kinds of courses by name."""
+
+HIGH_STAIRS = ("steep_up", "steep_down")
+
+ITS_OWN: dict[str, dict[str, Any]] = {
+    "rough": {"own_surfaces": True},
+    "steep_up": {"stairs_lean_rad": 0.3, "stairs_height_m": 0.656},
+    "steep_down": {
+        "stairs_lean_rad": 0.36,
+        "stairs_height_m": 0.607,
+        "drop_lead_s": 0.14,
+        "drop_roll_s": 0.185,
+        "heel_off_rad": 0.66,
+        "drop_toe_down_rad": 0.32,
+        "drop_land_rad": 0.32,
+    },
+}
+"""What of the gait is a kind's own. Leant forward and higher over the feet, the ankle of who steps up bends less; who
+steps down is lower, rolls onto the toes of the upper foot and comes to stand on those of the lower one."""

@@ -31,9 +31,13 @@ class Gait:
         drop_lead_s: how early it sinks before the foot stands below.
         drop_roll_s: how early, before that, the foot above begins to roll onto its toes.
         lean_rad: of pelvis and torso, forward; moves the pelvis back over bent ankles.
+        stairs_lean_rad: the same at stairs; as on level ground if None.
+        stairs_height_m: centre of mass above the feet at stairs; as on level ground if None.
         heel_off_rad: how far the trailing foot has rolled onto its toes when it lifts off.
         toe_down_rad: most pitch of a swinging foot; a flat one over a step needs more ankle flexion than the G1 has.
         drop_toe_down_rad: the same of a foot that comes to stand lower.
+        drop_land_rad: pitch at which a foot comes to stand lower, on its toes; reaches deeper.
+        drop_land_s: how long it then takes to lie flat.
         clearance_m: of a swinging foot over the highest surface on its way.
         own_surfaces: each foot's height is that of the surface under it, not of the way's middle.
     """
@@ -50,9 +54,13 @@ class Gait:
     drop_lead_s: float = 0.2
     drop_roll_s: float = 0.3
     lean_rad: float = 0.0
+    stairs_lean_rad: float | None = None
+    stairs_height_m: float | None = None
     heel_off_rad: float = 0.48
     toe_down_rad: float = 0.58
     drop_toe_down_rad: float = 0.4
+    drop_land_rad: float = 0.0
+    drop_land_s: float = 0.15
     clearance_m: float = 0.06
     own_surfaces: bool = False
 

@@ -13,6 +13,7 @@ from vm_core.scene_asset import SceneAsset
 from vm_training.motions.center_of_mass import com_from_zmp
 from vm_training.motions.footsteps import Gait, Stance, plan_steps
 from vm_training.motions.route import Route
+from vm_training.motions.stairs_posture import at_stairs
 from vm_training.motions.swing import FeetPath, feet_path
 from vm_training.motions.whole_body import (
     WholeBodyMotion,
@@ -96,14 +97,17 @@ def reference_of_stances(
     wanted = zmp_reference(feet)
     model, asked = reference_model(), wanted.copy()
     asks = body(times)
-    height = np.full(len(times), gait.com_height_m) if asks.com_height_m is None else asks.com_height_m
+    stairs = at_stairs(stances, times, gait)
+    level = _between(gait.com_height_m, gait.stairs_height_m, stairs)
+    height = level if asks.com_height_m is None else asks.com_height_m
+    lean = _between(gait.lean_rad, gait.stairs_lean_rad, stairs)
     acceleration = np.gradient(np.gradient(support + height, dt_s), dt_s)
     heading = mean_heading(feet, dt_s)
     load = None if asks.load_n is None else -asks.load_n[:, None] * np.column_stack([ahead_of(heading), 0.0 * heading])
     for round_ in range(corrections + 1):
         com_xy = [com_from_zmp(asked[:, axis], height, acceleration, dt_s) for axis in (0, 1)]
         com = np.column_stack([*com_xy, support + height])
-        qpos, foot_error = solve_kinematics(model, feet, com, heading, gait.lean_rad, asks.arms)
+        qpos, foot_error = solve_kinematics(model, feet, com, heading, lean, asks.arms)
         motion = with_dynamics(model, qpos, feet.planted, foot_error, dt_s, load, slope=feet.slope)
         error = measured_zmp(model, motion, support, dt_s, load) - wanted
         if round_ < corrections:
@@ -112,6 +116,11 @@ def reference_of_stances(
     left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
     error = np.stack([(error * ahead).sum(axis=1), (error * left).sum(axis=1)], axis=1)
     return Reference(motion, feet, wanted, np.sqrt((error**2).mean(axis=0)), dt_s)
+
+
+def _between(level: float, at_stairs: float | None, share: np.ndarray) -> np.ndarray:
+    """(T,) from the value on level ground to that at stairs; None: the same."""
+    return level + share * ((level if at_stairs is None else at_stairs) - level)
 
 
 def mean_heading(feet: FeetPath, dt_s: float) -> np.ndarray:

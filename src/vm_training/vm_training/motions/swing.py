@@ -69,6 +69,10 @@ def feet_path(stances: list[Stance], times_s: np.ndarray, scene: SceneAsset, gai
             toe_down = gait.drop_toe_down_rad if falls else gait.toe_down_rad
             rolling_s = gait.double_support_s + early_s
             pitch += _swing_pitch(times_s - before.end_s, part, heel_off, toe_down, rolling_s)
+            if falls and gait.drop_land_rad > 0.0:
+                on_its_toes = quintic(2.0 * part - 1.0) * (1.0 - quintic((times_s - after.start_s) / gait.drop_land_s))
+                pitch += gait.drop_land_rad * on_its_toes
+                on_toes += on_its_toes
             if early_s:
                 on_toes += _bears_on_toes(times_s - before.end_s, part, early_s, gait)
         offset = _rolled_over_toes(pitch, yaw, lies)

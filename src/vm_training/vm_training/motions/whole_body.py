@@ -59,7 +59,7 @@ def solve_kinematics(
     feet: FeetPath,
     com_world: np.ndarray,
     heading: np.ndarray,
-    lean_rad: float = 0.0,
+    lean_rad: np.ndarray | float = 0.0,
     arms: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Configurations (T, nq) and sole errors (T,) [m] for planned feet, centre of mass (T, 3), heading (T,) [rad].
@@ -67,7 +67,7 @@ def solve_kinematics(
     Args:
         model: `reference_model`.
         feet, com_world, heading: the plan.
-        lean_rad: of pelvis and torso.
+        lean_rad: (T,) or one for all, of pelvis and torso.
         arms: (T, 8) angles of ARM_JOINTS that the posture is drawn to [rad]; by default those of standing.
     """
     configuration = mink.Configuration(model)
@@ -85,7 +85,7 @@ def solve_kinematics(
     posture.set_target(start)
     arms_at, _ = joint_addresses(model, ARM_JOINTS)
     limits = [mink.ConfigurationLimit(model)]
-    lean = quat_from_rotvec(np.array([0.0, lean_rad, 0.0]))
+    lean = quat_from_rotvec(np.broadcast_to(lean_rad, len(com_world))[:, None] * np.array([0.0, 1.0, 0.0]))
     tasks = [*foot_tasks.values(), com_task, pelvis, torso, posture]
     qpos, error = np.zeros((len(com_world), model.nq)), np.zeros(len(com_world))
     for frame in range(len(com_world)):
@@ -95,7 +95,7 @@ def solve_kinematics(
             ankle = feet.position_world[side][frame] - quat_rotate(quat, g1.SOLE_CENTER)
             task.set_target(mink.SE3(np.concatenate([quat, ankle])))
         com_task.set_target(com_world[frame])
-        upright = mink.SE3(np.concatenate([quat_multiply(quat_from_yaw(heading[frame]), lean), np.zeros(3)]))
+        upright = mink.SE3(np.concatenate([quat_multiply(quat_from_yaw(heading[frame]), lean[frame]), np.zeros(3)]))
         pelvis.set_target(upright)
         torso.set_target(upright)
         if arms is not None:

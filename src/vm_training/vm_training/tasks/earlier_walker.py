@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from vm_core.errors import VmError
+from vm_training.exported_students import read_student
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.walk_observations import WALK_TERMS
 from vm_training.student import Student
@@ -19,20 +22,35 @@ def take_weights(student: Student, saved: dict[str, np.ndarray], prefix: str = "
     student.load_state_dict({key: torch.from_numpy(saved[prefix + key]) for key in student.state_dict()})
 
 
-def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: WorkFolder) -> None:
+def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: Path) -> None:
     """Fills a student with the earlier walker, for a pose (J,) [rad] that its actions shall add to.
+
+    Args:
+        student: of the same layers and inputs.
+        default_joint_pos: the pose.
+        earlier: work folder of the earlier walker, or its policy file.
 
     Raises:
         VmError: there is no walker, or one of other layers or inputs.
     """
-    if not (earlier / WALKER_FILE).is_file():
-        raise VmError(f"{earlier.path}: no {WALKER_FILE}; expected the work folder of an earlier walker")
-    saved = earlier.read_arrays(WALKER_FILE)
+    saved = _of_policy(earlier) if earlier.is_file() else _of_folder(WorkFolder(earlier))
     try:
         take_weights(student, saved)
     except (RuntimeError, KeyError) as error:
-        raise VmError(f"{earlier / WALKER_FILE}: a walker of other layers or inputs ({error})") from None
+        raise VmError(f"{earlier}: a walker of other layers or inputs ({error})") from None
     stand_differently(student, saved["default_joint_pos"] - default_joint_pos)
+
+
+def _of_folder(earlier: WorkFolder) -> dict[str, np.ndarray]:
+    if not (earlier / WALKER_FILE).is_file():
+        raise VmError(f"{earlier.path}: no {WALKER_FILE}; expected the work folder or the policy file of a walker")
+    return earlier.read_arrays(WALKER_FILE)
+
+
+def _of_policy(policy: Path) -> dict[str, np.ndarray]:
+    earlier, contract = read_student(policy)
+    weights = {name: value.numpy() for name, value in earlier.state_dict().items()}
+    return weights | {"default_joint_pos": np.array(contract.default_joint_pos)}
 
 
 def stand_differently(student: Student, change: np.ndarray) -> None:

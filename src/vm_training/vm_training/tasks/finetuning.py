@@ -6,17 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import onnx
-import torch
-from onnx import numpy_helper
 from torch import nn
 
-from vm_core import g1
-from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
+from vm_training.exported_students import read_student
 from vm_training.mdp.randomization import EpisodeRanges
-from vm_training.policy_file import PolicyFile
 from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.model import GatedModel, take_student
@@ -115,52 +109,3 @@ def _validation(
     config: FinetuneConfig, contract: PolicyContract, settings: CommandConfig
 ) -> Callable[[GatedModel], dict[str, float]]:
     return lambda actor: validate(actor.raw, contract, settings, config.validation, config.env.threads)
-
-
-def read_student(path: Path) -> tuple[Student, PolicyContract]:
-    """The network of a policy file that this project exported, to be trained on.
-
-    Raises:
-        VmError: another kind of network, or a contract that commands cannot drive.
-    """
-    contract = PolicyFile.load(path).contract
-    names = [term.name for term in contract.observation]
-    if contract.action_base != "default_pose" or "velocity_commands" not in names:
-        raise VmError(f"{path.name}: follows a clip; fine-tuning needs a policy that sees a root command")
-    if contract.joint_names != g1.POLICY_JOINT_NAMES or contract.action_clip is None:
-        raise VmError(f"{path.name}: moves {len(contract.joint_names)} joints; fine-tuning needs this project's 23")
-    arrays = {t.name: numpy_helper.to_array(t).copy() for t in onnx.load(str(path)).graph.initializer}
-    weights = _linear_layers(arrays)
-    sizes = [weight.shape for weight, _ in weights]
-    if not sizes or sizes[0][1] != contract.observation_size:
-        raise VmError(f"{path.name}: not a plain perceptron of this project; its layers are {sizes}")
-    student = Student(sizes[0][1], sizes[-1][0], [rows for rows, _ in sizes[:-1]])
-    layers = [layer for layer in student.layers if isinstance(layer, nn.Linear)]
-    with torch.no_grad():
-        for layer, (weight, bias) in zip(layers, weights, strict=True):
-            layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(bias))
-        for name, buffer in (("mean", student.mean), ("spread", student.spread)):
-            if name in arrays:  # the exporter leaves out what changes nothing
-                buffer.copy_(torch.from_numpy(arrays[name]))
-    assert contract.golden is not None
-    seen = torch.tensor([contract.golden.observation])
-    with torch.no_grad():
-        given = student(seen)[0].numpy()
-    if np.abs(given - np.array(contract.golden.action)).max() > 10.0 * contract.golden.tolerance:
-        raise VmError(f"{path.name}: its layers alone do not give its golden action; not a plain perceptron")
-    return student.eval(), contract
-
-
-def _linear_layers(arrays: dict[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights (out, in) and biases (out,) of the network's layers in order."""
-    stems = sorted(
-        (name.removesuffix(".weight") for name in arrays if name.startswith("layers.") and name.endswith(".weight")),
-        key=lambda stem: int(stem.split(".")[1]),
-    )
-    found = []
-    for stem in stems:
-        weight = arrays[f"{stem}.weight"]
-        bias = arrays.get(f"{stem}.bias")  # the exporter leaves out what is zero
-        found.append((weight, np.zeros(len(weight), np.float32) if bias is None else bias))
-    return found

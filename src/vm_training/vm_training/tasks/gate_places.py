@@ -11,8 +11,8 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
+from vm_training.exported_students import read_student
 from vm_training.gated_student import GatedStudent
-from vm_training.tasks.finetuning import read_student
 from vm_training.tasks.mixing import check_same_task
 
 GATE_TERMS = ("velocity_commands", "height_grid")

@@ -9,13 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from vm_core.errors import VmError
-from vm_core.scene_asset import SEAT
 from vm_training.gated_student import GatedStudent
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.lane import Lane, LaneConfig, make_lane
-from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS
-from vm_training.motions.planned import LEAVE, NO_SEAT, SEATED
+from vm_training.mdp.walk_observations import OBSERVATION_SIZE
 from vm_training.progress import Progress
 from vm_training.tasks.classroom import REST_FRAMES, act, start_frames
 from vm_training.tasks.gate_places import Place
@@ -23,16 +20,11 @@ from vm_training.tasks.lessons import Lessons, Rollout, rollout
 from vm_training.tasks.motion_folder import Motion
 from vm_training.tasks.school import half_mirrored
 from vm_training.tasks.walk_config import WalkConfig
+from vm_training.tasks.whose_place import Ownership
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
 GATE_FILE, RECORDS_FILE = "gate.npz", "gate.json"
-AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
-IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
-"""As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
-_BACK_M_S = -0.04
-_AT = [term.name for term in WALK_TERMS].index("velocity_commands")
-_COMMAND = sum(term.size * term.history_length for term in WALK_TERMS[:_AT])
 
 
 @dataclass(frozen=True)
@@ -100,12 +92,7 @@ class GateSchool:
         config: GatingConfig,
     ) -> None:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
-        self._place = {kind: index for index, place in enumerate(places) for kind in place.kinds}
-        homeless = {motion.kind for motion, _ in motions.values()} - set(self._place)
-        if "flat" not in self._place:
-            raise VmError("no walker has the kind flat, to which robots go that leave a seat")
-        if homeless:
-            raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
+        self._whose = Ownership(places, {motion.kind for motion, _ in motions.values()})
         self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
         self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
@@ -144,20 +131,6 @@ class GateSchool:
             tell=lambda seen, wanted: self._lessons.add(seen, self._whose(lane, seen)[:, None].astype(np.float32)),
         )
         return int(rollout(lane, age, walk, how).sum())
-
-    def _whose(self, lane: Lane, seen: np.ndarray) -> np.ndarray:
-        """(N,) the walker whose place each robot is in: at seats their own as long as one is in view, or asked for."""
-        kind = lane.motion.kind
-        if kind not in AT_SEATS:
-            return np.full(len(seen), self._place[kind])
-        backwards = seen[:, _COMMAND] < WALK_TERMS[_AT].scale[0] * _BACK_M_S
-        near = np.zeros(len(seen), dtype=bool)
-        position = lane.env.physics.qpos[:, :2]
-        for box in lane.motion.scene.boxes:
-            if box.label == SEAT:
-                away = np.abs(position - box.center_world[:2]) - box.half_size[:2]
-                near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < IN_VIEW_M
-        return np.where(backwards | near, self._place[kind], self._place["flat"])
 
     def _lane(self, name: str) -> tuple[Lane, np.ndarray]:
         if name not in self._lanes:

@@ -14,8 +14,8 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
+from vm_training.exported_students import read_student
 from vm_training.student import Student
-from vm_training.tasks.finetuning import read_student
 
 _SAME = ("joint_names", "default_joint_pos", "action_scale", "gait_step_s", "gait_fade_steps", "control_period_s")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from vm_training.tasks.earlier_walker import take_earlier
 from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.motion_folder import Motion
 from vm_training.tasks.walk_config import WEIGHTS, WalkConfig
-from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 
 LEARNING = "learning."
@@ -75,7 +75,7 @@ class School:
         )
         return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
 
-    def take(self, earlier: WorkFolder) -> None:
+    def take(self, earlier: Path) -> None:
         """Begins with what an earlier walker knows."""
         take_earlier(self.student, self.default, earlier)
         self.walker.load_state_dict(self.student.state_dict())

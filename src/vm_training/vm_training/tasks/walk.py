@@ -56,7 +56,7 @@ def train_walk(
         teachers: folder of their teachers.
         config: everything that decides the result.
         folder: for what a resumed run needs.
-        start: such a folder of an earlier walker of the same layers, to begin from what it can.
+        start: work folder or policy file of an earlier walker of the same layers, to begin from what it can.
 
     Raises:
         VmError: no motions, no good teachers, or no walker to start from.
@@ -72,7 +72,7 @@ def train_walk(
     school = School(loaded, default, config)
     records = _resumed(school, folder)
     if start is not None and not records:
-        school.take(WorkFolder(start))
+        school.take(start)
     validation = Validation(config, loaded[names[0]][0].gait, kinds_of(names), default, folder)
     with Progress("walker", config.rounds, len(records)) as bar:
         for index in range(len(records), config.rounds):

@@ -90,7 +90,7 @@ def motions_by_kind(names: list[str]) -> dict[str, int]:
 
 def records_of(folder: WorkFolder, start: Path | None) -> list[list[dict[str, float]]]:
     """Rounds of an earlier walker, if there was one, and of this."""
-    folders = [folder] if start is None else [WorkFolder(start), folder]
+    folders = [folder] if start is None or start.is_file() else [WorkFolder(start), folder]
     return [found.read_json(RECORDS_FILE) for found in folders if (found / RECORDS_FILE).is_file()]
 
 

@@ -1,0 +1,79 @@
+"""Whose place each robot is in, by what a walker can know: what it is asked for and what is in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vm_core.errors import VmError
+from vm_core.height_grid import cell_points_world
+from vm_core.scene_asset import SEAT, SceneAsset
+from vm_training.mdp.lane import Lane
+from vm_training.mdp.walk_observations import GRID, WALK_TERMS
+from vm_training.motions.courses import HIGH_STAIRS
+from vm_training.motions.planned import LEAVE, NO_SEAT, SEATED
+from vm_training.tasks.gate_places import Place
+
+AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
+IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
+"""As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
+HIGH_RISE_M = 0.13
+"""Between neighbouring cells of the grid: what is higher belongs to the walker of high stairs, if there is one."""
+FLAT = "flat"
+_BACK_M_S = -0.04
+_AT = [term.name for term in WALK_TERMS].index("velocity_commands")
+_COMMAND = sum(term.size * term.history_length for term in WALK_TERMS[:_AT])
+
+
+class Ownership:
+    """Which walker each kind of motion, and what is in view there, belongs to.
+
+    Args:
+        places: the walkers' kinds, in the walkers' order.
+        kinds: of the motions there are.
+
+    Raises:
+        VmError: a kind that is nobody's, or no walker for flat ground.
+    """
+
+    def __init__(self, places: Sequence[Place], kinds: set[str]) -> None:
+        self._of = {kind: index for index, place in enumerate(places) for kind in place.kinds}
+        homeless = kinds - set(self._of)
+        if FLAT not in self._of:
+            raise VmError(f"no walker has the kind {FLAT}, to which robots go that leave a seat or stairs")
+        if homeless:
+            raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
+        self._high = next((self._of[kind] for kind in HIGH_STAIRS if kind in self._of), None)
+
+    def __call__(self, lane: Lane, seen: np.ndarray) -> np.ndarray:
+        """(N,) index of the walker in whose place each robot is, which sees `seen` (N, inputs)."""
+        kind, qpos = lane.motion.kind, lane.env.physics.qpos
+        if kind in AT_SEATS:
+            backwards = seen[:, _COMMAND] < WALK_TERMS[_AT].scale[0] * _BACK_M_S
+            near = seat_in_view(lane.motion.scene, qpos[:, :2])
+            return np.where(backwards | near, self._of[kind], self._of[FLAT])
+        own = self._of[FLAT if kind in HIGH_STAIRS else kind]
+        if self._high is None:
+            return np.full(len(seen), own)
+        high = highest_rise_in_view(lane.motion.scene, np.nan_to_num(qpos[:, :7])) > HIGH_RISE_M
+        return np.where(high, self._high, own)
+
+
+def seat_in_view(scene: SceneAsset, position: np.ndarray) -> np.ndarray:
+    """(N,) bool: whether the grid around a pelvis at (N, 2) [m] may hold a seat."""
+    near = np.zeros(len(position), dtype=bool)
+    for box in scene.boxes:
+        if box.label == SEAT:
+            away = np.abs(position - box.center_world[:2]) - box.half_size[:2]
+            near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < IN_VIEW_M
+    return near
+
+
+def highest_rise_in_view(scene: SceneAsset, pelvis: np.ndarray) -> np.ndarray:
+    """(N,) [m] between neighbouring cells of the exact grid around pelvis poses (N, 7) [m, wxyz]."""
+    cells = cell_points_world(GRID, pelvis[:, :3], pelvis[:, 3:7])
+    heights = scene.height_at(cells[..., :2].reshape(-1, 2)).reshape(len(pelvis), GRID.size_x, GRID.size_y)
+    return np.maximum(
+        np.abs(np.diff(heights, axis=1)).max(axis=(1, 2)), np.abs(np.diff(heights, axis=2)).max(axis=(1, 2))
+    )
