@@ -64,6 +64,15 @@ def test_chamfer_is_zero_after_a_rigid_move_and_grows_with_the_size() -> None:
     assert scene_metrics.chamfer(1.1 * points + [0, 0, 0.05], points) > scene_metrics.chamfer(points, points)
 
 
+def test_planes_are_as_wrong_as_they_are_off_and_turned() -> None:
+    wall = np.column_stack([RNG.uniform(-2, 2, 2000), np.full(2000, 2.0), RNG.uniform(0, 2, 2000)])
+    floor = np.column_stack([RNG.uniform(-2, 2, (4000, 2)), np.zeros(4000)])
+    truth, tolerance = np.concatenate([wall, floor]), np.full(6000, 0.02)
+    assert scene_metrics.plane_error(truth @ TURN.T + SHIFT, truth, tolerance) < 1e-3
+    farther = truth + np.where(np.arange(6000) < 2000, 0.06, 0.0)[:, None] * [0.0, 1.0, 0.0]
+    assert 0.005 < scene_metrics.plane_error(farther, truth, tolerance) < 0.04  # the alignment shares 6 cm out
+
+
 def test_planes_are_found_and_points_snapped() -> None:
     floor = np.column_stack([RNG.uniform(-2, 2, (3000, 2)), 0.02 * RNG.standard_normal(3000)])
     wall = np.column_stack([RNG.uniform(-2, 2, 1500), np.full(1500, 2.0), RNG.uniform(0.2, 2, 1500)])
@@ -83,6 +92,7 @@ def test_a_set_is_evaluated_from_end_to_end(tmp_path: Path) -> None:
     assert written["summary"] == result["summary"]
     ours, first = result["summary"]["joint"], result["summary"]["published start"]
     assert ours["w_mpjpe_mm"] < 0.7 * first["w_mpjpe_mm"] and ours["skate_cm_s"] < 0.2 * first["skate_cm_s"]
+    assert 0.0 < ours["plane_cm"] < 15.0 and 0.9 < ours["non_penetration"] <= 1.0
     assert (out / "evaluation.png").stat().st_size > 10_000
     assert len(list((out / "observations").iterdir())) == 2
 

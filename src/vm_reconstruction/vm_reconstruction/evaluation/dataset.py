@@ -29,6 +29,7 @@ ROWS = (
     ("acceleration_m_s2", "acceleration [m/s²]", 2), ("skate_cm_s", "foot skate [cm/s]", 2),
     ("penetration_cm", "soles in the scene [cm]", 2), ("camera_mm", "camera, rigid [mm]", 1),
     ("camera_scaled_mm", "camera, scaled [mm]", 1), ("chamfer_m", "Chamfer [m]", 3),
+    ("plane_cm", "planes [cm]", 2), ("non_penetration", "joints not in the scene", 4),
     ("contact_agreement", "contact agreement", 3), ("tread_cm_median", "tread height, median [cm]", 2),
     ("edge_cm_median", "step edge, median [cm]", 2), ("pieces_most", "pieces of a terrain, most", 0),
     ("drop_mm_most", "drop test, worst [mm]", 1), ("seconds", "time a video [s]", 2),

@@ -17,6 +17,7 @@ from vm_reconstruction.human_motion import HumanMotion, joint_index
 from vm_reconstruction.stages.scene import scene_of
 
 _SOLES = [[joint_index(f"{side}_{part}") for part in ("heel", "toe")] for side in ("left", "right")]
+TOUCHING_M = 0.02  # joints less deep in the scene lie on it: soles do nearly always
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class VideoFigures:
         acceleration_m_s2: error of joint accelerations.
         skate_cm_s: speed of feet that stand.
         penetration_cm: mean depth of soles inside the true scene, after rigid alignment.
+        non_penetration: share of joints that are not inside the true scene, after rigid alignment.
         scale_percent: signed error of metres per unit.
         camera_mm, camera_scaled_mm: ATE after rigid and after similarity alignment.
-        chamfer_m: static points.
+        chamfer_m: static points; plane_cm: what lies on estimated planes against the truth of the same pixels.
         contact_agreement: share of frames and feet with the right contact.
         steps_true, tread_errors_cm: treads under the feet, and errors of the heights of those found.
         edges_true, edge_errors_cm: edges that the way crosses, and errors of the places of those found.
@@ -47,10 +49,12 @@ class VideoFigures:
     acceleration_m_s2: float
     skate_cm_s: float
     penetration_cm: float
+    non_penetration: float
     scale_percent: float
     camera_mm: float
     camera_scaled_mm: float
     chamfer_m: float
+    plane_cm: float
     contact_agreement: float
     steps_true: int
     tread_errors_cm: list[float]
@@ -68,13 +72,16 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
     camera, exact = found.T_world_camera[:, :3, 3], truth.T_world_camera[:, :3, 3]
     scene = _scene_of(found.people[0]) if any(_is_step(box) for box in truth.scene.boxes) else None
     true_tops, tops, true_edges, edges = _steps(scene, found.people[0], truth)
+    exact_points = scene_metrics.true_points(found.pixels, truth)
+    tolerance = scene_metrics.plane_tolerance(found.pixels.depth)
     pieces, drop_mm = drop_test(scene) if scene is not None else (0, 0.0)
     return VideoFigures(
         **mean,
         scale_percent=100.0 * (found.scale * units_a_metre - 1.0),
         camera_mm=protocol.camera_error(camera, exact, scale=False),
         camera_scaled_mm=protocol.camera_error(camera, exact, scale=True),
-        chamfer_m=scene_metrics.chamfer(found.points, scene_metrics.true_points(found.pixels, truth)),
+        chamfer_m=scene_metrics.chamfer(found.points, exact_points),
+        plane_cm=100.0 * scene_metrics.plane_error(found.points, exact_points, tolerance),
         steps_true=true_tops,
         tread_errors_cm=[100.0 * abs(a - b) for a, b in tops],
         edges_true=true_edges,
@@ -88,8 +95,7 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
 def _person(estimate: HumanMotion, truth: HumanMotion, video: VideoTruth) -> dict[str, float]:
     a, b = estimate.joint_pos_world, truth.joint_pos_world
     moved = protocol.aligned(a, a, b, scale=False)
-    soles = moved[:, _SOLES]
-    surface = video.scene.height_at(soles[..., :2].reshape(-1, 2)).reshape(soles.shape[:-1])
+    soles, under = moved[:, _SOLES], video.scene.height_at(moved[..., :2].reshape(-1, 2)).reshape(moved.shape[:-1])
     return {
         "w_mpjpe_mm": protocol.w_mpjpe(a, b),
         "wa_mpjpe_mm": protocol.wa_mpjpe(a, b),
@@ -98,7 +104,8 @@ def _person(estimate: HumanMotion, truth: HumanMotion, video: VideoTruth) -> dic
         "rte_percent": protocol.root_error(a[:, 0], b[:, 0]),
         "acceleration_m_s2": protocol.acceleration_error(a, b, truth.fps),
         "skate_cm_s": protocol.foot_skate(a[:, _SOLES], truth.contact[:, :2], truth.fps),
-        "penetration_cm": 100.0 * float(np.maximum(surface - soles[..., 2], 0.0).mean()),
+        "penetration_cm": 100.0 * float(np.maximum(under[:, _SOLES] - soles[..., 2], 0.0).mean()),
+        "non_penetration": float(np.mean(moved[..., 2] > under - TOUCHING_M)),
         "contact_agreement": float(np.mean((estimate.contact[:, :2] > 0.5) == (truth.contact[:, :2] > 0.5))),
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vm_reconstruction.evaluation.scene_metrics import MOST_PLANES, PLANE_MIN_SHARE, plane_tolerance
 from vm_reconstruction.geometry import clouds, planes
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations
@@ -16,8 +17,6 @@ from vm_reconstruction.solver.joint.problem import Sigmas
 from vm_reconstruction.solver.joint.skeleton import TOUCHING
 
 FRAME_STEP, PIXEL_STEP = 5, 4  # of the depth pictures that become points
-# Planes hold points within a share of their distance, for that is how depth errs.
-PLANE_TOLERANCE_SHARE, PLANE_MIN_TOLERANCE_M, PLANE_MIN_SHARE, MOST_PLANES = 0.025, 0.03, 0.01, 15
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,6 @@ def estimate(method: str, observed: Observations) -> Estimate:
         pixels = clouds.agreed(pixels, observed, found.scale, found.T_world_camera)
     points = pixels.points(observed.depth_matrix, found.T_world_camera)
     if method == "joint":
-        tolerance = np.maximum(PLANE_TOLERANCE_SHARE * pixels.depth, PLANE_MIN_TOLERANCE_M)
+        tolerance = plane_tolerance(pixels.depth)
         points = planes.snapped(points, planes.find_planes(points, tolerance, PLANE_MIN_SHARE, MOST_PLANES))
     return Estimate(found.people, found.T_world_camera, found.scale, pixels, points, seconds)
