@@ -32,7 +32,7 @@ RUN source "/opt/ros/${ROS_DISTRO}/setup.bash" \
  && rm -rf build log
 COPY docker/check_robot_python.py docker/entrypoint.sh docker/health.sh docker/
 RUN docker/entrypoint.sh python3 docker/check_robot_python.py \
- && useradd --create-home --uid 10001 --groups input,dialout robot \
+ && useradd --create-home --uid 10001 robot \
  && mkdir /recordings && chown robot /recordings
 USER 10001
 # recordings and flight records go where the container starts

@@ -15,12 +15,12 @@ RUN apt-get update \
  && mkdir /work && chown user /work
 USER 10001
 WORKDIR /work
-# the set-up's inputs first, so that a change of the sources does not install everything anew
+# the set-up's inputs first, so that a change of tests or of docker/ does not install everything anew
 COPY --chown=user Makefile pyproject.toml ./
 COPY --chown=user requirements requirements
 COPY --chown=user src src
-RUN VM_TORCH=${TORCH} make setup && rm -rf ~/.cache/pip
 COPY --chown=user launch launch
+RUN VM_TORCH=${TORCH} make setup && rm -rf ~/.cache/pip
 COPY --chown=user docker docker
 COPY --chown=user tests tests
 # any user of the host may run it (compose.yaml: USER_ID), so nothing is written beside the sources

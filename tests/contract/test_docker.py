@@ -57,6 +57,32 @@ def test_every_path_is_there_and_reaches_the_builder(path):
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_packages_are_whole_when_they_are_installed(path, tmp_path):
+    """In a folder with what has been copied when `make setup` or colcon runs, each package's set-up finds its files."""
+    for name, rest in instructions(path):
+        if name == "RUN" and ("make setup" in rest or "colcon build" in rest):
+            break
+        if name == "COPY":
+            *sources, target = [part for part in rest.split() if not part.startswith("--")]
+            for source in sources:
+                to = tmp_path / (Path(source).name if target == "./" else source)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                take = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+                take(ROOT / source, to, **({"symlinks": True} if take is shutil.copytree else {}))
+    setups = sorted(tmp_path.glob("src/*/setup.py"))
+    assert len(setups) >= 4
+    for setup in setups:
+        command = [sys.executable, "setup.py", "--version"]
+        done = subprocess.run(command, cwd=setup.parent, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_users_are_in_no_group_that_a_base_image_may_lack(path):
+    assert not re.search(r"useradd[^&]*(--groups|-G)\b", path.read_text())
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_pinned_not_root_and_healthy(path):
     found = dict(instructions(path))
     tag = next(rest for name, rest in instructions(path) if name == "ARG").partition("=")[2]
