@@ -19,9 +19,10 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.manifest import content_hash
 from vm_reconstruction.stages.gaps import tell_gaps
+from vm_reconstruction.stages.joint import tell_unseen_ground
 from vm_reconstruction.stages.observe import checked
 
-RESULTS = ("human.npz", "stages/body.npz", "stages/points.npz", "stages/scene", "people")
+RESULTS = ("human.npz", "stages/body.npz", "stages/points.npz", "stages/scene", "people", "surroundings")
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,13 @@ def config(video: Path, out: Path, **changes) -> ReconstructionConfig:
 
 
 def test_the_same_results_with_the_truth_deleted(video, tmp_path):
-    with_truth = pipeline.run(config(video, tmp_path / "a"))
+    with_truth = pipeline.run(config(video, tmp_path / "a", until="surroundings"))
     asked = config(video, tmp_path / "b", until="observe")
     pipeline.run(asked)
     copy = tmp_path / "kept"
     shutil.move(str(video.parent / "truth"), copy)
     try:
-        without = pipeline.run(replace(asked, until="scene"))
+        without = pipeline.run(replace(asked, until="surroundings"))
     finally:
         shutil.move(str(copy), video.parent / "truth")
     for name in RESULTS:
@@ -114,6 +115,16 @@ def test_people_who_are_away_for_a_while_are_told(capsys):
     tell_gaps(away, 30.0, "nothing of person 2")
     told = capsys.readouterr().err
     assert told.count("warning") == 1 and "nothing of person 2 is seen from 0.7 to 1.3 s" in told
+
+
+def test_a_ground_that_is_not_in_view_is_told(video, capsys):
+    person = VideoTruth.load(video.parent).people[0]
+    grid = np.stack(np.meshgrid(np.arange(-4, 4, 0.1), np.arange(-4, 4, 0.1)), axis=-1).reshape(-1, 2)
+    tell_unseen_ground(person, np.column_stack([grid, np.zeros(len(grid))]), "person 1")
+    assert not capsys.readouterr().err
+    for nothing_below in (np.column_stack([grid, np.full(len(grid), 2.0)]), np.zeros((0, 3))):
+        tell_unseen_ground(person, nothing_below, "person 1")
+        assert "the ground under person 1 is not in view" in capsys.readouterr().err
 
 
 def test_what_cannot_be_asked_for(video, tmp_path):

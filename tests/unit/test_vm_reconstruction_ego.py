@@ -12,7 +12,7 @@ from test_vm_reconstruction_retarget import motion_of, standing
 from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_reconstruction.render.ego_video import write_ego
-from vm_reconstruction.render.ego_view import EgoConfig, camera_poses, ego_frames
+from vm_reconstruction.render.ego_view import EgoConfig, Place, camera_poses, ego_frames
 from vm_reconstruction.retarget import retarget
 
 
@@ -55,11 +55,13 @@ def test_a_mesh_of_the_place_is_drawn(clip, tmp_path):
         tmp_path / "place.ply"
     )
     config = EgoConfig(160, 120, robot=False)
-    depth = next(ego_frames(clip, SceneAsset(), config, tmp_path / "place.ply"))[1]
+    depth = next(ego_frames(clip, SceneAsset(), config, Place(tmp_path / "place.ply")))[1]
     np.testing.assert_allclose(depth[100:], plane_depth(camera_poses(clip)[0], config, 0.4)[100:], rtol=0.01)
+    smaller = next(ego_frames(clip, SceneAsset(), config, Place(tmp_path / "place.ply", 0.5)))[1]
+    np.testing.assert_allclose(smaller[100:], plane_depth(camera_poses(clip)[0], config, 0.2)[100:], rtol=0.01)
     (tmp_path / "bad.ply").write_text("no mesh")
     with pytest.raises(VmError, match="no readable mesh"):
-        next(ego_frames(clip, SceneAsset(), config, tmp_path / "bad.ply"))
+        next(ego_frames(clip, SceneAsset(), config, Place(tmp_path / "bad.ply")))
 
 
 def test_files(clip, tmp_path):

@@ -12,7 +12,7 @@ from vm_reconstruction.frontends.observation_frontend import NAMES
 
 STAGE_NAMES = {
     "single": ("frames", "landmarks", "camera", "body", "contacts", "scene", "retarget", "report"),
-    "joint": ("frames", "observe", "joint", "scene", "retarget", "report"),
+    "joint": ("frames", "observe", "joint", "scene", "surroundings", "retarget", "report"),
 }
 
 

@@ -160,6 +160,7 @@ def _robot_stages(config: ReconstructionConfig) -> list[Stage]:
     tracked = (LANDMARKS,) if config.solver == "single" else ()
     return [
         Stage("scene", lambda: scene.run(out), (HUMAN,), (HUMAN_SCENE,), code=(scene, stillness)),
+        *([_surroundings_stage(out)] if config.solver == "joint" else []),
         Stage(
             "retarget",
             lambda: _retarget(out, config.scale),
@@ -177,6 +178,16 @@ def _robot_stages(config: ReconstructionConfig) -> list[Stage]:
             reads_video=True,
         ),
     ]
+
+
+def _surroundings_stage(out: Path) -> Stage:
+    return Stage(
+        "surroundings",
+        lambda: _surroundings(out),
+        (observe.FILE, joint.RECORD_FILE, joint.PEOPLE, BODY, HUMAN_SCENE),
+        ("surroundings",),
+        code=(_package("vm_reconstruction.geometry"), Path(__file__).parent / "stages" / "surroundings.py"),
+    )
 
 
 def frontend_of(solver: str, name: str) -> PoseFrontend | ObservationFrontend:
@@ -240,6 +251,13 @@ def _retarget(out: Path, scale: str) -> None:
     from vm_reconstruction.retarget import run_stage  # heavy: MuJoCo and mink
 
     run_stage(out, scale)
+
+
+def _surroundings(out: Path) -> None:
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    from vm_reconstruction.stages import surroundings  # heavy: MuJoCo
+
+    surroundings.run(out)
 
 
 def _report(out: Path, video: Path) -> None:

@@ -12,6 +12,8 @@ import tyro
 
 from vm_core import command_line
 
+SURROUNDINGS = "surroundings/mesh.ply"  # of a result, at the people's size
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -25,7 +27,9 @@ class Arguments:
         fov_deg: vertical angle of view [deg].
         fps: frames a second, at most the clip's own.
         hide_robot: the robot's arms and legs are not seen.
-        mesh: a mesh of the place in the clip's world, drawn beside the scene's boxes.
+        mesh: a mesh of the place in the clip's world, drawn beside the scene's boxes; by default what depth showed of
+            the place (surroundings/), where the folder has it.
+        surroundings: without --mesh, draw what depth showed of the place.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
@@ -36,6 +40,7 @@ class Arguments:
     fps: float = 10.0
     hide_robot: bool = False
     mesh: Path | None = None
+    surroundings: bool = True
 
 
 def _main() -> int:
@@ -45,7 +50,7 @@ def _main() -> int:
     from vm_core.motion_clip import MotionClip
     from vm_core.scene_asset import SceneAsset
     from vm_reconstruction.render.ego_video import write_ego
-    from vm_reconstruction.render.ego_view import EgoConfig
+    from vm_reconstruction.render.ego_view import EgoConfig, Place
 
     if not 0.0 < arguments.fps <= 120.0:
         raise VmError(f"--fps {arguments.fps}: expected above 0, at most 120")
@@ -55,7 +60,9 @@ def _main() -> int:
     out = arguments.out or arguments.folder
     out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    write_ego(out, clip, scene, config, arguments.mesh)
+    seen = arguments.folder / SURROUNDINGS
+    place = Place(seen, scene.scale) if arguments.surroundings and seen.is_file() else None
+    write_ego(out, clip, scene, config, Place(arguments.mesh) if arguments.mesh else place)
     print(f"{out / 'ego.mp4'}, {out / 'ego.npz'}: {clip.num_frames / (time.perf_counter() - began):.1f} frames/s")
     return 0
 

@@ -11,13 +11,13 @@ import numpy as np
 from vm_core.atomic_files import atomic_path
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
-from vm_reconstruction.render.ego_view import EgoConfig, camera_poses, ego_frames
+from vm_reconstruction.render.ego_view import EgoConfig, Place, camera_poses, ego_frames
 from vm_sim.render import write_video
 
 SHOWN_M = 4.0  # depths beyond are all of one colour in the video
 
 
-def write_ego(out: Path, clip: MotionClip, scene: SceneAsset, config: EgoConfig, mesh: Path | None = None) -> None:
+def write_ego(out: Path, clip: MotionClip, scene: SceneAsset, config: EgoConfig, place: Place | None = None) -> None:
     """Writes OUT/ego.mp4 and OUT/ego.npz.
 
     The .npz holds rgb (T, h, w, 3) uint8, depth (T, h, w) float16 [m, along the optical axis, 0 unknown], matrix,
@@ -27,7 +27,7 @@ def write_ego(out: Path, clip: MotionClip, scene: SceneAsset, config: EgoConfig,
     depths = np.zeros(rgb.shape[:3], np.float16)
 
     def kept() -> Iterator[np.ndarray]:
-        for k, (picture, depth) in enumerate(ego_frames(clip, scene, config, mesh)):
+        for k, (picture, depth) in enumerate(ego_frames(clip, scene, config, place)):
             rgb[k], depths[k] = picture, depth
             yield np.concatenate([picture, _colored(depth)], axis=1)
 

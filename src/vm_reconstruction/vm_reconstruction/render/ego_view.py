@@ -22,6 +22,14 @@ NEAREST_M, FARTHEST_M = 0.1, 10.0  # nearer is inside the lens; farther the sens
 
 
 @dataclass(frozen=True)
+class Place:
+    """A mesh file of the place; `scale` brings its metres to those of the clip's scene."""
+
+    path: Path
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class EgoConfig:
     """The camera.
 
@@ -62,7 +70,7 @@ def camera_poses(clip: MotionClip) -> np.ndarray:
 
 
 def ego_frames(
-    clip: MotionClip, scene: SceneAsset, config: EgoConfig, mesh: Path | None = None
+    clip: MotionClip, scene: SceneAsset, config: EgoConfig, place: Place | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pictures (h, w, 3) uint8 and depths (h, w) float32 along the optical axis [m], 0 where the sensor tells nothing.
 
@@ -70,9 +78,9 @@ def ego_frames(
         clip: the robot's motion in the scene's world.
         scene: boxes and ground.
         config: the camera.
-        mesh: a mesh of the place in the same world, drawn too.
+        place: a mesh of the place in the same world, drawn too.
     """
-    model = _model(scene, config, mesh)
+    model = _model(scene, config, place)
     data = mujoco.MjData(model)
     options = mujoco.MjvOption()
     if not config.robot:
@@ -94,7 +102,7 @@ def ego_frames(
             yield picture, np.where((depth > NEAREST_M) & (depth < FARTHEST_M), depth, 0.0).astype(np.float32)
 
 
-def _model(scene: SceneAsset, config: EgoConfig, mesh: Path | None) -> mujoco.MjModel:
+def _model(scene: SceneAsset, config: EgoConfig, place: Place | None) -> mujoco.MjModel:
     """The visual model with the head camera, and the place's mesh."""
     half = 0.5 * g1.CAMERA_TILT_RAD
     look = _look_quat(half)
@@ -102,8 +110,8 @@ def _model(scene: SceneAsset, config: EgoConfig, mesh: Path | None) -> mujoco.Mj
     def add(spec: mujoco.MjSpec) -> None:
         spec.body(g1.TORSO_BODY).add_camera(name="ego", pos=g1.CAMERA_POS_IN_TORSO, quat=look, fovy=config.fov_deg)
         spec.visual.map.znear = 0.5 * NEAREST_M / spec.stat.extent
-        if mesh is not None:
-            _add_mesh(spec, mesh)
+        if place is not None:
+            _add_mesh(spec, place)
 
     return build_visual_model(scene, RenderConfig(width=config.width, height=config.height), add)
 
@@ -117,13 +125,13 @@ def _look_quat(half_tilt: float) -> np.ndarray:
     return result
 
 
-def _add_mesh(spec: mujoco.MjSpec, path: Path) -> None:
+def _add_mesh(spec: mujoco.MjSpec, place: Place) -> None:
     try:
-        loaded = trimesh.load(path, force="mesh", process=False)
+        loaded = trimesh.load(place.path, force="mesh", process=False)
         assert isinstance(loaded, trimesh.Trimesh) and len(loaded.faces)
     except Exception as error:  # trimesh raises whatever its parser meets
-        raise VmError(f"{path} is no readable mesh ({type(error).__name__})") from None
-    vertices, faces = np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32)
+        raise VmError(f"{place.path} is no readable mesh ({type(error).__name__})") from None
+    vertices, faces = place.scale * np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32)
     shell = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # a place's mesh is open: it has no volume
     spec.add_mesh(name="place", uservert=vertices.ravel(), userface=faces.ravel(), inertia=shell)
     spec.worldbody.add_geom(

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction.geometry import clouds
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.observations import Observations
+from vm_reconstruction.progress import warn
 from vm_reconstruction.render.projection import project
 from vm_reconstruction.solver.body_problem import BONES, POINTS
 from vm_reconstruction.solver.joint import solve
@@ -24,6 +26,7 @@ from vm_reconstruction.stages.frames import FrameSource
 POINTS_FILE, RECORD_FILE, PEOPLE = "stages/points.npz", "stages/joint.json", "people"
 CLOUD_FRAMES, PIXEL_STEP = 40, 3  # of the depth pictures that become points
 GROUND_PERCENT = 10.0  # of the standing soles' heights: the lowest level, but for outliers
+GROUND_NEAR_M, GROUND_SEEN_SHARE = 0.25, 0.2  # points so near to so many of the resting soles show the ground
 SURE = 0.3  # confidence above which an image point counts
 
 
@@ -44,7 +47,10 @@ def run(out: Path) -> HumanMotion:
     track = _track(people[0], T, observed, source)
     track.save(out / "stages" / "body.npz")
     _camera(T, observed, source).save(out / "stages" / "camera.npz")
-    _save_points(out / POINTS_FILE, observed, found.scale, T)
+    points = _static_points(observed, found.scale, T)
+    _save_points(out / POINTS_FILE, points)
+    for k, person in enumerate(people):
+        tell_unseen_ground(person, points, f"person {k + 1}")
     record = {"scale_m_per_unit": found.scale, "scale_std": found.scale_std, "iterations": found.iterations}
     record["root_std_m"] = [float(np.sqrt(np.trace(c, axis1=1, axis2=2)).mean()) for c in found.root_cov]
     with atomic_path(out / RECORD_FILE) as temporary:
@@ -102,11 +108,28 @@ def _camera(T: np.ndarray, observed: Observations, source: FrameSource) -> Camer
     return CameraMotion(_matrix(observed, source), turned, np.zeros(frames), many, "the front-end's cameras")
 
 
-def _save_points(path: Path, observed: Observations, scale: float, T: np.ndarray) -> None:
-    """Static points (N, 3) [m, world] that the frames agree on."""
+def _static_points(observed: Observations, scale: float, T: np.ndarray) -> np.ndarray:
+    """(N, 3) [m, world] that the frames agree on."""
     pixels = clouds.static_pixels(observed, scale, max(1, observed.num_frames // CLOUD_FRAMES), PIXEL_STEP)
     if len(pixels.depth):
         pixels = clouds.agreed(pixels, observed, scale, T, rounds=1)
-    points = pixels.points(observed.depth_matrix, T).astype(np.float32)
+    return pixels.points(observed.depth_matrix, T)
+
+
+def _save_points(path: Path, points: np.ndarray) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, points=points)
+        np.savez_compressed(file, points=points.astype(np.float32))
+
+
+def tell_unseen_ground(motion: HumanMotion, points: np.ndarray, who: str) -> None:
+    """Warns when depth shows nothing under most of the places where somebody stands; points (N, 3) [m, world]."""
+    soles = [
+        motion.joint(f"{side}_{part}")[motion.contact[:, motion.contact_names.index(f"{side}_foot")] > 0.5]
+        for side in ("left", "right") for part in ("heel", "toe")
+    ]  # fmt: skip
+    places = np.concatenate(soles)
+    if not len(places):
+        return
+    seen = cKDTree(points).query(places)[0] < GROUND_NEAR_M if len(points) else np.zeros(len(places), bool)
+    if np.mean(seen) < GROUND_SEEN_SHARE:
+        warn(f"the ground under {who} is not in view; its height comes from the feet alone")

@@ -12,10 +12,10 @@ from vm_reconstruction.human_motion import PARENTS, HumanMotion
 from vm_reconstruction.viewer.result import Result
 from vm_reconstruction.viewer.robot_shapes import link_shapes
 
-LAYERS = ("video", "cameras", "points", "terrain", "human", "robot", "contacts")
+LAYERS = ("video", "cameras", "points", "mesh", "terrain", "human", "robot", "contacts")
 HUMANS = ((230, 120, 40), (60, 130, 220), (60, 170, 90), (170, 80, 190))
 COMPARED = ((40, 190, 190), (190, 60, 90))
-TERRAIN, ROBOT, CONTACT, GROUND_HALF_M = (190, 180, 165), (95, 100, 110), (40, 220, 60), 2.5
+TERRAIN, SEEN, ROBOT, CONTACT, GROUND_HALF_M = (190, 180, 165), (150, 165, 180), (95, 100, 110), (40, 220, 60), 2.5
 CONTACT_JOINTS = {"left_foot": "left_toe", "right_foot": "right_toe", "seat": "pelvis"} | {
     f"{side}_hand": f"{side}_wrist" for side in ("left", "right")
 }
@@ -87,6 +87,7 @@ class ResultLayers:
             self._add_terrain(self._result.scene, "people", np.zeros(3))
         if self._result.robot_scene is not None:
             self._add_terrain(self._result.robot_scene, "robot", self._beside)
+        self._add_mesh()
         points = self._result.points
         if len(points):
             height = np.clip((points[:, 2] - points[:, 2].min()) / max(float(np.ptp(points[:, 2])), 1e-6), 0, 1)
@@ -94,6 +95,12 @@ class ResultLayers:
             self._scene.add_point_cloud(
                 self._name("points", "static"), points, colors, point_size=0.008, point_shape="rounded"
             )
+
+    def _add_mesh(self) -> None:
+        mesh = self._result.mesh
+        if mesh is not None:
+            vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32)
+            self._scene.add_mesh_simple(self._name("mesh", "seen"), vertices, faces, color=SEEN, side="double")
 
     def _add_terrain(self, asset: SceneAsset, part: str, shift: np.ndarray) -> None:
         for k, box in enumerate(asset.boxes):

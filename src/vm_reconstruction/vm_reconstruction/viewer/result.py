@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import trimesh
 
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
@@ -30,6 +31,7 @@ class Result:
         scene: at the people's size; robot_scene: at the robot's.
         pictures: (T, h, w, 3) uint8 RGB, or None.
         points: (N, 3) float32 [m, world], empty when there are none.
+        mesh: of all that depth showed of the place, or None.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Result:
     robot_scene: SceneAsset | None
     pictures: np.ndarray | None
     points: np.ndarray
+    mesh: trimesh.Trimesh | None = None
 
     @classmethod
     def load(cls, folder: Path, pictures: bool = True) -> Result:
@@ -77,7 +80,15 @@ class Result:
             robot_scene=robot_scene,
             pictures=_pictures(folder) if pictures and track_file.is_file() else None,
             points=points,
+            mesh=_mesh(folder / "surroundings" / "mesh.ply"),
         )
+
+
+def _mesh(path: Path) -> trimesh.Trimesh | None:
+    if not path.is_file():
+        return None
+    loaded = trimesh.load(path, force="mesh", process=False)
+    return loaded if isinstance(loaded, trimesh.Trimesh) and len(loaded.faces) else None
 
 
 def _pictures(folder: Path) -> np.ndarray | None:
