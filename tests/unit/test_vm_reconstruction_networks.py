@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,13 +91,40 @@ def test_a_known_heat_map_comes_back_where_it_was():
     assert confidence[POINTS.index("left_toe")] == score[17]
 
 
-def test_masks_of_saved_weights(transformers, tmp_path):
-    from vm_reconstruction.frontends.networks.masks import Sam2Masks
+@pytest.mark.parametrize("kind", ["sam2", "sam3"])
+def test_masks_of_saved_weights(transformers, tmp_path, kind):
+    from vm_reconstruction.frontends.networks.masks import SamMasks
 
-    tiny_sam2(transformers, tmp_path / "sam2")
+    {"sam2": tiny_sam2, "sam3": tiny_sam3}[kind](transformers, tmp_path / kind)
     box = np.array([20.0, 30, 70, 110])
-    masks = Sam2Masks(str(tmp_path / "sam2")).masks(pictures(), 1, box, (24, 32), lambda: None)
+    masks = SamMasks(kind, str(tmp_path / kind)).masks(pictures(), 1, box, (24, 32), lambda: None)
     assert masks.shape == (T, 32, 24) and masks.dtype == bool
+    with pytest.raises(VmError, match="masks can be sam2 or sam3; got 'sam9'"):
+        SamMasks("sam9", str(tmp_path / kind))
+
+
+def tiny_sam3(transformers, folder) -> None:
+    dim, size, patch = 128, 112, 14
+    vision = transformers.Sam3VisionConfig(
+        backbone_config=transformers.Sam3ViTConfig(
+            hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=size,
+            patch_size=patch, window_size=4, global_attn_indexes=[0], pretrain_image_size=56,
+        ),
+        fpn_hidden_size=dim, backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+    )  # fmt: skip
+    config = transformers.Sam3TrackerVideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={
+            "hidden_size": dim, "image_size": size, "patch_size": patch, "mask_input_channels": 4
+        },
+        mask_decoder_config={"hidden_size": dim, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": dim},
+        memory_attention_hidden_size=dim, memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=32, memory_attention_rope_feat_sizes=[8, 8],
+        memory_encoder_hidden_size=dim, memory_encoder_output_channels=64, mask_downsampler_embed_dim=dim,
+        memory_fuser_embed_dim=dim, memory_fuser_intermediate_dim=32, num_maskmem=3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.Sam3TrackerVideoModel(config).save_pretrained(folder)
 
 
 def tiny_sam2(transformers, folder) -> None:
@@ -157,6 +185,38 @@ def test_parts_become_observations(transformers, tmp_path, monkeypatch):
     np.testing.assert_allclose(person.points_camera[:, hips].mean(axis=1), 0.0, atol=1e-9)
     with pytest.raises(VmError, match="2 heights; expected one; pose with several tracks of tram follows more"):
         NetworkFrontend(config, Finder()).observe(source(tmp_path), (1.8, 1.7), lambda: None)
+
+
+def test_depth_pro_is_metric_by_the_field_of_view_that_it_tells():
+    from vm_reconstruction.frontends.networks.depth import TransformersDepth
+
+    model = TransformersDepth.__new__(TransformersDepth)
+    model._kind, model._focal_shares = "depth_pro", []
+    assert model.focal_share is None
+    for fov in (60.0, 70.0, 61.0):
+        out = SimpleNamespace(predicted_depth=torch.full((1, 4, 4), 0.25), field_of_view=torch.tensor([fov]))
+        np.testing.assert_allclose(model._metres(out), 4.0 * 0.5 / np.tan(np.radians(fov / 2)), rtol=1e-5)
+    assert model.focal_share == pytest.approx(0.5 / np.tan(np.radians(30.5)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("known", "focal_px"), [("assumed 62 deg", 0.8 * W), ("given", 100.0)])
+def test_the_depth_models_focal_length_replaces_an_assumed_one(tmp_path, monkeypatch, capsys, known, focal_px):
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    monkeypatch.setattr(frontend_module.camera, "read_frames", lambda _: iter(pictures()))
+    monkeypatch.setattr("vm_reconstruction.frontends.networks.depth.TransformersDepth", lambda *_: Telling())
+    asked = replace(source(tmp_path), focal_source=known)
+    observed = NetworkFrontend({"depth": {"model": "any"}}, Finder()).observe(asked, (1.8,), lambda: None)
+    assert observed.matrix[0, 0] == pytest.approx(focal_px) == observed.matrix[1, 1]
+    assert ("the depth model's is used: 64 deg" in capsys.readouterr().err) == (known != "given")
+
+
+class Telling:
+    """A depth model that knows the camera."""
+
+    focal_share = 0.8
+
+    def depth(self, frames, size, on_frame):
+        return np.full((T, size[1], size[0]), 3.0, np.float16)
 
 
 def test_megasams_file_gives_cameras_and_depth(tmp_path, monkeypatch):

@@ -34,16 +34,23 @@ class TransformersDepth:
         config = self._model.config
         if kind == "depth_anything" and config.depth_estimation_type != "metric":
             raise VmError(f"{model} gives relative depth; expected a metric Depth Anything (…-Metric-…) or Depth Pro")
+        self._focal_shares: list[float] = []
+
+    @property
+    def focal_share(self) -> float | None:
+        """The focal length over the picture's width, as the last video's frames told it; None: this model does not."""
+        return float(np.median(self._focal_shares)) if self._focal_shares else None
 
     def depth(self, frames: Frames, size: tuple[int, int], on_frame: OnFrame) -> np.ndarray:
         """Metres along the optical axis, (T, h, w) float16."""
         import torch
 
         result = []
+        self._focal_shares = []
         for frame in frames:
             with torch.inference_mode():
                 out = self._model(pixel_values=torch.from_numpy(self._input(frame))[None].to(self._device))
-            depth = self._metres(out, frame.shape[1])
+            depth = self._metres(out)
             if not np.isfinite(depth).any():
                 depth = np.zeros_like(depth)
             depth = cv2.resize(np.nan_to_num(depth, nan=0.0, posinf=0.0), size, interpolation=cv2.INTER_NEAREST)
@@ -64,13 +71,15 @@ class TransformersDepth:
         mean, std = _NORMALS[self._kind]
         return ((image - mean) / std).transpose(2, 0, 1).astype(np.float32)
 
-    def _metres(self, out, width: int) -> np.ndarray:
+    def _metres(self, out) -> np.ndarray:
         predicted = out.predicted_depth[0].float().cpu().numpy()
         if self._kind == "depth_anything":
             return predicted
         # Depth Pro gives inverse depth for a focal length of one picture width; its field of view makes it metric
         fov = getattr(out, "field_of_view", None)
         focal = 0.5 / np.tan(0.5 * np.radians(float(fov[0]))) if fov is not None else 1.0
+        if fov is not None and np.isfinite(focal) and focal > 0.0:
+            self._focal_shares.append(float(focal))
         return focal / np.maximum(predicted, 1e-4)
 
 

@@ -25,6 +25,7 @@ from vm_reconstruction.frontends.networks.result_files import (
 )
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
 from vm_reconstruction.observations import Observations, PersonObservation
+from vm_reconstruction.progress import warn
 from vm_reconstruction.stages import camera
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
@@ -39,8 +40,8 @@ class NetworkFrontend:
     depth: {"model": folder or hub name} (Depth Anything metric, Depth Pro), or {} where the cameras' result has it;
     cameras: {"megasam": file}, {"monst3r": folder}, {"colmap": folder} or {"tram": camera.npy}, else rotation from the
     background;
-    points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...}, pose: {"gvhmr": file} or {"tram": a track
-    or a list, one a person}, with "body_model": file; each else MediaPipe's;
+    points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...} or {"sam3": ...}, pose: {"gvhmr": file} or
+    {"tram": a track or a list, one a person}, with "body_model": file; each else MediaPipe's;
     up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
     """
 
@@ -123,8 +124,20 @@ class NetworkFrontend:
             cameras, sparse = colmap.read_colmap(Path(given["colmap"]), source.num_frames)
             depth = self._depth(source, size)
             return colmap.in_units_of(cameras, sparse, depth), depth
-        cameras = self._cameras(source, seen, size)
-        return cameras, cameras.depth if cameras.depth is not None else self._depth(source, size)
+        if given:
+            cameras = self._cameras(source, seen, size)
+            return cameras, cameras.depth if cameras.depth is not None else self._depth(source, size)
+        depth = self._depth(source, size)  # first: it may tell the focal length that the cameras' rotation needs
+        return self._cameras(self._with_told_focal(source), seen, size), depth
+
+    def _with_told_focal(self, source: FrameSource) -> FrameSource:
+        """The same with the depth model's focal length in place of an assumed one."""
+        told = self._models["depth"].focal_share
+        if told is None or "assumed" not in source.focal_source:
+            return source
+        fov = 2.0 * np.degrees(np.arctan(0.5 / told))
+        warn(f"the file tells no focal length; the depth model's is used: {fov:.0f} deg across the picture")
+        return replace(source, focal_px=told * source.width, focal_source="the depth model")
 
     def _cameras(self, source: FrameSource, seen: PoseLandmarks | None, size: tuple[int, int]) -> CameraResult:
         given = self._config.get("cameras", {})
@@ -166,7 +179,7 @@ class NetworkFrontend:
 
     def _looked_at(self, person: SeenPerson, source: FrameSource, size: tuple[int, int]) -> SeenPerson:
         """The same with image points and masks of the networks that the config has."""
-        from vm_reconstruction.frontends.networks.masks import Sam2Masks
+        from vm_reconstruction.frontends.networks.masks import SamMasks
         from vm_reconstruction.frontends.networks.points import RtmPosePoints, VitPosePoints
 
         given = self._config.get("points", {})
@@ -177,7 +190,8 @@ class NetworkFrontend:
             person = replace(person, xy_px=xy, confidence=confidence)
         given = self._config.get("masks", {})
         if given:
-            tracker: MaskTracker = self._part("masks", lambda: Sam2Masks(given["sam2"], self._device))
+            ((kind, weights),) = given.items()
+            tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
             extent = np.nan_to_num(person.boxes[:, 2:] - person.boxes[:, :2]).prod(axis=1)
             first = int(np.argmax(np.where(person.found, extent * person.confidence.mean(axis=1), -1.0)))
             masks = tracker.masks(read_frames(source), first, person.boxes[first], size, lambda: None)

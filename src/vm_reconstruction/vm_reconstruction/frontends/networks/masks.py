@@ -1,20 +1,31 @@
-"""The person's mask through a video: SAM 2 through transformers, from a box in one frame, forward and backward."""
+"""The person's mask through a video: SAM 2 or SAM 3 through transformers, from a box in one frame, both ways."""
 
 from __future__ import annotations
+
+import importlib
 
 import cv2
 import numpy as np
 
+from vm_core.errors import VmError
 from vm_reconstruction.frontends.networks.parts import Frames, OnFrame, load_model
 
-_MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+# Model, module and session in transformers; mean and deviation that pictures are normalized by.
+_IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
+_KINDS = {
+    "sam2": ("Sam2VideoModel", "sam2_video", "Sam2VideoInferenceSession", _IMAGENET),
+    "sam3": ("Sam3TrackerVideoModel", "sam3_tracker_video", "Sam3TrackerVideoInferenceSession", (0.5, 0.5)),
+}
 
 
-class Sam2Masks:
-    """A SAM 2 of the user's. The video is held in the model's size (a 1024 px frame takes 12 MB)."""
+class SamMasks:
+    """A SAM 2, or SAM 3's tracker, of the user's. The video is held in the model's size (a 1024 px frame: 12 MB)."""
 
-    def __init__(self, model: str, device: str = "cpu") -> None:
-        self._model, self._device = load_model("Sam2VideoModel", model, device), device
+    def __init__(self, kind: str, model: str, device: str = "cpu") -> None:
+        if kind not in _KINDS:
+            raise VmError(f"masks can be {' or '.join(_KINDS)}; got {kind!r}")
+        name, self._module, self._session, self._norm = _KINDS[kind]
+        self._model, self._device = load_model(name, model, device), device
         size = self._model.config.image_size
         self._size = int(size if isinstance(size, int) else size[0])
 
@@ -23,14 +34,14 @@ class Sam2Masks:
     ) -> np.ndarray:
         """As `parts.MaskTracker`."""
         import torch
-        from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
         video, shape = [], (0, 0)
         for frame in frames:
             shape = frame.shape[:2]
             video.append(self._input(frame))
         tensor = torch.from_numpy(np.stack(video))
-        session = Sam2VideoInferenceSession(
+        module = importlib.import_module(f"transformers.models.{self._module}.modeling_{self._module}")
+        session = getattr(module, self._session)(
             video=tensor, video_height=shape[0], video_width=shape[1], inference_device=self._device,
             inference_state_device=self._device, video_storage_device="cpu", dtype=torch.float32,
         )  # fmt: skip
@@ -53,4 +64,5 @@ class Sam2Masks:
 
     def _input(self, frame: np.ndarray) -> np.ndarray:
         image = cv2.resize(frame[..., ::-1].astype(np.float32) / 255.0, (self._size, self._size))
-        return ((image - _MEAN) / _STD).transpose(2, 0, 1).astype(np.float32)
+        mean, std = self._norm
+        return ((image - mean) / std).transpose(2, 0, 1).astype(np.float32)

@@ -21,6 +21,11 @@ class DepthEstimator(Protocol):
         """(T, h, w) float16 for a picture of `size` (w, h); 0 where unknown."""
         ...
 
+    @property
+    def focal_share(self) -> float | None:
+        """Focal length over the picture's width, from the frames of the last video; None where it is not told."""
+        ...
+
 
 class PointEstimator(Protocol):
     """Image positions of the body's points in boxes around the person."""
