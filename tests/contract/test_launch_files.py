@@ -70,7 +70,9 @@ def test_what_foxglove_plots_are_fields_of_the_messages():
     ]
     assert len(plotted) >= 10
     for value, label in plotted:
-        topic, name, number = re.fullmatch(r"(/\w+)\.(\w+)(?:\[(\d+)\])?", value).groups()
+        found = re.fullmatch(r"(/\w+)\.(\w+)(?:\[(\d+)\])?", value)
+        assert found is not None, value
+        topic, name, number = found.groups()
         kind = message_type(NAMES[topic].type).get_fields_and_field_types()[name]
         assert ("[" in kind or "sequence" in kind) == (number is not None), value
         if topic == "/joint_states":

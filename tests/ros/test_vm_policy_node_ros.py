@@ -65,6 +65,25 @@ def test_terminate_ends_the_node(environment, tmp_path):
     assert node.returncode == 130
 
 
+def test_where_security_is_enforced_and_cannot_be_had_no_node_starts(environment, tmp_path):
+    """Neither with keys that are none, nor where the middleware has no security at all, as in ROS 2 from wheels."""
+    keys = tmp_path / "keys/enclaves/videomimic/robot"
+    keys.mkdir(parents=True)
+    for name in ("identity_ca.cert.pem", "cert.pem", "key.pem", "permissions_ca.cert.pem"):
+        (keys / name).write_text("none")
+    for name in ("governance.p7s", "permissions.p7s"):
+        (keys / name).write_text("none")
+    secured = environment | {
+        "ROS_SECURITY_ENABLE": "true",
+        "ROS_SECURITY_STRATEGY": "Enforce",
+        "ROS_SECURITY_KEYSTORE": str(tmp_path / "keys"),
+        "ROS_SECURITY_ENCLAVE_OVERRIDE": "/videomimic/robot",
+    }
+    node = start(policy_node(files.write(tmp_path / "p.onnx")), secured)
+    said, _ = node.communicate(timeout=END_S)
+    assert node.returncode not in (0, None) and "golden pair matches" not in said, said
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_the_command_stream_outlives_signals_that_reach_both(environment, number):
     """A terminal that goes away, or Ctrl-C: the controller's last words must still get out."""

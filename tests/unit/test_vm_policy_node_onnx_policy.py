@@ -1,8 +1,9 @@
 """What the loader of policy files refuses, and in which words."""
 
 import base64
+import json
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from policy_files import JOINTS, SIZE, TERMS, WEIGHTS, clip, contract, embedded,
 
 from vm_core import g1
 from vm_core.errors import VmError
-from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm
+from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm, PolicyContract
 from vm_policy_node.onnx_policy import OnnxPolicy
 
 
@@ -37,6 +38,33 @@ def test_a_network_that_gives_nan_is_refused(tmp_path):
     path.write_bytes(onnx_bytes({METADATA_KEY: contract().to_json()}, WEIGHTS * np.float32(np.nan)))
     with pytest.raises(VmError, match="golden pair differs"):
         OnnxPolicy.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kp": (-1.0,) * 23}, "policy's kp goes from -1 to .*; expected 0 to 500"),
+        ({"kd": (1000.0,) * 23}, "policy's kd goes from .* to 1000; expected 0 to 20"),
+        (
+            {"held_joints": {name: (0.0, 1e5, 1.0) for name in g1.WRIST_JOINT_NAMES}},
+            "kp goes from .* to 100000",
+        ),
+        ({"held_joints": {name: (float("nan"), 20.0, 1.0) for name in g1.WRIST_JOINT_NAMES}}, "numbers that are none"),
+        ({"command_limits": ((0.2, 0.5), (0.0, 0.0), (0.0, 0.0))}, "around 0: no command means standing still"),
+        ({"command_limits": ((0.0, float("nan")), (0.0, 0.0), (0.0, 0.0))}, "command_limits are"),
+        ({"command_limits": ((0.0, 0.5), (0.0, 0.0))}, "command_limits are"),
+        ({"action_clip": -1.0}, "action_clip is -1.0"),
+        ({"height_grid_max_age_s": float("nan")}, "height_grid_max_age_s is nan"),
+        ({"golden": GoldenPair((0.0,) * 6, (0.0,) * 23, tolerance=1e6)}, "tolerance is 1000000.0"),
+    ],
+)
+def test_numbers_that_would_move_a_robot_unasked_are_refused(changes, words):
+    """By whoever makes a contract: trainers, importers, and the node that reads it from a file."""
+    with pytest.raises(VmError, match=words):
+        contract(**changes)
+    told = {key: asdict(value) if isinstance(value, GoldenPair) else value for key, value in changes.items()}
+    with pytest.raises(VmError, match=words):
+        PolicyContract.from_json(json.dumps(json.loads(contract().to_json()) | told))
 
 
 @pytest.mark.parametrize(

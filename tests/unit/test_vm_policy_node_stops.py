@@ -26,6 +26,16 @@ def test_the_remote_stops_whenever_its_button_is_down(two, pressed):
     assert (two.machine.state, two.machine.cause) == (State.DAMPING, "operator")
 
 
+def test_buttons_that_are_down_from_the_beginning_start_nothing(two):
+    """A node that starts beside a remote on which something lies, or whose button is stuck."""
+    held = RemoteState(pressed=frozenset({"start"}))
+    cases.drive(two, 0.0, 1.0, remote=held)
+    assert two.machine.state == State.IDLE
+    cases.drive(two, 1.0, 0.1)
+    cases.drive(two, 1.1, 0.02, remote=held)
+    assert two.machine.state == State.STANDING
+
+
 def test_the_remote_switches_with_y(two):
     cases.to_running(two)
     cases.drive(two, 2.2, 0.06, remote=RemoteState(pressed=frozenset({"Y"})))

@@ -28,6 +28,10 @@ HISTORY_LAYOUTS = (
 )
 ANCHOR_BODIES = (PELVIS_BODY, TORSO_BODY)
 ACTION_BASES = ("default_pose", "reference_target")
+MAX_KP, MAX_KD = 500.0, 20.0
+"""Gains [Nm/rad, Nm s/rad] beyond what any policy of a G1 uses, and beyond what its motors hold without chattering."""
+MAX_TOLERANCE = 0.01
+"""A golden pair that may be off by more proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,7 @@ def _check(contract: PolicyContract) -> None:
         value = getattr(contract, name)
         if len(value) != joints or not np.all(np.isfinite(value)):
             raise VmError(f"policy's {name} has {len(value)} values; expected {joints} finite ones, one a joint")
+    _check_numbers(contract)
     clip = contract.joint_target_clip
     if clip is not None and (np.shape(clip) != (joints, 2) or not np.all(np.diff(clip) > 0.0)):
         raise VmError(f"policy's joint_target_clip has shape {np.shape(clip)}; expected {joints} pairs lower < upper")
@@ -223,8 +228,33 @@ def _check(contract: PolicyContract) -> None:
     if any(t.name == "keypoint_command" for t in contract.observation) and contract.command_statistics is None:
         raise VmError("policy follows keypoint commands but its contract has no command_statistics to clamp them by")
     _check_clock_and_anchor(contract)
-    if len(contract.command_limits) != 3:
-        raise VmError(f"policy has {len(contract.command_limits)} command limits; expected 3: vx, vy, yaw rate")
+
+
+def _check_numbers(contract: PolicyContract) -> None:
+    """What would move a robot in a way that nobody has asked for."""
+    held = np.array(list(contract.held_joints.values()), dtype=float).reshape(-1, 3)
+    if not np.all(np.isfinite(held)):
+        raise VmError("policy's held_joints have numbers that are none; expected position, kp and kd of each")
+    for name, gains, most in (
+        ("kp", (*contract.kp, *held[:, 1]), MAX_KP),
+        ("kd", (*contract.kd, *held[:, 2]), MAX_KD),
+    ):
+        if min(gains) < 0.0 or max(gains) > most:
+            raise VmError(f"policy's {name} goes from {min(gains):g} to {max(gains):g}; expected 0 to {most:g}")
+    limits = np.array(contract.command_limits, dtype=float)
+    if limits.shape != (3, 2) or not (
+        np.all(np.isfinite(limits)) and np.all(limits[:, 0] <= 0.0) and np.all(limits[:, 1] >= 0.0)
+    ):
+        raise VmError(
+            f"policy's command_limits are {contract.command_limits}; expected lower and upper of vx, vy and yaw rate, "
+            "around 0: no command means standing still"
+        )
+    if contract.action_clip is not None and not 0.0 < contract.action_clip < np.inf:
+        raise VmError(f"policy's action_clip is {contract.action_clip}; expected a positive number or none")
+    if not 0.0 < contract.height_grid_max_age_s < np.inf:
+        raise VmError(f"policy's height_grid_max_age_s is {contract.height_grid_max_age_s}; expected a positive number")
+    if contract.golden is not None and not 0.0 <= contract.golden.tolerance <= MAX_TOLERANCE:
+        raise VmError(f"golden pair's tolerance is {contract.golden.tolerance}; expected 0 to {MAX_TOLERANCE:g}")
 
 
 def _check_clock_and_anchor(contract: PolicyContract) -> None:

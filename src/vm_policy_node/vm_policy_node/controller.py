@@ -174,8 +174,10 @@ class Controller:
     @property
     def obstacle(self) -> str | None:
         """Why a start would be refused, in words, or None."""
-        if self.monitor.complaint is not None or self.state is None:
+        if self.monitor.complaint is not None:
             return self.monitor.complaint
+        if self.state is None:
+            return "stale state: none received"
         if self.motion_mode:
             return self.motion_mode
         pose = self.runner.start_pose[0].position

@@ -71,8 +71,7 @@ class LoadedPolicies:
     def command_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest root command (3,) that all at work know."""
         bounds = np.array([runner.contract.command_limits for runner in self.at_work], dtype=float)
-        lower, upper = bounds[..., 0].max(axis=0), bounds[..., 1].min(axis=0)
-        return np.minimum(lower, upper), upper
+        return bounds[..., 0].max(axis=0), bounds[..., 1].min(axis=0)  # each around 0: something is left
 
     def switch_to(self, runner: PolicyRunner, duration_s: float) -> None:
         """Lets another one, which has begun, take over within so long, or longer for a smooth way."""

@@ -8,10 +8,10 @@ STOP_BUTTONS = frozenset({"B", "select"})
 
 
 class RemoteButtons:
-    """Remembers which buttons were down."""
+    """Remembers which buttons were down. Those that are down when it begins to look were not pressed for it."""
 
     def __init__(self) -> None:
-        self._held: frozenset[str] = frozenset()
+        self._held: frozenset[str] | None = None
 
     def update(self, held: frozenset[str], *, moving: bool) -> str | None:
         """The request of the buttons that are down now, or None.
@@ -20,7 +20,8 @@ class RemoteButtons:
             held: names of the buttons that are down.
             moving: the robot stands or runs, so that a held stop button counts anew.
         """
-        pressed, self._held = held - self._held, held
+        before = held if self._held is None else self._held
+        pressed, self._held = held - before, held
         if held & STOP_BUTTONS:
             return "damp" if moving or pressed & STOP_BUTTONS else None
         return next((name for button, name in BUTTONS.items() if button in pressed), None)

@@ -12,9 +12,6 @@ from vm_policy_node.root_command.config import CommandConfig
 from vm_policy_node.root_command.path_follower import PathFollower
 from vm_policy_node.root_command.sticks import stick_velocity
 
-SOURCES = ("remote", "cmd_vel", "path")
-"""In the order of their priority; `none` when no one steers."""
-
 
 @dataclass
 class RootCommandMixer:
@@ -22,8 +19,10 @@ class RootCommandMixer:
 
     A cmd_vel of zero is a wish to stand still and keeps a path waiting; only its silence gives the path way.
 
-    Args:
+    Attributes:
         lower, upper: (3,) limits of vx, vy [m/s], yaw rate [rad/s] that the policy was trained for.
+        value: (3,) the command of this period.
+        source: who steers: remote, cmd_vel, path or none.
     """
 
     lower: np.ndarray
