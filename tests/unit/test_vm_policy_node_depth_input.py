@@ -58,6 +58,7 @@ def test_halves_that_disagree_are_refused_by_name(tmp_path):
         ({"observation": cases.GENERATOR_TERMS[:2]}, "observation is"),
         ({"golden": None}, "no golden pair"),
         ({"golden": GoldenCommand((0.0,) * 3600, (0.0,) * 80, (1.0,) * 18)}, "golden pair differs, number 0"),
+        ({"golden": GoldenCommand((0.0,) * 3600, (0.0,) * 80, (1.0,) * 18, 1e6)}, "tolerance is 1000000.0"),
         ({"inputs": ("image", "observation")}, "inputs image, observation; expected depth, observation"),
     ],
 )

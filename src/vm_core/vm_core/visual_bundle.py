@@ -30,7 +30,7 @@ from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.halting import PERIOD_S, Halting
 from vm_core.keypoint_command import COMMAND_SIZE, KEYPOINT_NAMES
 from vm_core.observation import COMMAND_TERMS
-from vm_core.policy_contract import HISTORY_LAYOUTS, ObservationTerm, PolicyContract
+from vm_core.policy_contract import HISTORY_LAYOUTS, MAX_TOLERANCE, ObservationTerm, PolicyContract
 
 GENERATOR_FILE, TRACKER_FILE = "generator.onnx", "tracker.onnx"
 GENERATOR_KEY = "vm_generator_contract"
@@ -218,6 +218,8 @@ def check_golden(contract: GeneratorContract, command: np.ndarray, name: str) ->
         raise VmError(f"{name}: golden pair of {sizes} numbers (depth, observation, command); expected {wanted}")
     if command.shape != (COMMAND_SIZE,):
         raise VmError(f"{name}: the generator gives {command.shape} numbers; expected ({COMMAND_SIZE},)")
+    if not 0.0 <= golden.tolerance <= MAX_TOLERANCE:
+        raise VmError(f"{name}: golden pair's tolerance is {golden.tolerance}; expected 0 to {MAX_TOLERANCE:g}")
     difference = np.abs(command - np.array(golden.command))
     worst = int(np.argmax(np.where(np.isfinite(difference), difference, np.inf)))
     if not difference[worst] <= golden.tolerance:
