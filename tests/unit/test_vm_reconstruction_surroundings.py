@@ -115,10 +115,13 @@ def test_what_the_scene_has_is_not_told_twice(observed: Observations) -> None:
 
 
 def test_nothing_stands_where_somebody_walked(observed: Observations) -> None:
-    inside = standing_at(2.4, 0.6)
-    low = replace(inside, joint_pos_world=inside.joint_pos_world - [0.0, 0.0, 0.2])  # hands and hips in the table's top
-    for piece in stage.surroundings(observed, 1.0, poses(), [low], SceneAsset()).pieces:
-        assert piece.depth_of(low.joint_pos_world.reshape(-1, 3)).max() < pieces.DEEP_M
+    beside = standing_at(2.0, -0.8)
+    joints = beside.joint_pos_world.copy()
+    joints[3, 0] = 2.4, 0.6, TABLE.top - 0.5 * pieces.THICK_M  # once, in the middle of the table's top
+    through = replace(beside, joint_pos_world=joints)
+    found = [stage.surroundings(observed, 1.0, poses(), [person], SceneAsset()) for person in (beside, through)]
+    deepest = [max(piece.depth_of(joints[3, :1])[0] for piece in one.pieces) for one in found]
+    assert deepest[0] > pieces.DEEP_M > deepest[1]
 
 
 def test_a_surface_told_twice_becomes_one() -> None:

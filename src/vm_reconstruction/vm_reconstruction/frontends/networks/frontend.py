@@ -190,7 +190,9 @@ class NetworkFrontend:
             person = replace(person, xy_px=xy, confidence=confidence)
         given = self._config.get("masks", {})
         if given:
-            ((kind, weights),) = given.items()
+            if len(given) != 1:
+                raise VmError(f"the networks' masks have {', '.join(given)}; expected one of sam2 and sam3")
+            kind, weights = next(iter(given.items()))
             tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
             extent = np.nan_to_num(person.boxes[:, 2:] - person.boxes[:, :2]).prod(axis=1)
             first = int(np.argmax(np.where(person.found, extent * person.confidence.mean(axis=1), -1.0)))
