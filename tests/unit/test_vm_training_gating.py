@@ -26,7 +26,6 @@ from vm_training.tasks.motion_folder import Motion, load_motion
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.whose_place import Ownership, highest_rise_in_view
 from vm_training.tasks.work_folder import WorkFolder
-from vm_training.teachers.sampled_lqr import LqrTeacher
 
 WALKS = ("flat", "kerb")
 CONFIG = GatingConfig(
@@ -93,12 +92,11 @@ def test_joined_walkers_are_one_policy_file(walkers, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def motions(tmp_path_factory) -> dict[str, tuple[Motion, LqrTeacher]]:
+def motions(tmp_path_factory) -> dict[str, Motion]:
     folder = tmp_path_factory.mktemp("gate")
     gait = replace(WALKING_GAIT, stand_s=0.6, drop_roll_s=0.3)
     make_motions(MakeMotions(folder, count=1, kinds=("flat", "sit"), gait=gait))
-    found = {name: load_motion(folder, name) for name in ("flat_0000", "sit_0000")}
-    return {name: (m, LqrTeacher(np.zeros((m.clip.num_frames, 23, 59)))) for name, m in found.items()}
+    return {name: load_motion(folder, name) for name in ("flat_0000", "sit_0000")}
 
 
 def test_the_gate_learns_whose_place_it_is(walkers, motions, tmp_path):

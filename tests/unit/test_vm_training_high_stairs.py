@@ -38,6 +38,24 @@ def test_a_rise_of_twenty_centimetres_can_be_climbed_leant_forward_only():
     assert any("ankle_pitch" in joint for joint in upright.joints_at_limit)
 
 
+def test_a_drop_of_fourteen_centimetres_is_met_on_the_toes():
+    scene, route = stairs(-0.14, 0.3), Route((-0.3, 0.0), 0.0, 0.75)
+    gait = replace(GAIT, **ITS_OWN["steep_down"])
+    reference = plan_reference(scene, route, gait)
+    assert Feasibility.of(reference).problems == ""
+    feet = reference.feet
+    landings = [
+        (side, frame)
+        for side in ("left", "right")
+        for frame in np.flatnonzero(np.diff(feet.planted[side].astype(int)) == 1) + 1
+        if feet.pressure_world[side][frame, 2] < 0.01 < feet.pressure_world[side][0, 2]
+    ]
+    first_landing = min(landings, key=lambda landing: landing[1])
+    assert feet.pitch[first_landing[0]][first_landing[1]] == pytest.approx(gait.drop_land_rad, abs=0.05)
+    flat = Feasibility.of(plan_reference(scene, route, replace(gait, drop_land_rad=0.0), corrections=1))
+    assert flat.problems
+
+
 @given(st.floats(-0.12, 0.2).filter(lambda rise: abs(rise) > 0.03), st.floats(0.26, 0.36), st.floats(0.5, 2.0))
 @settings(max_examples=30, deadline=None)
 def test_nobody_leans_before_the_edge_is_in_sight(rise, run, approach):

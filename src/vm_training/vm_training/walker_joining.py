@@ -16,8 +16,7 @@ from vm_training.motions.planned import SIT
 from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GatingConfig, train_gate
 from vm_training.tasks.mixing import mix_policies
-from vm_training.tasks.motion_folder import load_motion
-from vm_training.tasks.walk import good_motions, load_bold_teacher
+from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.walk_config import command_limits
 from vm_training.tasks.work_folder import WorkFolder
 
@@ -53,8 +52,7 @@ class GateWalkers:
     Attributes:
         policies: files of walkers; the first walks on flat ground, the last one's contract is the result's.
         kinds: of motion that are each one's own, with commas between them.
-        motions: folder of motions.
-        teachers: folder of their teachers.
+        motions: folder of motions; no teachers are needed, for the walkers act.
         out: policy file to write.
         work: folder for what a resumed run needs; by default beside `out`.
         config: everything that decides the gate.
@@ -63,7 +61,6 @@ class GateWalkers:
     policies: tuple[Path, ...]
     kinds: tuple[str, ...]
     motions: Path
-    teachers: Path
     out: Path
     work: Path | None = None
     config: GatingConfig = field(default_factory=GatingConfig)
@@ -74,11 +71,7 @@ class GateWalkers:
             raise VmError(f"{len(self.policies)} policies, {len(self.kinds)} lists of kinds; expected one for each")
         places = [Place(*pair) for pair in zip(self.policies, (tuple(k.split(",")) for k in self.kinds), strict=True)]
         gated, contract = read_walkers(places)
-        names = good_motions(self.motions, WorkFolder(self.teachers), self.config.walk.least_teacher)
-        gain = self.config.walk.teacher_gain
-        motions = {
-            name: (load_motion(self.motions, name), load_bold_teacher(self.teachers, name, gain)) for name in names
-        }
+        motions = {name: load_motion(self.motions, name) for name in motion_names(self.motions)}
         folder = WorkFolder(self.work or self.out.with_suffix(".training"))
         records = train_gate(gated, places, motions, np.array(contract.default_joint_pos), self.config, folder)
         training = contract.training | {

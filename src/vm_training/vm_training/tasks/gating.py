@@ -22,7 +22,6 @@ from vm_training.tasks.school import half_mirrored
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.whose_place import Ownership
 from vm_training.tasks.work_folder import WorkFolder
-from vm_training.teachers.sampled_lqr import LqrTeacher
 
 GATE_FILE, RECORDS_FILE = "gate.npz", "gate.json"
 
@@ -53,7 +52,7 @@ class GatingConfig:
 def train_gate(
     gated: GatedStudent,
     places: Sequence[Place],
-    motions: dict[str, tuple[Motion, LqrTeacher]],
+    motions: dict[str, Motion],
     default: np.ndarray,
     config: GatingConfig,
     folder: WorkFolder,
@@ -87,12 +86,12 @@ class GateSchool:
         self,
         gated: GatedStudent,
         places: Sequence[Place],
-        motions: dict[str, tuple[Motion, LqrTeacher]],
+        motions: dict[str, Motion],
         default: np.ndarray,
         config: GatingConfig,
     ) -> None:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
-        self._whose = Ownership(places, {motion.kind for motion, _ in motions.values()})
+        self._whose = Ownership(places, {motion.kind for motion in motions.values()})
         self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
         self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
@@ -100,7 +99,7 @@ class GateSchool:
     def round(self, index: int) -> dict[str, float]:
         """Robots act on some motions, then the gate learns; how often it is right, and how long they stay up."""
         walk, rng = self.config.walk, np.random.default_rng([self.config.walk.seed, index])
-        kinds = [motion.kind for motion, _ in self._motions.values()]
+        kinds = [motion.kind for motion in self._motions.values()]
         shares = np.array([1.0 / kinds.count(kind) for kind in kinds])
         count = min(walk.motions_a_round, len(kinds))
         picked = rng.choice(list(self._motions), count, replace=False, p=shares / shares.sum())
@@ -127,6 +126,7 @@ class GateSchool:
             steps=walk.steps,
             last_frame=env.clip.num_frames + REST_FRAMES,
             starts=lambda count: start_frames(env, count, walk),
+            judged=False,
             drive=drive,
             tell=lambda seen, wanted: self._lessons.add(seen, self._whose(lane, seen)[:, None].astype(np.float32)),
         )
@@ -134,9 +134,8 @@ class GateSchool:
 
     def _lane(self, name: str) -> tuple[Lane, np.ndarray]:
         if name not in self._lanes:
-            motion, teacher = self._motions[name]
             seed = self.config.walk.seed + 1000 * (1 + list(self._motions).index(name))
-            lane = make_lane(motion, teacher, self._default, self.config.walk.lane, seed)
+            lane = make_lane(self._motions[name], None, self._default, self.config.walk.lane, seed)
             count = lane.env.num_envs
             lane.reset(np.arange(count), start_frames(lane.env, count, self.config.walk))
             self._lanes[name] = lane, lane.env.rng.integers(0, self.config.walk.longest_rollout, count)

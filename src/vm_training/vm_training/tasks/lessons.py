@@ -66,6 +66,7 @@ class Rollout:
         starts: clip frames (E,) for E robots that do.
         drive: what is done, from what is seen and what the teacher wants.
         tell: takes what was seen and wanted.
+        judged: by a teacher; without one nothing, (N, 0), is wanted.
     """
 
     steps: int
@@ -73,6 +74,7 @@ class Rollout:
     starts: Callable[[int], np.ndarray]
     drive: Callable[[np.ndarray, np.ndarray], np.ndarray]
     tell: Callable[[np.ndarray, np.ndarray], None]
+    judged: bool = True
 
 
 def rollout(pupils: Pupils, age: np.ndarray, schooling: Schooling, how: Rollout) -> np.ndarray:
@@ -86,7 +88,8 @@ def rollout(pupils: Pupils, age: np.ndarray, schooling: Schooling, how: Rollout)
     """
     env, falls = pupils.env, np.zeros(len(age), dtype=int)
     for _ in range(how.steps):
-        seen, wanted = pupils.observe(), pupils.wanted()
+        seen = pupils.observe()
+        wanted = pupils.wanted() if how.judged else np.empty((len(age), 0))
         how.tell(seen, wanted)
         target = how.drive(seen, wanted)
         pupils.act(target + env.rng.normal(0.0, schooling.exploration_rad, target.shape))
