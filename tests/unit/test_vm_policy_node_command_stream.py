@@ -151,6 +151,22 @@ def test_through_a_pipe_until_it_ends():
     os.close(read_end)
 
 
+def test_nobody_to_tell_does_not_end_its_damping(monkeypatch):
+    """Its controller was killed: the pipe that it would speak into is broken, too."""
+    monkeypatch.setattr(command_stream, "AFTERLIFE_S", 0.3)
+
+    def tell(_: bytes) -> None:
+        raise BrokenPipeError
+
+    read_end, write_end = os.pipe()
+    os.write(write_end, COMMAND + command())
+    os.close(write_end)
+    seen: list[bytes] = []
+    run_stream(stream(), read_end, seen.append, tell)
+    os.close(read_end)
+    assert len(seen) > 3 and all(is_damping(data) for data in seen[1:])
+
+
 def comes(reached: Callable[[], bool]) -> bool:
     """Whether something comes true in 20 s."""
     end_s = time.monotonic() + 20.0
