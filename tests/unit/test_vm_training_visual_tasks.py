@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from vm_core.errors import VmError
 from vm_sim.objects import OBJECT_SCENES
+from vm_training.visual.generator import HEADING_SCALE, facing
 from vm_training.visual.measures import Measures
 from vm_training.visual.object_evaluation import Stillness
 from vm_training.visual.task_rewards import TaskRewards, approach, nearness
 from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
-from vm_training.visual.tasks.base import ObjectView
-from vm_training.visual.tasks.kick_ball import dribble, dribble_in_view
+from vm_training.visual.tasks.base import HARD_TURN_RAD, ObjectView
+from vm_training.visual.tasks.kick_ball import dribble
 from vm_training.visual.tasks.push_box import push, push_ahead
 
 
@@ -129,18 +131,53 @@ def ball_at(ahead: float, aside: float) -> ObjectView:
 
 def test_the_dribbler_waits_for_a_ball_that_its_feet_would_pass():
     before, beside = dribble(ball_at(0.45, 0.05)), dribble(ball_at(0.45, 0.3))
-    assert before.stride[0] > 0.2 and beside.stride[0] < 0.05 and beside.turn[0] > 0.1
-    assert dribble(ball_at(0.45, -0.3)).turn[0] < -0.1
+    assert before.stride[0] > 0.2 and beside.stride[0] < 0.05 and beside.turn[0] == HARD_TURN_RAD
+    assert dribble(ball_at(0.45, -0.3)).turn[0] == -HARD_TURN_RAD
 
 
-def test_who_only_sees_is_taught_to_look_to_the_side_where_the_ball_went():
-    for aside in (-0.3, 0.3):
-        lost = dribble_in_view(ball_at(-0.4, aside))
-        assert lost.turn[0] * aside > 0.0
-        assert lost.stride[0] < 0.05
-    for seen in (ball_at(0.8, -0.2), ball_at(0.2, 0.1)):  # the second lies before the feet: go on
-        for mine, theirs in zip(vars(dribble_in_view(seen)).values(), vars(dribble(seen)).values(), strict=True):
-            assert np.array_equal(mine, theirs)
+def test_a_ball_out_of_the_picture_is_turned_to_on_the_spot():
+    for ahead, aside in ((-0.4, -0.3), (-0.4, 0.3), (0.2, 0.4), (0.1, -0.3)):
+        lost = dribble(ball_at(ahead, aside))
+        assert lost.turn[0] == np.sign(aside) * HARD_TURN_RAD and lost.stride[0] == 0.0
+    assert dribble(ball_at(0.2, 0.1)).stride[0] > 0.1  # before the feet: go on
+
+
+def test_the_dribbler_comes_behind_the_ball_first():
+    turned = replace(ball_at(0.7, 0.6), heading=np.array([0.7]))  # faces it, but along the diagonal
+    assert dribble(turned).turn[0] > 0.1  # to a point on this side of it
+    assert abs(dribble(ball_at(0.9, 0.1)).turn[0]) < 0.25  # nearly behind: through it
+
+
+def test_the_dribbler_brings_the_ball_back_to_the_lane():
+    def beside(lane_m: float) -> float:
+        """The turn before a ball straight ahead, so far to the left of the lane."""
+        now, aside = ball_at(0.9, 0.0), np.array([0.0, lane_m, 0.0])
+        return float(dribble(replace(now, root=now.root + aside, thing=now.thing + aside)).turn[0])
+
+    assert beside(0.0) == pytest.approx(0.0) and beside(1.5) > 0.1 and beside(-1.5) < -0.1  # round it first
+
+
+def test_who_sees_a_lane_turned_faces_the_way_of_the_script():
+    """The script at any place of the lane does what it does on the line from the ball to its goal."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        heading, ahead, left, lane = rng.uniform((-1.0, 0.0, -0.6, -1.5), (1.0, 1.5, 0.6, 1.5))
+        now = replace(ball_at(1.0, 0.0), heading=np.array([heading]))
+        there = dribble(now.as_thought(np.array([[ahead, left, lane]])))
+        scaled = HEADING_SCALE * torch.tensor([[np.cos(heading), np.sin(heading)]])
+        cos, sin = facing(scaled, torch.tensor([[ahead, left, lane]]))[0].numpy() / HEADING_SCALE
+        on_line = -(sin * ahead + cos * left)
+        now = replace(now, heading=np.array([np.arctan2(sin, cos)]))
+        here = dribble(now.as_thought(np.array([[ahead, left, on_line]])))
+        assert np.hypot(cos, sin) == pytest.approx(1.0)
+        assert np.allclose([there.turn, there.stride], [here.turn, here.stride])
+
+
+def test_a_view_can_be_told_what_is_thought():
+    now = replace(view("kick_ball"), root=np.array([[1.0, 2.0, 0.75]]), heading=np.array([2.0]))
+    thought = now.as_thought(np.array([[0.6, -0.2, 0.3]]))
+    assert np.allclose(thought.ahead(thought.thing), [[0.6, -0.2]]) and thought.root[0, 1] == 0.3
+    assert np.allclose([thought.thing[0, 2], thought.root[0, 2]], [now.thing[0, 2], 0.75])
 
 
 def test_unknown_tasks_are_named():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
 from vm_core.keypoint_command import CommandStatistics
-from vm_core.policy_contract import METADATA_KEY, PolicyContract
+from vm_core.policy_contract import METADATA_KEY, ObservationTerm, PolicyContract
 from vm_training.export import export_policy, joint_fields, without_traces
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
@@ -64,6 +65,7 @@ def export_bundle(
     generator: Generator,
     seen: tuple[np.ndarray, np.ndarray, np.ndarray],
     training: tuple[dict[str, Any], dict[str, Any]],
+    tracker_file: Path | None = None,
 ) -> None:
     """Writes tracker.onnx and generator.onnx.
 
@@ -74,6 +76,7 @@ def export_bundle(
         generator: that sees depth, or nothing.
         seen: golden inputs: tracker's observation, depth (height, width) scaled, generator's observation.
         training: of tracker and generator, for people.
+        tracker_file: the tracker as a file, taken over as it is; None: written from `student`.
 
     Raises:
         VmError: a generator that knows what no robot does.
@@ -82,7 +85,11 @@ def export_bundle(
         raise VmError("a generator that knows the object's state cannot run on a robot; export one that sees depth")
     folder.mkdir(parents=True, exist_ok=True)
     contract = tracker_contract(f"{folder.name}_tracker", statistics, training[0])
-    export_policy(student, contract, seen[0], folder / vb.TRACKER_FILE)
+    if tracker_file is None:
+        export_policy(student, contract, seen[0], folder / vb.TRACKER_FILE)
+    else:
+        with atomic_path(folder / vb.TRACKER_FILE) as temporary:
+            temporary.write_bytes(tracker_file.read_bytes())
     depth, observation = (torch.from_numpy(part[None].astype(np.float32)) for part in seen[1:])
     model = _to_onnx(generator, depth, observation)
     with torch.inference_mode():
@@ -174,11 +181,7 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
     texts = [_metadata(sessions[n], key, folder / n) for n, key in _KEYS.items()]
     contract, about = PolicyContract.from_json(texts[0]), vb.GeneratorContract.from_json(texts[1])
     vb.check_halves(about, contract, (folder / vb.TRACKER_FILE).read_bytes(), folder.name)
-    if (
-        contract.observation != TRACKER_TERMS
-        or about.observation not in (OWN_TERMS, SEEING_TERMS)
-        or about.depth != DepthSpec()
-    ):
+    if contract.observation != TRACKER_TERMS or not _seeing(about.observation) or about.depth != DepthSpec():
         raise VmError(f"{folder}: other terms than this evaluation gives; expected a bundle that vm-train exported")
     assert contract.command_statistics is not None and contract.observation_size == OBSERVATION_SIZE
     tracker = Tracker(OnnxTracker(sessions[vb.TRACKER_FILE]), contract.command_statistics)
@@ -188,6 +191,13 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
     replayed = generator.look(np.array([about.golden.observation], np.float32), depth)[0][0]
     vb.check_golden(about, replayed, folder.name)
     return about.task, tracker, generator
+
+
+def _seeing(terms: tuple[ObservationTerm, ...]) -> bool:
+    """Whether a generator reads OWN_TERMS, and beside them its memory at most, of whatever size."""
+    own, others = terms[: len(OWN_TERMS)], terms[len(OWN_TERMS) :]
+    memories = tuple(replace(SEEING_TERMS[-1], size=term.size) for term in others[:1])
+    return own == OWN_TERMS and others == memories
 
 
 _KEYS = {vb.TRACKER_FILE: METADATA_KEY, vb.GENERATOR_FILE: vb.GENERATOR_KEY}

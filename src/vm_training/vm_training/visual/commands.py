@@ -12,6 +12,7 @@ import tyro
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_core.keypoint_command import CommandStatistics
 from vm_training.rl.run_task import RunTask, told
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder, git_commit
@@ -30,8 +31,8 @@ from vm_training.visual.object_world import Tracker
 from vm_training.visual.resting_teacher import RestingConfig, train_resting
 from vm_training.visual.shared_teacher import SharedTeacherConfig, train_shared
 from vm_training.visual.tasks import find_object_task
-from vm_training.visual.tracker import CommandMoments
 from vm_training.visual.tracker_evaluation import evaluate_tracker
+from vm_training.visual.tracker_file import read_tracker
 from vm_training.visual.tracker_training import TrackerConfig, tracker_of, train_tracker
 
 UNSEEN_SEED = 1_000
@@ -115,16 +116,22 @@ class KeypointTracker:
         return LqrTeacher(WorkFolder(folder).read_arrays("common.npz")["gains"], self.teacher.limit_rad)
 
 
-def load_tracker(folder: Path) -> tuple[Student, CommandMoments]:
-    """The tracker of a folder that `vm-train keypoint_tracker` wrote, and the commands that it was shown.
+def load_tracker(place: Path) -> tuple[Student, CommandStatistics]:
+    """A tracker and the statistics of its commands: of a folder that `vm-train keypoint_tracker` wrote, or of the
+    tracker.onnx of a visual policy.
 
     Raises:
         VmError: there is none.
     """
-    file = folder / "tracker" / "tracker.npz"
+    if place.suffix == ".onnx" and place.is_file():
+        return read_tracker(place)
+    file = place / "tracker" / "tracker.npz"
     if not file.is_file():
-        raise VmError(f"{file}: no such file; expected a folder that vm-train keypoint_tracker wrote")
-    return tracker_of(WorkFolder(file.parent).read_arrays(file.name))
+        raise VmError(
+            f"{file}: no such file; expected a folder that vm-train keypoint_tracker wrote, or a policy's tracker.onnx"
+        )
+    student, moments = tracker_of(WorkFolder(file.parent).read_arrays(file.name))
+    return student, moments.statistics()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +154,7 @@ class ImitateGenerator:
 
     Attributes:
         task: one of the object tasks that have a script, or any with a teacher.
-        tracker: folder of the tracker that moves the robots.
+        tracker: folder of the tracker that moves the robots, or the tracker.onnx of a policy.
         out: folder to write.
         teacher: folder of a generator that sees state, to imitate; None: the task's script.
         start: folder of an earlier generator of the same sight and layers, to begin from.
@@ -180,7 +187,7 @@ class GeneratorTeacher(RunTask):
 
     Attributes:
         task: one of the object tasks.
-        tracker: folder of the tracker that moves the robots.
+        tracker: folder of the tracker that moves the robots, or the tracker.onnx of a policy.
         start: folder of an imitation that sees state, of layers 256 and 128; None: from nothing.
         config: everything that decides the result.
     """
@@ -206,7 +213,7 @@ class ExportVisual:
 
     Attributes:
         task: that the generator was trained for.
-        tracker: folder of the tracker.
+        tracker: folder of the tracker, or the tracker.onnx of a policy, which is then taken over as it is.
         generator: folder of the generator.
         out: folder to write.
         sight: of the generator.
@@ -219,13 +226,14 @@ class ExportVisual:
     sight: Literal["depth", "blind"] = "depth"
 
     def run(self) -> int:
-        student, moments = load_tracker(self.tracker)
+        student, statistics = load_tracker(self.tracker)
         generator = load_generator(self.generator, self.sight)
-        frozen = Tracker(student, moments.statistics())
+        frozen = Tracker(student, statistics)
         seen = golden_inputs(find_object_task(self.task), frozen, gait_table(), generator)
         commit, command = git_commit(), " ".join(["vm-train", *sys.argv[1:]])
         about = [{"commit": commit, "command": command, "folder": str(part)} for part in (self.tracker, self.generator)]
-        export_bundle(self.out, self.task, student, moments.statistics(), generator, seen, (about[0], about[1]))
+        kept = self.tracker if self.tracker.is_file() else None
+        export_bundle(self.out, self.task, student, statistics, generator, seen, (about[0], about[1]), kept)
         print(f"bundle: {self.out}")
         return 0
 
@@ -246,10 +254,10 @@ class PlanGaitTable:
         return 0
 
 
-def frozen_tracker(folder: Path, clip: bool = True) -> Tracker:
+def frozen_tracker(place: Path, clip: bool = True) -> Tracker:
     """A trained tracker with its commands' statistics."""
-    student, moments = load_tracker(folder)
-    return Tracker(student.eval(), moments.statistics(), clip)
+    student, statistics = load_tracker(place)
+    return Tracker(student.eval(), statistics, clip)
 
 
 def load_generator(folder: Path, sight: Sight) -> Generator:

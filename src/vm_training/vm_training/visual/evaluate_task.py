@@ -31,6 +31,7 @@ class EvaluateTask:
         task: one of push_box, kick_ball, kick_box, reach_box.
         teacher: folder of a generator that knows the object's state, for a row of its own.
         blind: folder of a generator that sees nothing, for another.
+        script: whether the task's script, which knows everything, has a row.
         rollouts: worlds.
         rollout_s: of each.
         pauses: robots whose run bit becomes 0 while they work; 0 for none.
@@ -43,6 +44,7 @@ class EvaluateTask:
     task: str
     teacher: Path | None = None
     blind: Path | None = None
+    script: bool = True
     rollouts: int = 64
     rollout_s: float = 60.0
     pauses: int = 0
@@ -60,7 +62,7 @@ class EvaluateTask:
         trained_for, tracker, generator = load_bundle(self.bundle)
         if trained_for != self.task:
             print(f"note: {self.bundle.name} was trained for {trained_for}")
-        who: list[tuple[str, Saying | None]] = [("script (knows)", None)] if task.script else []
+        who: list[tuple[str, Saying | None]] = [("script (knows)", None)] if task.script and self.script else []
         others: tuple[tuple[str, Path | None, Sight], ...]
         others = ("teacher", self.teacher, "state"), ("blind", self.blind, "blind")
         for name, folder, sight in others:

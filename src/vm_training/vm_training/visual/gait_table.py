@@ -131,7 +131,7 @@ class GaitTable:
 
         Args:
             time_s, mirrored: (N,) of `plan_time`.
-            stride: (N,) [m].  turn: (N,) of a step to the left [rad].
+            stride: (N,) [m].  turn: (N,) of a step to the left [rad]; the table's slope goes on beyond its widest.
             style: (N,) 0 at ease, 1 reaching, 2 pushing, and between.
         """
         turn = np.where(mirrored, -turn, turn)
@@ -140,7 +140,7 @@ class GaitTable:
         corners = [
             _between(style, len(STYLES)),
             _between(stride / STRIDES_M[1], len(STRIDES_M)),
-            _between((turn - TURNS_RAD[0]) / TURNS_RAD[2], len(TURNS_RAD)),
+            _between((turn - TURNS_RAD[0]) / TURNS_RAD[2], len(TURNS_RAD), beyond=True),
             frames,
         ]
         for choice in product((0, 1), repeat=4):
@@ -154,10 +154,10 @@ class GaitTable:
         return found, bearing
 
 
-def _between(value: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    value = np.clip(value, 0.0, count - 1.0)
-    low = np.minimum(value.astype(int), count - 2)
-    return low, value - low
+def _between(value: np.ndarray, count: int, *, beyond: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    inside = np.clip(value, 0.0, count - 1.0)
+    low = np.minimum(inside.astype(int), count - 2)
+    return low, (value if beyond else inside) - low
 
 
 def _mirrored(rows: np.ndarray) -> np.ndarray:

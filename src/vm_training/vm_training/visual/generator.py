@@ -20,6 +20,7 @@ from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
 from vm_training.visual.gait_table import QUICK_STOP, STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
+from vm_training.visual.tasks.base import LANE_M
 from vm_training.visual.tracker import LEAD_S, Proprioceptor
 
 HISTORY = 3
@@ -34,9 +35,10 @@ OWN_TERMS = (
     ObservationTerm("run", 1, (2.0,)),
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
-MEMORY_SIZE, MEMORY_M = 2, 2.0
+PLACE_SIZE, MEMORY_SIZE, MEMORY_M = 2, 3, 2.0
 SEEING_TERMS = (*OWN_TERMS, ObservationTerm("memory", MEMORY_SIZE))
-"""One that sees also knows where it thought the thing is: ahead and to the left of the pelvis, up to MEMORY_M [m]."""
+"""One that sees also knows where it thought the thing is, ahead and to the left of the pelvis, and how far to the left
+of its start it thought itself, across the way that it faced then; each up to MEMORY_M [m]."""
 OBJECT_SIZE = 16
 OWN_SIZE = sum(term.size * term.history_length for term in OWN_TERMS)
 _YAW_RATE = 3 * (HISTORY - 1) + 2  # the newest of base_ang_vel's, the first term
@@ -48,6 +50,9 @@ FELT = (
 FELT_SIZE = 3 + NUM_JOINTS
 """Which of OWN_TERMS say how the camera is held: the newest of gravity and of the joints."""
 _GOES_BEGIN = (6 + 2 * NUM_JOINTS) * HISTORY + (HISTORY - 1) * COMMAND_SIZE
+_HEADING_BEGIN = _GOES_BEGIN + COMMAND_SIZE + 2  # after gait_phase
+HEADING, HEADING_SCALE = slice(_HEADING_BEGIN, _HEADING_BEGIN + 2), OWN_TERMS[-2].scale[0]
+"""Cosine and sine of where it faces since the start, and their scale."""
 GOES, SECONDS_AHEAD = slice(_GOES_BEGIN, _GOES_BEGIN + 2), 10.0 * LEAD_S
 """Where the root was told to be a moment later, by the newest last_keypoint_command, and what makes a speed of it."""
 _UNMASKED_M, _UNSURE, MOST_TRUST, SURPRISE_M, UNLIKELY = 0.12, 0.7, 0.3, 0.3, 0.05
@@ -103,7 +108,7 @@ class GeneratorEyes:
         self._world, self.sight = world, sight
         count = world.num_envs
         self.terms = terms or (SEEING_TERMS if sight == "depth" else OWN_TERMS)
-        self.memory = np.zeros((count, MEMORY_SIZE))
+        self.memory = np.zeros((count, sum(term.size for term in self.terms if term.name == "memory")))
         self._own = Proprioceptor(self.terms, count, world.config.sensors)
         self.spec = DepthSpec()
         self._rng = np.random.default_rng(seed)
@@ -173,22 +178,35 @@ def _finite(since_s: np.ndarray, walk_s: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(np.isnan(since_s), -10.0, since_s), walk_s
 
 
+def facing(heading: torch.Tensor, thought: torch.Tensor) -> torch.Tensor:
+    """(N, 2) scaled cosine and sine of the heading from the way to the goal.
+
+    Args:
+        heading: (N, 2) scaled cosine and sine of the heading since the start.
+        thought: (N, MEMORY_SIZE) of SEEING_TERMS [m].
+    """
+    (cos, sin), (ahead, left, lane) = heading.unbind(1), thought.unbind(1)
+    aside = lane + (sin * ahead + cos * left) / HEADING_SCALE
+    far = (LANE_M**2 + aside.square()).sqrt()
+    return torch.stack([LANE_M * cos - aside * sin, LANE_M * sin + aside * cos], dim=1) / far[:, None]
+
+
 class Generator(NormalizedNetwork):
     """Commands (N, 18) [m] from observations (N, n) and, if it sees, depth pictures (N, height, width)."""
 
     def __init__(self, sight: Sight, hidden: tuple[int, ...] = (256, 128)) -> None:
-        others = {"state": OBJECT_SIZE, "depth": MEMORY_SIZE, "blind": 0}[sight]
+        others = {"state": OBJECT_SIZE, "depth": PLACE_SIZE, "blind": 0}[sight]
         super().__init__(OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0))
         self.sight: Sight = sight
         self.halts, self.steps_to_rest = True, QUICK_STOP
         self.terms: tuple[ObservationTerm, ...] | None = None
         if sight == "depth":
             self.eyes = Eyes()
-            self.finds = perceptron(LATENT + FELT_SIZE, (64, 32), MEMORY_SIZE + 1)
+            self.finds = perceptron(LATENT + FELT_SIZE, (64, 32), PLACE_SIZE + 1)
         self.mlp = perceptron(OWN_SIZE + others, hidden, COMMAND_SIZE)
 
     def forward(self, depth: torch.Tensor | None, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Commands (N, 18) [m], and where the thing is thought to be (N, MEMORY_SIZE) [m]: said by those that see."""
+        """Commands (N, 18) [m], and what is thought (N, MEMORY_SIZE) [m], see SEEING_TERMS: said by those that see."""
         thought = observation[:, :0]
         if self.sight == "depth":
             assert depth is not None
@@ -196,28 +214,39 @@ class Generator(NormalizedNetwork):
         return self.act(observation, thought), thought
 
     def act(self, observation: torch.Tensor, thought: torch.Tensor) -> torch.Tensor:
-        """Commands (N, 18) [m] of who thinks that the thing is there (N, MEMORY_SIZE) [m]; eyes learn nothing by it."""
+        """Commands (N, 18) [m] of who thinks so (N, MEMORY_SIZE) [m]; eyes learn nothing by it.
+
+        Whoever sees faces the way to its goal, LANE_M ahead of the thing on the line that it began on, not this line.
+        """
         own = observation[:, : len(self.mean)]
+        if self.sight == "depth":
+            thought = thought.detach()
+            own = torch.cat([own[:, : HEADING.start], facing(own[:, HEADING], thought), own[:, HEADING.stop :]], dim=1)
         seen = ((own - self.mean) / self.spread).clamp(-8.0, 8.0)
-        return COMMAND_SCALE_M * self.mlp(torch.cat([seen, thought.detach() / (0.5 * MEMORY_M)], dim=1))
+        return COMMAND_SCALE_M * self.mlp(torch.cat([seen, thought[:, :PLACE_SIZE] / (0.5 * MEMORY_M)], dim=1))
 
     def think(self, latent: torch.Tensor, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where the thing is thought to be, and where the picture alone has it (N, MEMORY_SIZE) [m].
+        """What is thought (N, MEMORY_SIZE), and where the picture alone has the thing (N, PLACE_SIZE) [m].
 
-        What was thought is turned and carried as the robot goes; the picture corrects it as far as it shows the thing,
-        a little in each period where that is a surprise, for a mask may look like a thing for one. What was thought has
-        no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
+        Where the thing was thought is turned and carried as the robot goes; the picture corrects it as far as it shows
+        the thing, a little in each period where that is a surprise, for a mask may look like a thing for one. What was
+        thought has no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
         """
-        ahead, left = (observation[:, -MEMORY_SIZE:] - observation[:, GOES] / SECONDS_AHEAD * PERIOD_S).unbind(1)
+        was = observation[:, -MEMORY_SIZE:]
+        goes = observation[:, GOES] / SECONDS_AHEAD * PERIOD_S
+        ahead, left = (was[:, :PLACE_SIZE] - goes).unbind(1)
         turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
         before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
         felt = (observation[:, part] for part in FELT)
-        found, trust = self.finds(torch.cat([latent, *felt], dim=1)).split([MEMORY_SIZE, 1], dim=1)
+        found, trust = self.finds(torch.cat([latent, *felt], dim=1)).split([PLACE_SIZE, 1], dim=1)
         in_picture = ((latent[:, 2 * KINDS, None] - _UNSURE) / (1.0 - _UNSURE)).clamp(0.0, 1.0)
         surprise = ((found - before) / SURPRISE_M).square().sum(dim=1, keepdim=True)
         likely = UNLIKELY + (1.0 - UNLIKELY) * torch.exp(-0.5 * surprise)
         trust = MOST_TRUST * likely * in_picture * torch.sigmoid(trust)
-        return (before + trust * (found - before)).clamp(-MEMORY_M, MEMORY_M), found
+        cos, sin = (observation[:, HEADING] / HEADING_SCALE).unbind(1)
+        lane = was[:, PLACE_SIZE:] + (sin * goes[:, 0] + cos * goes[:, 1])[:, None]
+        thought = torch.cat([before + trust * (found - before), lane], dim=1)
+        return thought.clamp(-MEMORY_M, MEMORY_M), found
 
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """`forward` on arrays, without gradients."""

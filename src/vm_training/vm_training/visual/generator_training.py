@@ -14,7 +14,7 @@ from vm_training.progress import Progress
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.commander import Commander, LearntCommander
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator import COMMAND_SCALE_M, MEMORY_M, Generator, Sight
+from vm_training.visual.generator import COMMAND_SCALE_M, MEMORY_M, PLACE_SIZE, Generator, Sight
 from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.scripted import ScriptedGenerator
@@ -37,6 +37,8 @@ class GeneratorConfig:
         batch: lessons a gradient step.
         learning_rate: at the first round; falls to a twentieth by the last.
         lessons: most that are kept.
+        by_thought: the script says what is to be done if thing and robot are where the student thinks, not where they
+            are: what it does is then a function of what it knows. Where the mark is the thing's middle only.
         glances, glance_steps: pictures, and gradient steps on them, that teach eyes where the thing is; 0: they stay.
         world: how robots and objects differ.
         depth_noise: of the camera.
@@ -53,6 +55,7 @@ class GeneratorConfig:
     batch: int = 256
     learning_rate: float = 1e-3
     lessons: int = 80_000
+    by_thought: bool = False
     glances: int = 9_600
     glance_steps: int = 1_500
     world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=32, run_share=1.0, toggle_s=12.0))
@@ -75,6 +78,8 @@ class GeneratorSchool:
         config: GeneratorConfig,
         teacher: Generator | None = None,
     ) -> None:
+        if config.by_thought and (config.sight != "depth" or task.mark != "middle" or teacher is not None):
+            raise VmError(f"by_thought for {task.name}, {config.sight}; expected depth, a script, the middle as mark")
         self.config = config
         self.generator = Generator(config.sight, config.hidden)
         self.world = ObjectWorld(task, tracker, table, config.world, config.seed)
@@ -134,20 +139,25 @@ class GeneratorSchool:
         for _ in range(config.steps):
             world.tick()
             seen, depth = self._pupil.eyes.look()
-            wanted = world.tracker.clamped(self._teacher.command())
             said, thought = self.generator.look(seen, depth)
             self._pupil.remember(thought)
+            wanted = world.tracker.clamped(self._wanted(thought))
             view = world.view()
             thing = np.clip(np.nan_to_num(view.ahead(marked(world.task, view))), -MEMORY_M, MEMORY_M)
             if thought.shape[1]:
-                self._off_m.append(float(np.median(np.linalg.norm(thought - thing, axis=1))))
-            fine = np.isfinite(wanted).all(axis=1) & (world.run | ~world.config.halts)
+                self._off_m.append(float(np.median(np.linalg.norm(thought[:, :PLACE_SIZE] - thing, axis=1))))
+            fine = np.isfinite(wanted).all(axis=1) & (world.run | (not world.config.halts))
             self._lessons.add(seen[fine], thought[fine], wanted[fine])
             command = np.where(driven[:, None], wanted, said)
             world.step(command)
             fallen = self._renew()
             falls += int((fallen & ~driven).sum())
         return falls, int((~driven).sum()) * config.steps
+
+    def _wanted(self, thought: np.ndarray) -> np.ndarray:
+        if isinstance(self._teacher, ScriptedGenerator):
+            return self._teacher.command(thought if self.config.by_thought else None)
+        return self._teacher.command()
 
     def _learn(self, rng: np.random.Generator, newest: int, steps: int) -> float:
         lessons, losses, loss_of = self._lessons, [], nn.SmoothL1Loss(beta=0.2)

@@ -34,10 +34,16 @@ class ScriptedGenerator:
         """Worlds (E,) start anew."""
         self._stick[envs] = 0.0
 
-    def command(self) -> np.ndarray:
-        """(N, 18) [m] for this control period; after `ObjectWorld.tick`."""
+    def command(self, thought: np.ndarray | None = None) -> np.ndarray:
+        """(N, 18) [m] for this control period; after `ObjectWorld.tick`.
+
+        Args:
+            thought: (N, 3) where the thing is taken to be, ahead and to the left of the pelvis, and the pelvis, to the
+                left of the task frame's x axis [m]; None: as it is.
+        """
         world = self._world
-        stick = self._script(world.view())
+        view = world.view()
+        stick = self._script(view if thought is None else view.as_thought(thought))
         wanted = np.stack([stick.stride, stick.turn, stick.style], axis=1)
         wanted[~world.run] = 0.0
         self._stick += PERIOD_S / SMOOTHING_S * (np.nan_to_num(wanted) - self._stick)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vm_core.keypoint_command import COMMAND_SIZE
-from vm_training.visual.generator import INPUTS, MEMORY_SIZE, Generator, GeneratorEyes, Sight
+from vm_training.visual.generator import INPUTS, MEMORY_SIZE, PLACE_SIZE, Generator, GeneratorEyes, Sight
 from vm_training.visual.object_world import ObjectWorld
 from vm_training.visual.tasks.base import marked
 
@@ -30,7 +30,7 @@ def as_depth(pictures: np.ndarray) -> torch.Tensor:
 
 
 class SeenLessons:
-    """Rings of what was seen, where the thing was thought to be, and wanted commands."""
+    """Rings of what was seen, what was thought, and wanted commands."""
 
     def __init__(self, size: int, sight: Sight) -> None:
         self.seen = np.zeros((size, INPUTS[sight]), np.float16)
@@ -114,13 +114,14 @@ def find(
 ) -> float:
     """One gradient step of the eyes on lessons `where`; its loss."""
     seen = torch.from_numpy(lessons.seen[where].astype(np.float32))
-    seen[:, -MEMORY_SIZE:] = torch.from_numpy(misremembered(lessons.places[where], rng))
+    remembered = slice(-MEMORY_SIZE, PLACE_SIZE - MEMORY_SIZE)
+    seen[:, remembered] = torch.from_numpy(misremembered(lessons.places[where], rng))
     details = network.eyes.details(as_depth(lessons.pictures[where]))
     places = torch.from_numpy(lessons.places[where])
     thought, found = network.think(network.eyes.summary(details), seen)
     loss_of = nn.SmoothL1Loss(beta=0.1)
     in_picture = nn.functional.cross_entropy(details[:, 0], torch.from_numpy(lessons.cells[where]))
-    loss = loss_of(thought, places) + 0.5 * loss_of(found, places) + _IN_PICTURE * in_picture
+    loss = loss_of(thought[:, :PLACE_SIZE], places) + 0.5 * loss_of(found, places) + _IN_PICTURE * in_picture
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
