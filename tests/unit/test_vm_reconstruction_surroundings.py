@@ -114,6 +114,12 @@ def test_what_the_scene_has_is_not_told_twice(observed: Observations) -> None:
     assert max(piece.depth_of(over_table)[0] for piece in known.pieces) < 0.0
 
 
+def test_a_floor_that_bends_far_away_is_no_slab() -> None:
+    points = np.array([[0.0, 0.0, 0.12], [0.0, 0.0, 0.12], [0.0, 0.0, 0.05], [0.0, 0.0, 0.5]])
+    found = stage._unknown(points, np.array([1.5, 4.0, 1.5, 4.0]), SceneAsset())
+    assert found.tolist() == [True, False, False, True]
+
+
 def test_nothing_stands_where_somebody_walked(observed: Observations) -> None:
     beside = standing_at(2.0, -0.8)
     joints = beside.joint_pos_world.copy()

@@ -30,7 +30,8 @@ FOLDER, MESH_FILE, MODEL_FILE, RECORD_FILE = "surroundings", "mesh.ply", "scene.
 FRAMES, REACH_M = 24, 3.0  # depth pictures used; farther from the people's ways depth says little
 POINT_STEP = 3  # of the pixels that become pieces
 TOLERANCE_SHARE, TOLERANCE_M = 0.015, 0.03  # of planes: depth errs by a share of itself
-KNOWN_M = 0.08  # points so near to the ground and the boxes are of them
+KNOWN_M = 0.08  # points so near to the boxes are of them
+GROUND_SHARE = 0.04  # of its depth: what is less high over the ground may be the ground, for depth errs by as much
 MOST_PIECES = 63  # with the ground 64
 COLOR = (0.55, 0.60, 0.66, 1.0)
 
@@ -82,22 +83,23 @@ def _pieces(
     scene: SceneAsset,
 ) -> list[Piece]:  # fmt: skip
     some = np.flatnonzero(inside)[::POINT_STEP]
-    some = some[_unknown(points[some], scene)]
+    some = some[_unknown(points[some], pixels.depth[some], scene)]
     cameras = T_world_camera[pixels.frame[some], :3, 3]
     tolerance = np.maximum(TOLERANCE_SHARE * pixels.depth[some], TOLERANCE_M)
     found = pieces.free_of(pieces.pieces(points[some], cameras, tolerance), ways[:: max(1, len(ways) // 20_000)])
     return found[: MOST_PIECES - len(scene.boxes)]
 
 
-def _unknown(points: np.ndarray, scene: SceneAsset) -> np.ndarray:
-    """(N,) which points are above what the scene has already."""
+def _unknown(points: np.ndarray, depth_m: np.ndarray, scene: SceneAsset) -> np.ndarray:
+    """(N,) which points, seen from a depth (N,), are above what the scene has already."""
     box = np.zeros(len(points), bool)
     for one in scene.boxes:
         c, s = np.cos(one.yaw), np.sin(one.yaw)
         away = points - np.array(one.center_world)
         local = np.column_stack([away[:, :2] @ np.array([[c, -s], [s, c]]), away[:, 2]])
         box |= np.all(np.abs(local) < np.array(one.half_size) + KNOWN_M, axis=1)
-    return (points[:, 2] > scene.ground_height_at(points[:, :2]) + STEP_MIN_M) & ~box
+    over_ground = points[:, 2] - scene.ground_height_at(points[:, :2])
+    return (over_ground > np.maximum(STEP_MIN_M, GROUND_SHARE * depth_m)) & ~box
 
 
 def model_of(scene: SceneAsset, found: tuple[Piece, ...]) -> mujoco.MjSpec:
