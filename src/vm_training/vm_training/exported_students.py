@@ -14,7 +14,7 @@ from torch import nn
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
-from vm_training.gated_student import GatedStudent
+from vm_training.gated_student import GatedStudent, GridPlace
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 
@@ -51,13 +51,27 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
     if not students or len(students) != len(walkers) or len(least) not in (1, len(students)):
         raise VmError(f"{path.name}: no walkers behind a gate; it says of itself: {sorted(contract.training)}")
     least = least * (len(students) // len(least))
-    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]))
+    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]), grid_place(contract))
     for index, layer in enumerate(gated.gate):
         if isinstance(layer, nn.Linear):
             _fill(layer, arrays, f"gate.{index}")
     if not _acts_as_said(gated, contract):
         raise VmError(f"{path.name}: its walkers and gate do not give its golden action")
     return [(student.eval(), _cut_at(contract, low.numpy())) for student, low in zip(students, least, strict=True)]
+
+
+def grid_place(contract: PolicyContract) -> GridPlace:
+    """Where a walker's observation has the height grid.
+
+    Raises:
+        VmError: it sees none.
+    """
+    start = 0
+    for term in contract.observation:
+        if term.name == "height_grid" and contract.height_grid is not None:
+            return GridPlace(start, contract.height_grid.size_x, contract.height_grid.size_y, term.scale[0])
+        start += term.size * term.history_length
+    raise VmError(f"{contract.name} sees no height grid; a gate cannot tell whose place it is")
 
 
 def _commanded(path: Path) -> tuple[PolicyContract, Arrays]:

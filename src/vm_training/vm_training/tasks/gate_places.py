@@ -11,7 +11,7 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
-from vm_training.exported_students import read_student
+from vm_training.exported_students import grid_place, read_student
 from vm_training.gated_student import GatedStudent
 from vm_training.tasks.mixing import check_same_task
 
@@ -47,7 +47,7 @@ def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]
     looks_at = np.concatenate(
         [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
     )
-    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at))
+    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at), grid_place(contract))
     return gated, _widest([its for _, its in read])
 
 
