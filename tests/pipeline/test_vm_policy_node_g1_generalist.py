@@ -35,3 +35,28 @@ def test_backwards_without_a_seat_is_standing_still():
     before = walk.pelvis
     walk.run(5.0, lambda _: (-0.2, 0.0, 0.0))
     assert np.linalg.norm(walk.pelvis[:3] - before[:3]) < 0.05
+
+
+@pytest.mark.parametrize("rise_m", [0.17, -0.14])
+def test_takes_the_stairs_of_a_house(rise_m):
+    """Four steps, as high as common ones are up; steered as somebody with a stick would."""
+    count, run_m, ahead_m = 4, 0.29, 0.8
+    levels = [rise_m * (k + 1) for k in range(count)] if rise_m > 0 else [-rise_m * (count - k) for k in range(count)]
+    starts = [ahead_m + run_m * k for k in range(count)] if rise_m > 0 else [-2.0, *(ahead_m + run_m * np.arange(3))]
+    ends = [*starts[1:], starts[-1] + (3.0 if rise_m > 0 else run_m)]
+    boxes = tuple(
+        SceneBox((0.5 * (start + end), 0.0, 0.5 * level), (0.5 * (end - start), 1.2, 0.5 * level), label="step")
+        for level, start, end in zip(levels, starts, ends, strict=True)
+    )
+    walk = Walk(POLICY, SceneAsset(boxes=boxes), seed=0)
+    walk.run(1.0, lambda _: (0.0, 0.0, 0.0))
+    before = walk.pelvis
+
+    def steered(_: float) -> tuple[float, float, float]:
+        x, y, _, heading = walk.pelvis
+        over = x > ahead_m + run_m * count + 0.4
+        return (0.0, 0.0, 0.0) if over else (0.25, 0.0, float(np.clip(-1.0 * heading - 0.8 * y, -0.3, 0.3)))
+
+    walk.run(22.0, steered)
+    assert walk.pelvis[0] > ahead_m + run_m * count + 0.3
+    assert walk.pelvis[2] - before[2] == pytest.approx(count * rise_m, abs=0.06)

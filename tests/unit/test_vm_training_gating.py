@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vm_core.errors import VmError
-from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_training.export import export_policy, walking_contract
-from vm_training.gated_student import GatedStudent
+from vm_training.gated_student import GatedStudent, GridPlace
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp.lane import LaneConfig
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
@@ -24,7 +23,6 @@ from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GATE_FILE, GateSchool, GatingConfig, train_gate
 from vm_training.tasks.motion_folder import Motion, load_motion
 from vm_training.tasks.walk_config import WalkConfig
-from vm_training.tasks.whose_place import Ownership, highest_rise_in_view
 from vm_training.tasks.work_folder import WorkFolder
 
 WALKS = ("flat", "kerb")
@@ -138,29 +136,35 @@ def test_who_cannot_be_joined_is_told_why(walkers, motions, tmp_path):
         train_gate(gated, seats, motions, np.array(contract.default_joint_pos), CONFIG, WorkFolder(tmp_path / "s"))
 
 
-@given(rise=st.floats(0.04, 0.2), yaw=st.floats(-3.1, 3.1), ahead=st.floats(0.1, 1.2))
-def test_high_stairs_count_as_long_as_an_edge_is_in_view(rise, yaw, ahead):
-    """Whichever way the robot faces: the grid reaches half a metre, in its corners 0.7."""
-    step = SceneBox((ahead + 1.0, 0.0, 0.5 * rise), (1.0, 3.0, 0.5 * rise), label="step")
-    pelvis = np.array([[0.0, 0.0, 0.7, np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw)]])
-    (found,) = highest_rise_in_view(SceneAsset(boxes=(step,), source="test"), pelvis)
-    if ahead < 0.49:
-        assert found == pytest.approx(rise)
-    if ahead > 0.71:
-        assert found == 0.0
+@given(rise=st.floats(0.02, 0.25), row=st.integers(1, 10), column=st.integers(0, 10), seen=st.booleans())
+def test_the_highest_edge_is_that_of_known_cells(rise, row, column, seen):
+    """A hole in the map is no edge; a step across the grid is, as far as it is seen on both sides."""
+    place = GridPlace(3, 11, 11, 2.0, 0.85)
+    height = np.full((11, 11), 0.7)
+    height[row:] -= rise
+    height[row - 1, column] = 0.7 if seen else 0.85
+    observation = torch.zeros(2, 3 + 121)
+    observation[0, 3:] = torch.from_numpy(2.0 * height.ravel()).float()
+    observation[1, 3:] = 1.4
+    found = place.highest_edge(observation)
+    assert float(found[0]) == pytest.approx(rise, abs=1e-5) and float(found[1]) == 0.0
 
 
-def test_whoever_has_high_stairs_has_them_in_every_motion(walkers, motions):
-    """Also where a motion of another kind shows some; their flat ground is the first walker's."""
-    climbs = Place(walkers[0], ("steep_up",))
-    whose = Ownership([*places(walkers), climbs], {"flat", "sit"})
-    gated, contract = read_walkers(places(walkers))
-    school = GateSchool(gated, places(walkers), motions, np.array(contract.default_joint_pos), CONFIG)
-    lane, _ = school._lane("flat_0000")
-    seen = np.zeros((8, contract.observation_size), dtype=np.float32)
-    step = SceneBox((5.0, 0.0, 0.08), (1.0, 3.0, 0.08), label="step")
-    lane.env.physics.qpos[:, :7] = [0.0, 0.0, 0.7, 1.0, 0.0, 0.0, 0.0]
-    lane.env.physics.qpos[:3, 0] = 3.8
-    stepped = replace(lane, motion=replace(lane.motion, scene=SceneAsset(boxes=(step,), source="test")))
-    assert whose(stepped, seen).tolist() == [2] * 3 + [0] * 5
-    assert whose(replace(stepped, motion=replace(stepped.motion, kind="steep_up")), seen).tolist() == [2] * 3 + [0] * 5
+def test_high_stairs_take_the_first_walkers_share_and_no_other(walkers, tmp_path):
+    high = write(tmp_path / "climbs.onnx", 2, grid_from=0.1)
+    gated, contract = read_walkers([*places(walkers), Place(high, ("steep_up", "steep_down"))])
+    assert gated.gate[-1].out_features == 2
+    seen = torch.full((1, contract.observation_size), 0.1)
+    seen[:, -GRID.num_cells :] = 1.4
+    steps = seen.clone()
+    steps[:, -GRID.num_cells :].view(1, 11, 11)[:, 7:] -= 2.0 * 0.17
+    first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+
+    def alone(walker: int, shown: torch.Tensor) -> torch.Tensor:
+        return gated.walkers[walker](torch.maximum(shown, gated.least[walker]))
+
+    torch.testing.assert_close(gated.mixed(seen, first), alone(0, seen))
+    torch.testing.assert_close(gated.mixed(steps, first), alone(2, steps), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(gated.mixed(steps, second), alone(1, steps), atol=1e-4, rtol=1e-4)
+    with pytest.raises(VmError, match="must be the last"):
+        read_walkers([Place(high, ("steep_up",)), *places(walkers)])

@@ -51,7 +51,9 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
     if not students or len(students) != len(walkers) or len(least) not in (1, len(students)):
         raise VmError(f"{path.name}: no walkers behind a gate; it says of itself: {sorted(contract.training)}")
     least = least * (len(students) // len(least))
-    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]), grid_place(contract))
+    shares = min(array.shape[0] for name, array in arrays.items() if name.startswith("gate.") and array.ndim == 2)
+    stairs = grid_place(contract) if shares < len(students) else None
+    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]), stairs)
     for index, layer in enumerate(gated.gate):
         if isinstance(layer, nn.Linear):
             _fill(layer, arrays, f"gate.{index}")
@@ -69,7 +71,8 @@ def grid_place(contract: PolicyContract) -> GridPlace:
     start = 0
     for term in contract.observation:
         if term.name == "height_grid" and contract.height_grid is not None:
-            return GridPlace(start, contract.height_grid.size_x, contract.height_grid.size_y, term.scale[0])
+            spec = contract.height_grid
+            return GridPlace(start, spec.size_x, spec.size_y, term.scale[0], contract.height_grid_unknown)
         start += term.size * term.history_length
     raise VmError(f"{contract.name} sees no height grid; a gate cannot tell whose place it is")
 

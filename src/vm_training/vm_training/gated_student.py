@@ -15,68 +15,82 @@ from torch import nn
 from vm_training.student import NormalizedNetwork, Student, perceptron
 
 GATE_LAYERS = (64, 32)
-RISE_SCALE = 10.0  # a step of 13 cm is 1.3, as large as the gate's other inputs
 SHARPNESS = 4.0
 """Times the gate's logits: where it is sure, a walker is left alone; where two places look alike, both count."""
-
-
-RISES = 3
-"""Numbers of `GridPlace.rises`."""
+HIGH_RISE_M, RISE_WIDTH_M = 0.13, 0.003
+"""Edges above this in view are those of high stairs; so far above it that is sure."""
 
 
 @dataclass(frozen=True)
 class GridPlace:
-    """Where in an observation the height grid is: its first number, rows ahead and columns aside, and its scale."""
+    """Where in an observation the height grid is.
+
+    Attributes:
+        start: its first number.
+        rows, columns: ahead and aside.
+        scale: times heights of the torso over the ground.
+        unknown_m: what a cell says that nobody has seen.
+    """
 
     start: int
     rows: int
     columns: int
     scale: float
+    unknown_m: float
 
-    def rises(self, observation: torch.Tensor) -> torch.Tensor:
-        """(N, 3) [m]: the highest rise and drop from a row to the next one ahead, the highest edge between columns."""
+    def highest_edge(self, observation: torch.Tensor) -> torch.Tensor:
+        """(N,) [m]: the largest difference between neighbouring cells that are known."""
         flat = observation[:, self.start : self.start + self.rows * self.columns]
-        down = flat.reshape(-1, self.rows, self.columns) / self.scale  # heights of the torso over the ground
-        ahead, aside = down[:, 1:] - down[:, :-1], (down[:, :, 1:] - down[:, :, :-1]).abs()
-        most = [(-ahead).amax(dim=(1, 2)), ahead.amax(dim=(1, 2)), aside.amax(dim=(1, 2))]
-        return torch.stack(most, dim=-1)
+        height = flat.reshape(-1, self.rows, self.columns) / self.scale
+        known = ((height - self.unknown_m).abs() > 1e-3).to(height.dtype)
+        ahead = (height[:, 1:] - height[:, :-1]).abs() * known[:, 1:] * known[:, :-1]
+        aside = (height[:, :, 1:] - height[:, :, :-1]).abs() * known[:, :, 1:] * known[:, :, :-1]
+        return torch.maximum(ahead.amax(dim=(1, 2)), aside.amax(dim=(1, 2)))
 
 
 class GatedStudent(NormalizedNetwork):
     """From (N, inputs) observations to the (N, outputs) raw actions of walkers, weighed by the gate.
 
+    A walker of high stairs is no business of the gate's, for its place is a matter of a centimetre: a gate that was
+    taught it took rises of 12 and of 14 cm for either one's, several times a second, and robots fell between two
+    hands. It has the first walker's share by a rule, as long as a high edge is in view.
+
     Attributes:
-        walkers: each with a normalization of its own.
+        walkers: each with a normalization of its own; the last is that of high stairs, if there is one.
         least: (W, inputs) under which a walker is shown nothing: how its own contract cut its observations.
         looks_at: (inputs,) 1 for what the gate looks at, else 0. Command and ground say whose place it is; how the body
             stands would only tell in which lessons it stood so.
-        grid: where in the observation the ground is. The gate is told its highest rises, too: where stairs begin to be
-            another's is a matter of a centimetre, which a small network does not find in 121 heights.
+        stairs: where the ground is seen, if the last walker is that of high stairs.
     """
 
     least: torch.Tensor
     looks_at: torch.Tensor
 
     def __init__(
-        self, walkers: Sequence[Student], least: torch.Tensor, looks_at: torch.Tensor, grid: GridPlace
+        self, walkers: Sequence[Student], least: torch.Tensor, looks_at: torch.Tensor, stairs: GridPlace | None = None
     ) -> None:
         inputs = walkers[0].mean.numel()
         super().__init__(inputs)
-        self.grid = grid
-        self.walkers = nn.ModuleList(walkers)
-        self.gate = perceptron(inputs + RISES, GATE_LAYERS, len(walkers))
+        self.walkers, self.stairs = nn.ModuleList(walkers), stairs
+        self.gate = perceptron(inputs, GATE_LAYERS, len(walkers) - (stairs is not None))
         self.register_buffer("least", least)
         self.register_buffer("looks_at", looks_at)
         self.mean.copy_(walkers[0].mean)
         self.spread.copy_(walkers[0].spread)
 
     def logits(self, observation: torch.Tensor) -> torch.Tensor:
-        """(N, W): how much each walker's place this is."""
-        seen = self.looks_at * (observation - self.mean) / self.spread
-        return self.gate(torch.cat([seen, RISE_SCALE * self.grid.rises(observation)], dim=-1))
+        """(N, W), but for that of high stairs: how much each walker's place this is."""
+        return self.gate(self.looks_at * (observation - self.mean) / self.spread)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        shares = torch.softmax(SHARPNESS * self.logits(observation), dim=-1)
+        return self.mixed(observation, torch.softmax(SHARPNESS * self.logits(observation), dim=-1))
+
+    def mixed(self, observation: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Raw actions (N, outputs) where the gate's shares are given, (N, W) as for `logits`."""
+        if self.stairs is not None:
+            high = torch.sigmoid((self.stairs.highest_edge(observation) - HIGH_RISE_M) / RISE_WIDTH_M).unsqueeze(-1)
+            first = shares[:, :1]
+            shares = torch.cat([first * (1.0 - high), shares[:, 1:], first * high], dim=-1)
         hands = [
             walker(torch.maximum(observation, least)) for walker, least in zip(self.walkers, self.least, strict=True)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.mdp.lane import ACTION_SCALE_RAD, Lane
-from vm_training.student import NormalizedNetwork, Student
+from vm_training.student import Student
 from vm_training.tasks.lessons import Lessons, Rollout, rollout
 from vm_training.tasks.walk_config import ACTION_CLIP, WalkConfig
 
@@ -17,7 +18,7 @@ REST_FRAMES = 300
 """Standing after a clip's end that is still taught."""
 
 
-def act(student: NormalizedNetwork, observation: np.ndarray, default: np.ndarray) -> np.ndarray:
+def act(student: Callable[[torch.Tensor], torch.Tensor], observation: np.ndarray, default: np.ndarray) -> np.ndarray:
     """Targets (N, J) [rad] of the student."""
     with torch.inference_mode():
         raw = student(torch.from_numpy(observation)).numpy()

@@ -12,7 +12,8 @@ import torch
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_student
-from vm_training.gated_student import GatedStudent
+from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.motions.courses import HIGH_STAIRS
 from vm_training.tasks.mixing import check_same_task
 
 GATE_TERMS = ("velocity_commands", "height_grid")
@@ -47,8 +48,15 @@ def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]
     looks_at = np.concatenate(
         [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
     )
-    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at), grid_place(contract))
+    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at), _stairs(places, contract))
     return gated, _widest([its for _, its in read])
+
+
+def _stairs(places: Sequence[Place], contract: PolicyContract) -> GridPlace | None:
+    high = [any(kind in HIGH_STAIRS for kind in place.kinds) for place in places]
+    if any(high[:-1]):
+        raise VmError(f"the walker of {', '.join(HIGH_STAIRS)} must be the last, and has no other kinds")
+    return grid_place(contract) if high[-1] else None
 
 
 def _widest(contracts: Sequence[PolicyContract]) -> PolicyContract:

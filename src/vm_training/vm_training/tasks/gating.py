@@ -92,6 +92,7 @@ class GateSchool:
     ) -> None:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
         self._whose = Ownership(places, {motion.kind for motion in motions.values()})
+        self._shares = gated.gate[-1].out_features
         self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
         self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
@@ -116,10 +117,8 @@ class GateSchool:
 
         def drive(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
             whose, found = self._whose(lane, seen), act(self.gated, seen, self._default)
-            for walker in np.unique(whose[told]):
-                own = told & (whose == walker)
-                shown = np.maximum(seen[own], self.gated.least[walker].numpy())
-                found[own] = act(self.gated.walkers[walker], shown, self._default)  # type: ignore[arg-type]
+            shares = torch.nn.functional.one_hot(torch.from_numpy(whose[told]).long(), self._shares).float()
+            found[told] = act(lambda shown: self.gated.mixed(shown, shares), seen[told], self._default)
             return found
 
         how = Rollout(

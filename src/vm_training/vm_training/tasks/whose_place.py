@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from vm_core.errors import VmError
-from vm_core.height_grid import cell_points_world
 from vm_core.scene_asset import SEAT, SceneAsset
 from vm_training.mdp.lane import Lane
 from vm_training.mdp.walk_observations import GRID, WALK_TERMS
@@ -18,8 +17,6 @@ from vm_training.tasks.gate_places import Place
 AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
 IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
 """As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
-HIGH_RISE_M = 0.13
-"""Between neighbouring cells of the grid: what is higher belongs to the walker of high stairs, if there is one."""
 FLAT = "flat"
 _BACK_M_S = -0.04
 _AT = [term.name for term in WALK_TERMS].index("velocity_commands")
@@ -44,20 +41,17 @@ class Ownership:
             raise VmError(f"no walker has the kind {FLAT}, to which robots go that leave a seat or stairs")
         if homeless:
             raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
-        self._high = next((self._of[kind] for kind in HIGH_STAIRS if kind in self._of), None)
+        # the walker of high stairs has the first one's share by a rule, so their motions are the first one's
+        self._of |= {kind: self._of[FLAT] for kind in HIGH_STAIRS}
 
     def __call__(self, lane: Lane, seen: np.ndarray) -> np.ndarray:
-        """(N,) index of the walker in whose place each robot is, which sees `seen` (N, inputs)."""
+        """(N,) index of the gate's share in whose place each robot is, which sees `seen` (N, inputs)."""
         kind, qpos = lane.motion.kind, lane.env.physics.qpos
         if kind in AT_SEATS:
             backwards = seen[:, _COMMAND] < WALK_TERMS[_AT].scale[0] * _BACK_M_S
             near = seat_in_view(lane.motion.scene, qpos[:, :2])
             return np.where(backwards | near, self._of[kind], self._of[FLAT])
-        own = self._of[FLAT if kind in HIGH_STAIRS else kind]
-        if self._high is None:
-            return np.full(len(seen), own)
-        high = highest_rise_in_view(lane.motion.scene, np.nan_to_num(qpos[:, :7])) > HIGH_RISE_M
-        return np.where(high, self._high, own)
+        return np.full(len(seen), self._of[kind])
 
 
 def seat_in_view(scene: SceneAsset, position: np.ndarray) -> np.ndarray:
@@ -68,12 +62,3 @@ def seat_in_view(scene: SceneAsset, position: np.ndarray) -> np.ndarray:
             away = np.abs(position - box.center_world[:2]) - box.half_size[:2]
             near |= np.linalg.norm(np.maximum(away, 0.0), axis=1) < IN_VIEW_M
     return near
-
-
-def highest_rise_in_view(scene: SceneAsset, pelvis: np.ndarray) -> np.ndarray:
-    """(N,) [m] between neighbouring cells of the exact grid around pelvis poses (N, 7) [m, wxyz]."""
-    cells = cell_points_world(GRID, pelvis[:, :3], pelvis[:, 3:7])
-    heights = scene.height_at(cells[..., :2].reshape(-1, 2)).reshape(len(pelvis), GRID.size_x, GRID.size_y)
-    return np.maximum(
-        np.abs(np.diff(heights, axis=1)).max(axis=(1, 2)), np.abs(np.diff(heights, axis=2)).max(axis=(1, 2))
-    )
