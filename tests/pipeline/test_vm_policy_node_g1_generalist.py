@@ -55,7 +55,7 @@ def test_takes_the_stairs_of_a_house(rise_m):
     def steered(_: float) -> tuple[float, float, float]:
         x, y, _, heading = walk.pelvis
         over = x > ahead_m + run_m * count + 0.4
-        return (0.0, 0.0, 0.0) if over else (0.25, 0.0, float(np.clip(-1.0 * heading - 0.8 * y, -0.3, 0.3)))
+        return (0.0, 0.0, 0.0) if over else (0.3, 0.0, float(np.clip(-1.0 * heading - 0.8 * y, -0.3, 0.3)))
 
     walk.run(22.0, steered)
     assert walk.pelvis[0] > ahead_m + run_m * count + 0.3
