@@ -136,13 +136,22 @@ def test_who_cannot_be_joined_is_told_why(walkers, motions, tmp_path):
         train_gate(gated, seats, motions, np.array(contract.default_joint_pos), CONFIG, WorkFolder(tmp_path / "s"))
 
 
-@given(rise=st.floats(0.02, 0.25), row=st.integers(1, 10), column=st.integers(0, 10), seen=st.booleans())
-def test_the_highest_edge_is_that_of_known_cells(rise, row, column, seen):
-    """A hole in the map is no edge; a step across the grid is, as far as it is seen on both sides."""
+@given(
+    rise=st.floats(0.02, 0.25),
+    row=st.integers(1, 10),
+    holes=st.integers(0, 5),
+    spikes=st.integers(0, 5),
+    up=st.booleans(),
+)
+def test_an_edge_is_what_half_of_the_columns_show(rise, row, holes, spikes, up):
+    """Holes in the map hide it in some columns, single wrong cells make others higher: neither counts."""
     place = GridPlace(3, 11, 11, 2.0, 0.85)
-    height = np.full((11, 11), 0.7)
-    height[row:] -= rise
-    height[row - 1, column] = 0.7 if seen else 0.85
+    height = np.full((11, 11), 0.5)
+    height[row:] += -rise if up else rise
+    if holes:
+        height[row - 1, :holes] = 0.85
+    else:
+        height[0, 11 - spikes :] += 0.3
     observation = torch.zeros(2, 3 + 121)
     observation[0, 3:] = torch.from_numpy(2.0 * height.ravel()).float()
     observation[1, 3:] = 1.4
