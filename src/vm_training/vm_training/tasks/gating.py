@@ -92,7 +92,7 @@ class GateSchool:
     ) -> None:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
         self._whose = Ownership(places, {motion.kind for motion in motions.values()})
-        self._shares = gated.gate[-1].out_features
+        self._shares = len(gated.walkers) - (gated.stairs is not None)
         self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
         self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
