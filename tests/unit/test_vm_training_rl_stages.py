@@ -121,7 +121,7 @@ def test_courses_are_what_their_names_say():
 
 def test_who_cannot_be_fine_tuned_is_told_why(student, tmp_path):
     shipped = Path(__file__).resolve().parents[2] / "src/vm_policy_node/vm_policy_node/policies/demo_steps.onnx"
-    with pytest.raises(VmError, match="follows a clip; fine-tuning needs a policy that sees a root command"):
+    with pytest.raises(VmError, match="follows a clip; expected a policy that sees a root command"):
         read_student(shipped)
     with pytest.raises(VmError, match="no such policy file"):
         read_student(tmp_path / "none.onnx")
