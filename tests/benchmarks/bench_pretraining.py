@@ -50,18 +50,18 @@ class Curve:
 
 def figures(seed: int) -> Iterator[dict]:
     """Final success of both, and how many steps each took to half of it."""
-    motions, teachers = _taught(EASY, "easy"), _taught(TASK, "task")
+    easy, task = _taught(EASY, "easy"), _taught(TASK, "task")
     curves: dict[str, list[Curve]] = {"pretrained": [], "from nothing": []}
     for run in range(SEEDS):
         config = replace(WALK, seed=seed + run)
         before = OUT / f"before_{run}"
-        train_walk(*motions, replace(config, rounds=ROUNDS // 3, validate_every=0), WorkFolder(before))
+        train_walk(*easy, replace(config, rounds=ROUNDS // 3, validate_every=0), WorkFolder(before))
         after = OUT / f"after_{run}"
-        train_walk(*teachers, replace(config, rounds=ROUNDS - ROUNDS // 3), WorkFolder(after), before)
+        train_walk(*task, replace(config, rounds=ROUNDS - ROUNDS // 3), WorkFolder(after), before)
         told = WorkFolder(before).read_json(RECORDS_FILE)[-1]["steps"]
         curves["pretrained"].append(_curve(after, told))
         nothing = OUT / f"nothing_{run}"
-        train_walk(*teachers, replace(config, rounds=ROUNDS), WorkFolder(nothing))
+        train_walk(*task, replace(config, rounds=ROUNDS), WorkFolder(nothing))
         curves["from nothing"].append(_curve(nothing, 0))
         _plot(curves)
     for name, runs in curves.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,28 +64,10 @@ def _arc(rng: np.random.Generator) -> Place:
     return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), stride, text
 
 
-def _stairs_up(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.15), rng.uniform(0.26, 0.36)
-    tops = [rise * (i + 1) for i in range(count)]
-    return _treads([0.0, *tops], run, rng, f"{count} steps up, {rise:.3f} × {run:.2f} m")
-
-
-def _stairs_down(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.05, 0.12), rng.uniform(0.26, 0.36)
-    tops = [rise * (count - i) for i in range(count + 1)]
-    return _treads(tops, run, rng, f"{count} steps down, {rise:.3f} × {run:.2f} m")
-
-
-def _steep_up(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.12, 0.20), rng.uniform(0.26, 0.36)
-    tops = [rise * (i + 1) for i in range(count)]
-    return _treads([0.0, *tops], run, rng, f"{count} high steps up, {rise:.3f} × {run:.2f} m")
-
-
-def _steep_down(rng: np.random.Generator) -> Place:
-    count, rise, run = int(rng.integers(2, 5)), rng.uniform(0.10, 0.16), rng.uniform(0.26, 0.36)
-    tops = [rise * (count - i) for i in range(count + 1)]
-    return _treads(tops, run, rng, f"{count} high steps down, {rise:.3f} × {run:.2f} m")
+def _flight(rng: np.random.Generator, *, up: bool, rises_m: tuple[float, float], what: str) -> Place:
+    count, rise, run = int(rng.integers(2, 5)), rng.uniform(*rises_m), rng.uniform(0.26, 0.36)
+    levels = [rise * (i if up else count - i) for i in range(count + 1)]
+    return _treads(levels, run, rng, f"{count} {what}, {rise:.3f} × {run:.2f} m")
 
 
 def _kerb(rng: np.random.Generator) -> Place:
@@ -135,13 +118,13 @@ def _treads(levels: list[float], run: float, rng: np.random.Generator, text: str
 KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
     "flat": _flat,
     "arc": _arc,
-    "stairs_up": _stairs_up,
-    "stairs_down": _stairs_down,
+    "stairs_up": partial(_flight, up=True, rises_m=(0.05, 0.15), what="steps up"),
+    "stairs_down": partial(_flight, up=False, rises_m=(0.05, 0.12), what="steps down"),
     "kerb": _kerb,
     "slope": _slope,
     "rough": _rough,
-    "steep_up": _steep_up,
-    "steep_down": _steep_down,
+    "steep_up": partial(_flight, up=True, rises_m=(0.12, 0.20), what="high steps up"),
+    "steep_down": partial(_flight, up=False, rises_m=(0.10, 0.16), what="high steps down"),
 }
 """Kinds of courses by name."""
 
