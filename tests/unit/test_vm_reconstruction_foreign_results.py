@@ -191,3 +191,5 @@ def test_tracks_of_tram_are_several_people_for_the_joint_solver(tmp_path, monkey
         NetworkFrontend(config).observe(short, (1.8, 1.7), lambda: None)
     with pytest.raises(VmError, match="expected cameras, too"):
         NetworkFrontend({**config, "cameras": {}}).observe(source, (1.8, 1.7), lambda: None)
+    with pytest.raises(VmError, match="cameras: tramm; expected colmap, megasam"):
+        NetworkFrontend({**config, "cameras": {"tramm": "x"}}).observe(source, (1.8, 1.7), lambda: None)

@@ -29,11 +29,11 @@ def read_student(path: Path) -> tuple[Student, PolicyContract]:
         VmError: another kind of network, or a contract that commands cannot drive.
     """
     contract, arrays = _commanded(path)
-    student = _student(arrays, "", contract)
+    student = perceptron_of(arrays, contract.observation_size)
     if student is None:
         hint = "; vm-train split_walkers gives its walkers alone" if _walkers(arrays) else ""
         raise VmError(f"{path.name}: not a plain perceptron of this project{hint}")
-    if not _acts_as_said(student, contract):
+    if not acts_as_said(student, contract):
         raise VmError(f"{path.name}: its layers alone do not give its golden action; not a plain perceptron")
     return student.eval(), contract
 
@@ -45,7 +45,9 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
         VmError: another kind of network, or a contract that commands cannot drive.
     """
     contract, arrays = _commanded(path)
-    walkers = [_student(arrays, f"walkers.{index}.", contract) for index in range(_walkers(arrays))]
+    walkers = [
+        perceptron_of(arrays, contract.observation_size, f"walkers.{index}.") for index in range(_walkers(arrays))
+    ]
     students = [walker for walker in walkers if walker is not None]
     least = [torch.from_numpy(value) for value in _lower_bounds(arrays, contract)]
     if not students or len(students) != len(walkers) or len(least) not in (1, len(students)):
@@ -57,7 +59,7 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
     for index, layer in enumerate(gated.gate):
         if isinstance(layer, nn.Linear):
             _fill(layer, arrays, f"gate.{index}")
-    if not _acts_as_said(gated, contract):
+    if not acts_as_said(gated, contract):
         raise VmError(f"{path.name}: its walkers and gate do not give its golden action")
     return [(student.eval(), _cut_at(contract, low.numpy())) for student, low in zip(students, least, strict=True)]
 
@@ -88,12 +90,12 @@ def _commanded(path: Path) -> tuple[PolicyContract, Arrays]:
     return contract, {t.name: numpy_helper.to_array(t).copy() for t in onnx.load(str(path)).graph.initializer}
 
 
-def _student(arrays: Arrays, prefix: str, contract: PolicyContract) -> Student | None:
-    """The perceptron whose constants have a prefix; None if there is none that fits the observation."""
+def perceptron_of(arrays: Arrays, inputs: int, prefix: str = "") -> Student | None:
+    """The perceptron of an exported network's constants, by name, that have a prefix; None if none has these inputs."""
     names = [name for name in arrays if name.startswith(f"{prefix}layers.") and name.endswith(".weight")]
     stems = sorted((name.removesuffix(".weight") for name in names), key=lambda stem: int(stem.rsplit(".", 1)[1]))
     sizes = [arrays[f"{stem}.weight"].shape for stem in stems]
-    if not sizes or sizes[0][1] != contract.observation_size:
+    if not sizes or sizes[0][1] != inputs:
         return None
     student = Student(sizes[0][1], sizes[-1][0], [rows for rows, _ in sizes[:-1]])
     layers = [layer for layer in student.layers if isinstance(layer, nn.Linear)]
@@ -139,7 +141,8 @@ def _cut_at(contract: PolicyContract, least: np.ndarray) -> PolicyContract:
     return replace(contract, observation=tuple(terms))
 
 
-def _acts_as_said(network: nn.Module, contract: PolicyContract) -> bool:
+def acts_as_said(network: nn.Module, contract: PolicyContract) -> bool:
+    """Whether a network gives its contract's golden action."""
     assert contract.golden is not None  # which a policy file has
     with torch.no_grad():
         given = network(torch.tensor([contract.golden.observation]))[0].numpy()

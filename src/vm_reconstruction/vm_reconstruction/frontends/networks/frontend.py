@@ -77,6 +77,8 @@ class NetworkFrontend:
                 f"one a track ({len(tracks)})" if tracks else "one; pose with several tracks of tram follows more"
             )
             raise VmError(f"{len(heights_m)} heights; expected {expected}")
+        if tracks and not self._config.get("cameras"):  # told before minutes of depth are spent
+            raise VmError('the pose comes from tracks; expected cameras, too, as {"tram": "camera.npy"}')
         seen = None if tracks else self._landmarks(source, on_frame)
         cameras, depth = self._cameras_and_depth(source, seen, size)
         focal = cameras.focal_share * source.width
@@ -146,8 +148,8 @@ class NetworkFrontend:
                 return _fitting(read(Path(given[name]), size), given[name], source)
         if "tram" in given:
             return _fitting(read_tram_cameras(Path(given["tram"])), given["tram"], source)
-        if seen is None:
-            raise VmError('the pose comes from tracks; expected cameras, too, as {"tram": "camera.npy"}')
+        if given or seen is None:
+            raise VmError(f"cameras: {', '.join(given) or 'none'}; expected colmap, megasam, monst3r or tram")
         turned = camera.track(source, seen, lambda: None).R_cam_first
         return CameraResult(turned.transpose(0, 2, 1), np.zeros((len(turned), 3)), None, source.focal_px / source.width)
 
