@@ -17,28 +17,15 @@ LOWEST_VIEW_M = 0.34  # ahead of the pelvis, where the picture ends
 
 def go_through(view: ObjectView) -> Stick:
     """Goes behind the thing as seen from a point on the x axis ahead of it, then through it."""
-    way = np.stack([np.full(len(view.root), LANE_M), -view.thing[:, 1]], axis=1)
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
-    to_ball = view.thing[:, :2] - view.root[:, :2]
-    off = np.arctan2(to_ball[:, 1], to_ball[:, 0]) - np.arctan2(way[:, 1], way[:, 0])
-    lined_up = np.abs(np.angle(np.exp(1j * off))) < LINED_UP_RAD
-    near = np.linalg.norm(to_ball, axis=1) < NEAR_M
-    aim = np.where((lined_up | near)[:, None], view.thing[:, :2], view.thing[:, :2] - BEHIND_M * way)
-    ahead = view.ahead(aim)
-    angle = np.arctan2(ahead[:, 1], np.maximum(ahead[:, 0], 0.05))
+    angle = _angle(view.ahead(_behind_or_through(view, LINED_UP_RAD)))
     stride = STRIDE_M * np.clip(1.25 - 1.5 * np.abs(angle), 0.15, 1.0)
-    return Stick(stride, towards(angle, 0.6), np.zeros(len(near)))
+    return Stick(stride, towards(angle, 0.6), np.zeros(len(angle)))
 
 
 def dribble(view: ObjectView) -> Stick:
     """Comes behind the ball, as seen from a point on the x axis ahead of it, and walks through it; turns before one
     that the feet would pass, and on the spot, to the side where it lies, to one that is out of the picture."""
-    way = np.stack([np.full(len(view.root), LANE_M), -view.thing[:, 1]], axis=1)
-    to_ball = view.thing[:, :2] - view.root[:, :2]
-    off = np.arctan2(to_ball[:, 1], to_ball[:, 0]) - np.arctan2(way[:, 1], way[:, 0])
-    through = (np.abs(np.angle(np.exp(1j * off))) < BEHIND_RAD) | (np.linalg.norm(to_ball, axis=1) < NEAR_M)
-    behind = view.thing[:, :2] - BEHIND_M * way / np.linalg.norm(way, axis=1, keepdims=True)
-    angle = _angle(view.ahead(np.where(through[:, None], view.thing[:, :2], behind)))
+    angle = _angle(view.ahead(_behind_or_through(view, BEHIND_RAD)))
     stride = STRIDE_M * np.clip(1.25 - 1.5 * np.abs(angle), 0.1, 1.0)
     turn = towards(angle, 2.0, HARD_TURN_RAD)
 
@@ -51,6 +38,16 @@ def dribble(view: ObjectView) -> Stick:
     gone = (ahead < LOWEST_VIEW_M) & ((ahead < 0.0) | (np.abs(aside) > 0.2))
     turn = np.where(gone, np.where(aside < 0.0, -HARD_TURN_RAD, HARD_TURN_RAD), turn)
     return Stick(np.where(gone, 0.0, stride), turn, np.zeros(len(far)))
+
+
+def _behind_or_through(view: ObjectView, lined_up_rad: float) -> np.ndarray:
+    """(N, 2) in the task frame [m]: the thing for who is near or within this angle behind it, else a place there."""
+    way = np.stack([np.full(len(view.root), LANE_M), -view.thing[:, 1]], axis=1)
+    to_thing = view.thing[:, :2] - view.root[:, :2]
+    off = np.arctan2(to_thing[:, 1], to_thing[:, 0]) - np.arctan2(way[:, 1], way[:, 0])
+    through = (np.abs(np.angle(np.exp(1j * off))) < lined_up_rad) | (np.linalg.norm(to_thing, axis=1) < NEAR_M)
+    behind = view.thing[:, :2] - BEHIND_M * way / np.linalg.norm(way, axis=1, keepdims=True)
+    return np.where(through[:, None], view.thing[:, :2], behind)
 
 
 def _angle(ahead: np.ndarray) -> np.ndarray:
