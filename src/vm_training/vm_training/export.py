@@ -18,7 +18,7 @@ from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, PolicyContract
+from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm, PolicyContract
 from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
@@ -31,13 +31,15 @@ from vm_training.tasks.distillation import ACTION_CLIP
 from vm_training.teachers.local_models import CORRECTION_SCALE
 
 
-def tracking_contract(name: str, clip: MotionClip, training: dict[str, Any]) -> PolicyContract:
+def tracking_contract(
+    name: str, clip: MotionClip, training: dict[str, Any], terms: tuple[ObservationTerm, ...] = TRACKING_TERMS
+) -> PolicyContract:
     """The contract of a student that tracks a clip, without its golden pair."""
     return PolicyContract(
         name=name,
         **joint_fields(DEFAULT_JOINT_POS),
         action_scale=(CORRECTION_SCALE,) * len(g1.POLICY_JOINT_NAMES),
-        observation=TRACKING_TERMS,
+        observation=terms,
         action_clip=ACTION_CLIP,
         action_base="reference_target",
         control_period_s=1.0 / clip.fps,

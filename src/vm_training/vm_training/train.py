@@ -15,6 +15,7 @@ from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
 from vm_training.benchmark.courses import SIT_SKILL
+from vm_training.clip_tracking_command import TrackClips
 from vm_training.export import check_policy_name, export_policy, walking_contract
 from vm_training.mdp.lane import make_lane
 from vm_training.motions.planned import SIT
@@ -238,6 +239,7 @@ TASKS: dict[str, type[Task]] = {
     "demo_steps": DemoSteps,
     "from_video": FromVideo,
     "lqr_teachers": LqrTeachers,
+    "track_clips": TrackClips,
     "walk": Walk,
     "mix_walkers": MixWalkers,
     "gate_walkers": GateWalkers,

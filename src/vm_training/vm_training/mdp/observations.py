@@ -26,6 +26,8 @@ TRACKING_TERMS = (
     ObservationTerm("ref_phase", 1, (2.0,)),
 )
 """Position and velocity of the pelvis come from odometry; a policy with these terms refuses to run without it."""
+ANY_CLIP_TERMS = TRACKING_TERMS[:-1]
+"""Of a student of many clips, among which a phase says nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ class SensorNoise:
     linear_m_s: float = 0.02
 
 
-def observe(env: ClipTracking, noise: SensorNoise | None) -> np.ndarray:
-    """(N, 108) observations of all robots, in the order of TRACKING_TERMS."""
+def observe(
+    env: ClipTracking, noise: SensorNoise | None, terms: tuple[ObservationTerm, ...] = TRACKING_TERMS
+) -> np.ndarray:
+    """(N, inputs) observations of all robots, in the order of `terms`; 108 numbers of TRACKING_TERMS."""
     qpos, qvel, rng = env.physics.qpos.copy(), env.physics.qvel.copy(), env.rng
     if noise is not None:
         qpos[:, :3] += rng.normal(0.0, noise.position_m, (env.num_envs, 3))
@@ -71,8 +75,8 @@ def observe(env: ClipTracking, noise: SensorNoise | None) -> np.ndarray:
         root_lin_vel_world=qvel[:, :3],
         reference=reference_frame(env),
     )
-    built = build_terms(TRACKING_TERMS, inputs)
-    return np.concatenate([built[term.name] for term in TRACKING_TERMS], axis=1).astype(np.float32)
+    built = build_terms(terms, inputs)
+    return np.concatenate([built[term.name] for term in terms], axis=1).astype(np.float32)
 
 
 def reference_frame(env: ClipTracking) -> ReferenceFrame:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.motion_clip import MotionClip
+from vm_core.policy_contract import ObservationTerm
 from vm_core.scene_asset import SceneAsset
 from vm_training.mdp.clip_tracking import LOST_POSITION_M, ClipTracking, StartNoise
-from vm_training.mdp.observations import SensorNoise, observe
+from vm_training.mdp.observations import TRACKING_TERMS, SensorNoise, observe
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
 from vm_training.tasks.distillation import act
@@ -46,22 +47,26 @@ def evaluate_student(
     seed: int,
     starts: int = 64,
     threads: int = 2,
+    terms: tuple[ObservationTerm, ...] = TRACKING_TERMS,
 ) -> list[Check]:
     """Follows the clip and stands for three seconds, with full collision shapes at 2 ms, under each condition."""
     checks = []
     for condition, (ranges, noise) in CONDITIONS.items():
         env = ClipTracking(clip, scene, starts, ranges, noise, seed, "full", 0.002, threads, lost_m)
-        checks.append(Check(condition, starts, *follow(env, student)))
+        checks.append(Check(condition, starts, *follow(env, student, terms=terms)))
+        env.physics.close()
     return checks
 
 
-def follow(env: ClipTracking, student: Student, hold_s: float = 3.0) -> tuple[float, float]:
+def follow(
+    env: ClipTracking, student: Student, hold_s: float = 3.0, terms: tuple[ObservationTerm, ...] = TRACKING_TERMS
+) -> tuple[float, float]:
     """Share of robots that follow the whole clip and stand at its end, and the mean time that they last [s]."""
     everyone = np.arange(env.num_envs)
     env.reset(everyone, np.zeros(env.num_envs, dtype=int))
     alive, lasted = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)
     for _ in range(env.clip.num_frames + int(hold_s * env.clip.fps)):
-        env.step(act(student, observe(env, SensorNoise())))
+        env.step(act(student, observe(env, SensorNoise(), terms)))
         alive &= ~env.lost()
         lasted += alive
         if not alive.any():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from vm_core.policy_contract import ObservationTerm
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.observations import TRACKING_TERMS, SensorNoise, observe
 from vm_training.student import Student
@@ -76,10 +77,11 @@ class Trackers:
 
     env: ClipTracking
     teacher: LqrTeacher
+    terms: tuple[ObservationTerm, ...] = TRACKING_TERMS
 
     def observe(self) -> np.ndarray:
-        """(N, 108) with sensor noise."""
-        return observe(self.env, SensorNoise())
+        """(N, inputs) with sensor noise."""
+        return observe(self.env, SensorNoise(), self.terms)
 
     def wanted(self) -> np.ndarray:
         """(N, J) of the teacher."""
