@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -13,24 +15,35 @@ from tqdm import tqdm
 from vm_core import command_line
 from vm_core.atomic_files import atomic_folder
 from vm_core.errors import VmError
-from vm_reconstruction.datasets.synthetic import bodies, cameras, gait, pictures, rooms
+from vm_reconstruction.datasets.synthetic import bodies, cameras, driven_body, gait, pictures, rooms, user_motions
 from vm_reconstruction.datasets.synthetic.recipe import SET_KINDS, Recipe, plan, recipes
+from vm_reconstruction.datasets.synthetic.scenes import TrueScene
+from vm_reconstruction.datasets.synthetic.user_motions import UserMotion
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.demo.camera_path import CameraPath
 from vm_reconstruction.demo.make_demo_video import write_video
-from vm_reconstruction.demo.person import as_human_motion
+from vm_reconstruction.demo.person import PersonMotion, as_human_motion
+from vm_reconstruction.demo.posed_body import PosedBody
+from vm_reconstruction.manifest import content_hash
 
 FORMAT_VERSION = 1  # counted up whenever the same recipe gives other files
 RECIPE_FILE, VIDEO_FILE = "recipe.json", "video.mp4"
 
 
+Staged = tuple[pictures.Stage, CameraPath, cameras.Filming, VideoTruth]
+
+
 @dataclass(frozen=True)
 class DatasetConfig:
-    """Makes synthetic videos of people on stairs, kerbs, slopes and benches, with exact truth.
+    """Makes synthetic videos with exact truth: people on stairs, kerbs, slopes and benches, or motions of your own.
 
     Attributes:
         out: folder; one subfolder a video. Videos that are already there are kept.
-        videos: how many of the fixed 24.
+        videos: how many of the fixed 24; by default all, or none where motions are given.
+        motion: a motion of your own (.bvh, AMASS .npz and what vm-retarget reads) that becomes a video; once for each.
+        body_model: for AMASS and its like: your SMPL, SMPL-H or SMPL-X model (.npz), or a folder of them by gender.
+        scene: what the motions stand and sit on (a scene folder, boxes as .obj); by default a floor, and seats.
+        motion_seconds: so much of each motion from its beginning.
         seed: of everything random.
         fps: frames a second.
         pictures: also render the RGB videos (about a second a frame); without, truth, depth and masks only.
@@ -39,7 +52,11 @@ class DatasetConfig:
     """
 
     out: Path
-    videos: int = len(SET_KINDS)
+    videos: int | None = None
+    motion: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    body_model: Path | None = None
+    scene: Path | None = None
+    motion_seconds: float = 20.0
     seed: int = 0
     fps: float = 30.0
     pictures: bool = True
@@ -51,10 +68,17 @@ class DatasetConfig:
             raise VmError(
                 f"fps {self.fps}, depth_px {self.depth_px}, samples {self.samples}: expected 5-240, 32-640, 1-4"
             )
-        recipes(self.seed, self.videos)
+        if not self.motion_seconds >= user_motions.SHORTEST_S:
+            raise VmError(f"motion-seconds {self.motion_seconds}: expected at least {user_motions.SHORTEST_S:g}")
+        self.recipes()
+
+    def recipes(self) -> list[Recipe]:
+        """Those of the fixed videos that are wanted."""
+        count = self.videos if self.videos is not None else 0 if self.motion else len(SET_KINDS)
+        return recipes(self.seed, count) if count or not self.motion else []
 
 
-def stage_of(recipe: Recipe, fps: float) -> tuple[pictures.Stage, CameraPath, cameras.Filming, VideoTruth]:
+def stage_of(recipe: Recipe, fps: float) -> Staged:
     """A video without its pictures; the returned truth has no depth yet."""
     work = plan(recipe)
     people = [bodies.load_body(*person) for person in work.people]
@@ -62,27 +86,51 @@ def stage_of(recipe: Recipe, fps: float) -> tuple[pictures.Stage, CameraPath, ca
         gait.walk_person(walker, body.skeleton, height, fps, work.duration_s)
         for walker, body, (_, height, _) in zip(work.walkers, people, work.people, strict=True)
     ]
-    rng = np.random.default_rng(recipe.seed + 1)
-    filming = cameras.Filming.random(rng, len(people))
+    heights = [height for _, height, _ in work.people]
+    return _staged(work.scene, people, motions, heights, recipe.seed, cameras.Filming.random)
+
+
+def stage_of_motion(given: UserMotion) -> Staged:
+    """The same of a motion that somebody gave; the camera keeps so near that nobody walks past it."""
+    phenotype, height, clothes = given.person()
+    body = bodies.load_body(phenotype, height, clothes)
+    motion = driven_body.drive(given.motion, body.skeleton, given.scene)
+
+    def filming(rng: np.random.Generator, people: int) -> cameras.Filming:
+        return cameras.Filming.random(rng, people).along(motion.joints["pelvis"])
+
+    stage, camera, how, truth = _staged(given.scene, [body], [motion], [height], given.seed, filming)
+    stage = replace(stage, solid=rooms.furniture(given.scene, given.seed, closed=True))
+    person = replace(truth.people[0], details={"source": given.path.name})
+    return stage, camera, how, replace(truth, people=[person])
+
+
+def _staged(
+    scene: TrueScene, people: list[PosedBody], motions: list[PersonMotion], heights: list[float], seed: int,
+    filmed: Callable[[np.random.Generator, int], cameras.Filming],
+) -> Staged:  # fmt: skip
+    rng = np.random.default_rng(seed + 1)
+    filming = filmed(rng, len(people))
     pelvises = np.stack([motion.joints["pelvis"] for motion in motions], axis=1)
-    camera = cameras.film(pelvises, filming, fps, rng)
-    corners = np.concatenate([work.scene.mesh()[0][4:, :2], pelvises.reshape(-1, 3)[:, :2]])
+    camera = cameras.film(pelvises, filming, motions[0].fps, rng)
+    corners = np.concatenate([scene.mesh()[0][4:, :2], pelvises.reshape(-1, 3)[:, :2]])
     bounds = rooms.room_bounds(corners, camera.T_world_camera[:, :2, 3])
-    still = rooms.room_meshes(bounds, recipe.seed)
-    stage = pictures.Stage(still, rooms.furniture(work.scene, recipe.seed), people, motions)
-    humans = [as_human_motion(motion, height) for motion, (_, height, _) in zip(motions, work.people, strict=True)]
+    still = rooms.room_meshes(bounds, seed)
+    stage = pictures.Stage(still, rooms.furniture(scene, seed), people, motions)
+    humans = [as_human_motion(motion, height) for motion, height in zip(motions, heights, strict=True)]
     nothing = np.zeros((0, 1, 1))
-    truth = VideoTruth(humans, camera.matrix, filming.size, camera.T_world_camera, work.scene, nothing, nothing)
+    truth = VideoTruth(humans, camera.matrix, filming.size, camera.T_world_camera, scene, nothing, nothing)
     return stage, camera, filming, truth
 
 
-def make_video(recipe: Recipe, folder: Path, config: DatasetConfig) -> int:
+def make_video(work: Recipe | UserMotion, folder: Path, config: DatasetConfig) -> int:
     """Writes one video's files into `folder`; returns the number of frames."""
-    stage, camera, filming, truth = stage_of(recipe, config.fps)
+    staged = stage_of(work, config.fps) if isinstance(work, Recipe) else stage_of_motion(work)
+    stage, camera, filming, truth = staged
     frames = len(camera.T_world_camera)
     shrink = config.depth_px / max(filming.size)
     width, height = (round(side * shrink) for side in filming.size)
-    with tqdm(total=frames * (1 + config.pictures), desc=recipe.name, unit="frame", leave=False) as bar:
+    with tqdm(total=frames * (1 + config.pictures), desc=work.name, unit="frame", leave=False) as bar:
         depth, mask = np.zeros((frames, height, width), np.float16), np.zeros((frames, height, width), np.uint8)
         for k, pair in enumerate(pictures.depth_and_masks(stage, camera, filming.size, (width, height))):
             depth[k], mask[k] = pair
@@ -98,27 +146,42 @@ def make_video(recipe: Recipe, folder: Path, config: DatasetConfig) -> int:
     return frames
 
 
-def _settings(recipe: Recipe, config: DatasetConfig) -> dict:
+def _settings(work: Recipe | UserMotion, config: DatasetConfig) -> dict:
     pictures_matter = {"samples": config.samples} if config.pictures else {}
+    about = {"recipe": asdict(work)} if isinstance(work, Recipe) else _motion_settings(work, config)
     return {
-        "format": FORMAT_VERSION, "recipe": asdict(recipe), "fps": config.fps, "depth_px": config.depth_px,
+        "format": FORMAT_VERSION, **about, "fps": config.fps, "depth_px": config.depth_px,
         "pictures": config.pictures, **pictures_matter,
     }  # fmt: skip
 
 
+def _motion_settings(given: UserMotion, config: DatasetConfig) -> dict:
+    """What decides the video: the files by their content."""
+    files = {"file": given.path, "body_model": config.body_model, "scene": config.scene}
+    hashes = {name: content_hash(path) for name, path in files.items() if path is not None}
+    return {"motion": {"name": given.path.name, "seed": given.seed, "seconds": config.motion_seconds, **hashes}}
+
+
 def make_dataset(config: DatasetConfig) -> list[Path]:
-    """Makes what is missing; returns the videos' folders in order."""
+    """Makes what is missing; returns the videos' folders in order.
+
+    Raises:
+        VmError: OUT is a file, or motions cannot be used (a line each; nothing is made then).
+    """
     if config.out.exists() and not config.out.is_dir():
         raise VmError(f"{config.out} is a file; expected a folder")
+    own = user_motions.read_all(
+        config.motion, config.body_model, config.scene, config.fps, config.motion_seconds, config.seed
+    )
     folders = []
-    for recipe in tqdm(recipes(config.seed, config.videos), desc="videos", unit="video"):
-        folder, settings = config.out / recipe.name, _settings(recipe, config)
+    for work in tqdm([*config.recipes(), *own], desc="videos", unit="video"):
+        folder, settings = config.out / work.name, _settings(work, config)
         folders.append(folder)
         record = folder / RECIPE_FILE
         if record.is_file() and json.loads(record.read_text()) == settings:
             continue
         with atomic_folder(folder) as temporary:
-            make_video(recipe, temporary, config)
+            make_video(work, temporary, config)
             (temporary / RECIPE_FILE).write_text(json.dumps(settings, indent=1))
     return folders
 

@@ -51,7 +51,7 @@ def turned(rotation: np.ndarray, vector: np.ndarray) -> np.ndarray:
     )
 
 
-def _frame(along: np.ndarray, left: np.ndarray) -> np.ndarray:
+def limb_frame(along: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Orthonormal frames (..., 3, 3) with first axis `along` and second axis near `left`."""
     a = along / np.linalg.norm(along, axis=-1, keepdims=True)
     up = np.cross(a, left)
@@ -59,15 +59,15 @@ def _frame(along: np.ndarray, left: np.ndarray) -> np.ndarray:
     return np.stack([a, np.cross(up, a), up], axis=-1)
 
 
-def _shortest_arc(rest: np.ndarray, posed: np.ndarray) -> np.ndarray:
-    """Rotations (T, 3, 3) that bring direction rest (3,) onto posed (T, 3) without twist."""
+def shortest_arc(rest: np.ndarray, posed: np.ndarray) -> np.ndarray:
+    """Rotations (T, 3, 3) that bring direction rest (3,) onto posed (T, 3) without twist; opposite ones stay finite."""
     a = rest / np.linalg.norm(rest)
     b = posed / np.linalg.norm(posed, axis=1, keepdims=True)
     v, c = np.cross(a, b), b @ a
     k = np.zeros((len(b), 3, 3))
     k[:, 0, 1], k[:, 0, 2], k[:, 1, 2] = -v[:, 2], v[:, 1], -v[:, 0]
     k -= np.swapaxes(k, 1, 2)
-    return np.eye(3) + k + k @ k / (1.0 + c)[:, None, None]
+    return np.eye(3) + k + k @ k / np.maximum(1.0 + c, 1e-6)[:, None, None]
 
 
 def _trunk(feet: list[FootPath], target: np.ndarray, fps: float) -> dict[str, np.ndarray]:
@@ -121,8 +121,8 @@ def pose_leg(side: str, body: Skeleton, joints: dict, rotations: dict) -> None:
     joints[f"{side}_knee"] = knees(hip, ankle, thigh, shin, forward)
     left = np.cross(np.array([0.0, 0.0, 1.0]), forward)
     for segment, top, bottom in (("thigh", "hip", "knee"), ("shin", "knee", "ankle")):
-        rest = _frame(body.offset(f"{side}_{bottom}", f"{side}_{top}"), np.array([0.0, 1.0, 0.0]))
-        posed = _frame(joints[f"{side}_{bottom}"] - joints[f"{side}_{top}"], left)
+        rest = limb_frame(body.offset(f"{side}_{bottom}", f"{side}_{top}"), np.array([0.0, 1.0, 0.0]))
+        posed = limb_frame(joints[f"{side}_{bottom}"] - joints[f"{side}_{top}"], left)
         rotations[f"{side}_{segment}"] = posed @ rest.T
 
 
@@ -139,7 +139,7 @@ def pose_arm(side: str, swing: np.ndarray, body: Skeleton, joints: dict, rotatio
         )
         direction = turned(chest_yaw, direction / np.linalg.norm(direction, axis=1, keepdims=True))
         rest = body.offset(f"{side}_{bottom}", f"{side}_{top}")
-        rotations[f"{side}_{segment}"] = _shortest_arc(rest, direction)
+        rotations[f"{side}_{segment}"] = shortest_arc(rest, direction)
         joints[f"{side}_{bottom}"] = joints[f"{side}_{top}"] + direction * np.linalg.norm(rest)
     rotations[f"{side}_hand"] = rotations[f"{side}_forearm"]
 

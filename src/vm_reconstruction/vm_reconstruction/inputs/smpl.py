@@ -1,11 +1,13 @@
 """SMPL and SMPL-X: joints of a motion's parameters by the user's own model file (their licence forbids to ship one).
 
-A model file is the official `.npz` (SMPLX_NEUTRAL.npz and its like); pickled ones are refused, convert them with the
-model's own tools. A motion is an AMASS-like `.npz` (poses, trans, betas, rate) or GVHMR's `hmr4d_results.pt`.
+A model file is the official `.npz` (SMPLX_NEUTRAL.npz and its like), or a folder that has one for each gender
+(`SMPLX_MALE.npz`, `smplh/male/model.npz`); pickled ones are refused, convert them with the model's own tools. A motion
+is an AMASS `.npz` (poses, trans, betas, gender, mocap_framerate; SMPL, SMPL-H or SMPL-X) or GVHMR's `hmr4d_results.pt`.
 """
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -52,19 +54,49 @@ def posed_joints(rest: np.ndarray, rotvecs: np.ndarray, trans: np.ndarray) -> np
     return pos
 
 
+def model_of(model: Path, gender: str) -> Path:
+    """The model itself, or that of the gender in a folder of several.
+
+    Raises:
+        VmError: nothing there, or none or several of this gender.
+    """
+    if not model.exists():
+        raise VmError(f"no body model at {model}; expected an .npz of SMPL, SMPL-H or SMPL-X, or a folder of them")
+    if not model.is_dir():
+        return model
+    every = sorted(model.rglob("*.npz"))
+    fits = [path for path in every if gender in _words(path.relative_to(model))]
+    if len(fits) != 1:
+        there = ", ".join(str(path.relative_to(model)) for path in fits or every) or "no .npz"
+        raise VmError(
+            f"{model} has {len(fits)} body models for gender {gender!r}; expected one file, there are: {there}"
+        )
+    return fits[0]
+
+
+def _words(path: Path) -> set[str]:
+    return set("".join(c if c.isalpha() else " " for c in str(path.with_suffix("")).lower()).split())
+
+
 def read_amass(path: Path, model: Path) -> tuple[np.ndarray, list[str], float]:
-    """Joint positions (T, 22, 3) z up, names, frames a second of an AMASS-like .npz."""
+    """Joint positions (T, 22, 3) z up, names, frames a second of an AMASS .npz; `model` as for `model_of`."""
     try:
         with np.load(path, allow_pickle=False) as data:
             rate = next((data[key] for key in ("mocap_frame_rate", "mocap_framerate", "fps") if key in data), None)
             poses = np.asarray(data["poses"], dtype=np.float64)
             trans, betas = np.asarray(data["trans"], np.float64), np.asarray(data["betas"], np.float64).ravel()
-    except (OSError, ValueError, KeyError) as error:
+            gender = np.asarray(data["gender"]).astype(str).item().lower() if "gender" in data else "neutral"
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise VmError(f"{path} is no motion in SMPL's parameters ({error}); expected poses, trans, betas") from None
-    if rate is None:
-        raise VmError(f"{path} has no frame rate; expected mocap_frame_rate")
-    rotvecs = poses.reshape(len(poses), -1)[:, : 3 * len(JOINTS)].reshape(len(poses), len(JOINTS), 3)
-    return posed_joints(rest_joints(model, betas), rotvecs, trans), list(JOINTS), float(rate)
+    if rate is None or not np.isfinite(rate) or rate <= 0:
+        raise VmError(f"{path} has no frame rate ({rate}); expected mocap_frame_rate [Hz]")
+    size = 3 * len(JOINTS)
+    if poses.ndim != 2 or poses.shape[1] < size or not len(poses) or trans.shape != (len(poses), 3):
+        raise VmError(
+            f"{path} has poses {poses.shape} and trans {trans.shape}; expected (T, {size} or more) and (T, 3), T > 0"
+        )
+    rotvecs = poses[:, :size].reshape(len(poses), len(JOINTS), 3)
+    return posed_joints(rest_joints(model_of(model, gender), betas), rotvecs, trans), list(JOINTS), float(rate)
 
 
 def read_gvhmr(

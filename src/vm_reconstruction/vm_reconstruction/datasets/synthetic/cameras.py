@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -12,6 +12,7 @@ from vm_reconstruction.demo.camera_path import CameraPath, look_at, wander
 
 SHAKE_RAD, SWAY_M = 0.007, 0.015  # standard deviations; a phone held with both hands while walking slowly
 LONG_SIDE_PX, SHORT_SIDE_PX = 640, 480
+NEARER_M = 0.8  # so much of a way of any length may bring people toward the camera, or away from it
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Filming:
             rng.uniform(3.0, 3.8) + (0.9 if people > 1 else 0.0), rng.uniform(1.25, 1.75),
             rng.uniform(0.25, 0.75), rng.uniform(-0.35, 0.35),
         )  # fmt: skip
+
+    def along(self, pelvis_world: np.ndarray) -> Filming:
+        """The same, travelling along with so much of the way (T, 3) [m] that it never leads past the camera."""
+        reach = 0.5 * float(np.ptp(pelvis_world[:, :2], axis=0).max())
+        return replace(self, travel=max(self.travel, 1.0 - NEARER_M / max(reach, NEARER_M)))
 
     @property
     def matrix(self) -> np.ndarray:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from vm_core.scene_asset import SceneBox
 from vm_reconstruction.datasets.synthetic.scenes import Ramp, TrueScene
 from vm_reconstruction.demo.rasterizer import Mesh
 from vm_reconstruction.demo.room import box_mesh, plaster, quad, tiles, wood
@@ -37,19 +41,34 @@ def room_meshes(bounds: tuple[float, float, float, float], seed: int, textured: 
     ]
 
 
-def furniture(scene: TrueScene, seed: int) -> list[Mesh]:
-    """Boxes and ramps; every side but the one on the floor."""
+def furniture(scene: TrueScene, seed: int, closed: bool = False) -> list[Mesh]:
+    """Boxes and ramps; `closed` with the side toward +x, which the fixed set's boxes lack (its files stay the same)."""
     rng = np.random.default_rng(seed + 1)
     meshes = []
     for k, box in enumerate(scene.boxes):
+        first = len(meshes)
         meshes += box_mesh(rng, box, 0.95 - 0.07 * (k % 5))
         c, h = np.array(box.center_world), np.array(box.half_size)
         corner = c + [h[0], h[1], -h[2]]
         side = wood(rng, 2 * h[0], 2 * h[2], 0.7)
         meshes.append(quad(corner, np.array([-2 * h[0], 0, 0]), np.array([0, 0, 2 * h[2]]), side, 4))
+        if closed:
+            far = wood(rng, 2 * h[1], 2 * h[2], 0.7)
+            corner = c + [h[0], -h[1], -h[2]]
+            meshes.append(quad(corner, np.array([0, 2 * h[1], 0]), np.array([0, 0, 2 * h[2]]), far, 4))
+        if box.yaw:
+            meshes[first:] = [_turned(mesh, box) for mesh in meshes[first:]]
     for ramp in scene.ramps:
         meshes += _ramp_meshes(rng, ramp)
     return meshes
+
+
+def _turned(mesh: Mesh, box: SceneBox) -> Mesh:
+    """Turned about the box's own vertical."""
+    turn = Rotation.from_euler("z", box.yaw).as_matrix()
+    assert mesh.normals is not None
+    vertices = (mesh.vertices - box.center_world) @ turn.T + box.center_world
+    return replace(mesh, vertices=vertices, normals=mesh.normals @ turn.T)
 
 
 def _ramp_meshes(rng: np.random.Generator, ramp: Ramp) -> list[Mesh]:
