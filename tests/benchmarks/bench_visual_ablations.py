@@ -26,7 +26,7 @@ from vm_training.visual.commands import UNSEEN_SEED
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
 from vm_training.visual.loaded_tracking import Surprises
-from vm_training.visual.motion_library import PlannedMotion, load_motion
+from vm_training.visual.motion_library import PlannedMotion, load_motion, make_library
 from vm_training.visual.object_evaluation import evaluate_task
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tasks import find_object_task
@@ -37,9 +37,10 @@ from vm_training.visual.tracker_training import TrackerConfig, train_tracker
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "3"))
 OUT = Path(os.environ.get("VM_BENCH_OUT", "out/visual_ablations"))
 FROM = Path(os.environ.get("VM_BENCH_TRACKER", "out/tracker"))
-TASK, ROLLOUTS = "kick_ball", 24
-TRACKER = TrackerConfig(rounds=20, surprises=Surprises(0.4, 3.0, 0.5, 10.0, kick_n=20.0), passes=3.0)
-GENERATOR = GeneratorConfig(rounds=10, longest_s=60.0)
+TASK, ROLLOUTS, UNSEEN = "kick_ball", 16, 12
+SURPRISES = Surprises(error=0.4, bump_n=3.0, share=0.5, hands_n=10.0, kick_n=20.0)
+TRACKER = TrackerConfig(rounds=14, motions_a_round=10, robots=24, passes=4.0, surprises=SURPRISES)
+GENERATOR = GeneratorConfig(rounds=8, longest_s=60.0)
 SIGHTS = {
     "as shipped": TrackerSight(),
     "commands without noise": TrackerSight(command_noise=0.0),
@@ -65,14 +66,14 @@ class Lessons:
         Raises:
             VmError: it is not there.
         """
-        files = sorted((folder / "motions").glob("*.npz"))
-        foreign = [file for file in files if f"_{UNSEEN_SEED}_" in file.name]
         gains = WorkFolder(folder / "gains")
-        if not foreign or not (gains / "common.npz").is_file() or not (gains / "resting.npz").is_file():
+        if not (gains / "common.npz").is_file() or not (gains / "resting.npz").is_file():
             raise VmError(f"{folder}: no motions and gains; vm-train keypoint_tracker --out {folder} makes them")
+        files = sorted((folder / "motions").glob("*.npz"))
+        taught = [load_motion(file) for file in files if f"_{UNSEEN_SEED}_" not in file.name]
+        unseen = make_library(folder / "motions", UNSEEN, UNSEEN_SEED)
         common, resting = (gains.read_arrays(name)["gains"] for name in ("common.npz", "resting.npz"))
-        own = [load_motion(file) for file in files if file not in foreign]
-        return Lessons(own, [load_motion(file) for file in foreign], LqrTeacher(common, 0.8), resting)
+        return Lessons(taught, unseen, LqrTeacher(common, 0.8), resting)
 
 
 def figures(seed: int) -> Iterator[dict]:
