@@ -1,5 +1,7 @@
 """Even flights of stairs and the vertical of all frames."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,3 +90,23 @@ def test_feet_far_from_the_first_and_last_edge_do_not_move_it() -> None:
     places, widths = steps._beside_landings(0.5 * (low[1:] + high[:-1]), gaps, low, high)
     np.testing.assert_allclose(places, true, atol=1e-9)
     np.testing.assert_allclose(widths, 0.04, atol=1e-9)
+
+
+def test_what_told_the_vertical_is_said_in_shares_and_angles() -> None:
+    def leaning(deg: float, std_deg: float, source: str) -> gravity.Vertical:
+        tilt = np.radians(deg)
+        return gravity.Vertical(np.array([np.sin(tilt), 0.0, np.cos(tilt)]), np.radians(std_deg), source)
+
+    opinions = [
+        leaning(1.0, 0.9, "level planes"),
+        leaning(1.0, 0.9, "level planes"),
+        leaning(8.0, 1.4, "upright people"),
+    ]
+    said = gravity.told_by(opinions)
+    source = r"%s (\d+) %% \((.*)° off\)"
+    named = re.fullmatch(", ".join(source % n for n in ("the first frame", "level planes", "upright people")), said)
+    assert named is not None, said
+    first, first_off, planes, planes_off, people, people_off = map(float, named.groups())
+    assert planes > first > people and first + planes + people == pytest.approx(100.0, abs=1.5)
+    assert people_off - planes_off == pytest.approx(7.0 - 2 * planes_off, abs=0.11) and first_off < 1.5
+    assert gravity.told_by([]) == "the first frame 100 % (0.0° off)"

@@ -116,3 +116,10 @@ def test_cubes_rest_where_the_scene_says_and_a_box_that_tells_another_height_is_
             return super().height_at(xy) + np.where(np.hypot(*(xy - [0.5, 0.0]).T) < 0.2, 0.012, 0.0)
 
     assert drop_test(Wrong(boxes=(step,), ground=(0.0, 0.0, 0.0)))[1] > 5.0
+
+
+def test_the_verticals_error_is_the_tilt_and_not_the_turn_about_it() -> None:
+    cameras = np.array([so3.exp(RNG.standard_normal(3)) for _ in range(20)])
+    turned, tilted = so3.exp(np.array([0.0, 0.0, 0.7])), so3.exp(np.array([np.radians(3.0), 0.0, 0.0]))
+    assert protocol.vertical_error(turned @ cameras, cameras) < 1e-5
+    assert protocol.vertical_error(tilted @ turned @ cameras, cameras) == pytest.approx(3.0)

@@ -7,7 +7,7 @@ the size is what the reconstruction has to find. Frames without a person (confid
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.motion_clip import read_npz
 from vm_core.scene_asset import SceneAsset, SceneBox
+from vm_reconstruction.evaluation.protocol import vertical_error
 from vm_reconstruction.evaluation.treads import match_steps
 from vm_reconstruction.human_motion import PARENTS, HumanMotion
 
@@ -61,6 +62,7 @@ class ReconstructionErrors:
         contact_agreement: share of frames and feet with the right contact state.
         joint_errors_m: joint_error_m by joint.
         yaw_deg, shift_m: the alignment.
+        vertical_error_deg: between the verticals that the cameras see, mean over frames; None without true cameras.
     """
 
     frames: int
@@ -77,6 +79,7 @@ class ReconstructionErrors:
     joint_errors_m: dict[str, float]
     yaw_deg: float
     shift_m: tuple[float, ...]
+    vertical_error_deg: float | None = None
 
 
 def align(estimate: np.ndarray, truth: np.ndarray) -> Alignment:
@@ -175,10 +178,22 @@ def evaluate(out: Path, truth_path: Path) -> ReconstructionErrors:
     if scene and abs(scene.scale - 1.0) > 1e-6:
         scene = None  # a scene at the robot's size cannot be measured against the person's world
     errors = compare(HumanMotion.load(out / HUMAN_FILE), truth, scene, boxes)
+    errors = replace(errors, vertical_error_deg=_vertical_error(out / "stages" / "body.npz", truth_path))
     with atomic_path(out / RESULT_FILE) as temporary:
         temporary.write_text(json.dumps(asdict(errors), indent=1))
     _refresh_report(out)
     return errors
+
+
+def _vertical_error(track: Path, truth_path: Path) -> float | None:
+    """None where the run or the truth has no cameras, or other frames."""
+    true = read_npz(truth_path, str(truth_path)).get("T_world_camera")
+    if true is None or not track.is_file():
+        return None
+    found = read_npz(track, str(track))["T_world_camera"]
+    if found.shape != true.shape:
+        return None
+    return vertical_error(found[:, :3, :3], true[:, :3, :3])
 
 
 def _refresh_report(out: Path) -> None:
@@ -195,7 +210,7 @@ def print_table(errors: ReconstructionErrors) -> None:
     table = Table(title="reconstruction against truth")
     for column in ("figure", "value", "goal"):
         table.add_column(column, justify="left" if column == "figure" else "right")
-    step = errors.step_height_error_m
+    step, vertical = errors.step_height_error_m, errors.vertical_error_deg
     rows = [
         ("pelvis error, mean", f"{100 * errors.pelvis_error_m:.1f} cm", "≤ 10 cm"),
         ("pelvis error, 95 %", f"{100 * errors.pelvis_error_p95_m:.1f} cm", ""),
@@ -204,6 +219,7 @@ def print_table(errors: ReconstructionErrors) -> None:
         ("body scale error", f"{100 * errors.body_scale_error:.1f} %", ""),
         ("step height error", "no step found" if step is None else f"{100 * step:.1f} cm", ""),
         ("steps found", f"{errors.steps_found} of {errors.steps_true}", ""),
+        ("vertical", "unknown" if vertical is None else f"{vertical:.1f}°", ""),
         ("foot contact agreement", f"{100 * errors.contact_agreement:.0f} %", ""),
     ]
     for row in rows:

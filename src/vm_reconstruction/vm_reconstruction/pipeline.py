@@ -26,6 +26,7 @@ from vm_reconstruction.configuration import STAGE_NAMES, ReconstructionConfig, c
 from vm_reconstruction.frontends import mediapipe_pose
 from vm_reconstruction.frontends.observation_frontend import ObservationFrontend, find_frontend
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend
+from vm_reconstruction.geometry import vertical_lines
 from vm_reconstruction.manifest import Manifest, combined_hash, content_hash
 from vm_reconstruction.progress import FrameProgress, hearing
 from vm_reconstruction.solver import banded, body_problem
@@ -42,6 +43,7 @@ from vm_reconstruction.stages import (
     scene,
     shots,
     stillness,
+    straight_edges,
     timing,
 )
 
@@ -116,7 +118,7 @@ def _joint_stages(config: ReconstructionConfig, frontend: ObservationFrontend) -
 def _single_stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list[Stage]:
     """Landmarks of one person, rotation of the camera, then the body alone."""
     out, height = config.out, {"height_m": config.height_m}
-    solver = (body, gravity, stillness, banded, body_problem, body_model)
+    solver = (body, gravity, vertical_lines, stillness, banded, body_problem, body_model)
     return [
         Stage(
             "landmarks",
@@ -132,7 +134,7 @@ def _single_stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list
             lambda: _with_bar("camera", out, lambda bar: camera.run(out, bar)),
             (FRAMES, LANDMARKS),
             (CAMERA,),
-            code=(camera,),
+            code=(camera, straight_edges),
             reads_video=True,
         ),
         Stage(

@@ -33,6 +33,7 @@ class VideoFigures:
         non_penetration: share of joints that are not inside the true scene, after rigid alignment.
         scale_percent: signed error of metres per unit.
         camera_mm, camera_scaled_mm: ATE after rigid and after similarity alignment.
+        vertical_deg: between the verticals that the cameras see, mean over frames.
         chamfer_m: static points; plane_cm: what lies on estimated planes against the truth of the same pixels.
         contact_agreement: share of frames and feet with the right contact.
         steps_true, tread_errors_cm: treads under the feet, and errors of the heights of those found.
@@ -53,6 +54,7 @@ class VideoFigures:
     scale_percent: float
     camera_mm: float
     camera_scaled_mm: float
+    vertical_deg: float
     chamfer_m: float
     plane_cm: float
     contact_agreement: float
@@ -80,6 +82,7 @@ def measure(found: Estimate, truth: VideoTruth, units_a_metre: float) -> VideoFi
         scale_percent=100.0 * (found.scale * units_a_metre - 1.0),
         camera_mm=protocol.camera_error(camera, exact, scale=False),
         camera_scaled_mm=protocol.camera_error(camera, exact, scale=True),
+        vertical_deg=protocol.vertical_error(found.T_world_camera[:, :3, :3], truth.T_world_camera[:, :3, :3]),
         chamfer_m=scene_metrics.chamfer(found.points, exact_points),
         plane_cm=100.0 * scene_metrics.plane_error(found.points, exact_points, tolerance),
         steps_true=true_tops,

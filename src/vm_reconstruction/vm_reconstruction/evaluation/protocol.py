@@ -90,3 +90,10 @@ def camera_error(estimate: np.ndarray, truth: np.ndarray, scale: bool) -> float:
     """ATE: camera centres (T, 3) [m] after alignment, mm root mean square."""
     moved = aligned(estimate, estimate, truth, scale)
     return 1000.0 * float(np.sqrt(np.mean(np.sum((moved - truth) ** 2, axis=-1))))
+
+
+def vertical_error(R_estimate: np.ndarray, R_truth: np.ndarray) -> float:
+    """Mean angle [deg] between the verticals that cameras (T, 3, 3; camera to world, z up) see, estimated and true."""
+    up, exact = R_estimate[:, 2], R_truth[:, 2]
+    sine = np.linalg.norm(np.cross(up, exact), axis=-1)
+    return float(np.degrees(np.arctan2(sine, np.sum(up * exact, axis=-1))).mean())

@@ -27,10 +27,11 @@ STEEPEST_DEG = 15.0  # evidence that leans further is of something else
 
 @dataclass(frozen=True)
 class Vertical:
-    """One opinion: unit vector up (3,) in the present world, and its standard deviation [rad]."""
+    """One opinion: unit vector up (3,) in the present world, its standard deviation [rad], and whose it is."""
 
     up: np.ndarray
     std: float
+    source: str = ""
 
 
 def upright_people(
@@ -44,7 +45,7 @@ def upright_people(
         seconds = float(standing.sum()) / fps
         if seconds > 0:
             std = np.radians(BODY_STD_DEG) * np.sqrt(1.0 + (UPRIGHT_SECONDS / seconds) ** 2)
-            found.append(_unit(axis[standing].mean(axis=0), std))
+            found.append(_unit(axis[standing].mean(axis=0), std, "upright people"))
     return found
 
 
@@ -60,25 +61,51 @@ def floor(cloud: np.ndarray, soles: np.ndarray) -> list[Vertical]:
         return []
     found = planes.find_planes(near, np.full(len(near), FLOOR_TOLERANCE_M), FLOOR_SHARE, MOST_FLOORS)
     level = [plane for plane in found if abs(plane.normal[2]) > np.cos(np.radians(STEEPEST_DEG))]
-    total = sum(plane.members.sum() for plane in level)
+    share = [plane.members.sum() / sum(p.members.sum() for p in level) for plane in level]
     return [
-        _unit(p.normal * np.sign(p.normal[2]), np.radians(FLOOR_STD_DEG) * np.sqrt(total / p.members.sum()))
-        for p in level
+        _unit(plane.normal * np.sign(plane.normal[2]), np.radians(FLOOR_STD_DEG) / np.sqrt(part), "level planes")
+        for plane, part in zip(level, share, strict=True)
     ]
 
 
 def combined(opinions: list[Vertical], first: np.ndarray | None = None) -> np.ndarray:
     """The weighted mean direction (3,) of opinions and of the first frame's up (the world's z if not given)."""
+    heard = _heard(opinions, first)
+    return _middle(heard, _weights(heard))
+
+
+def told_by(opinions: list[Vertical], first: np.ndarray | None = None) -> str:
+    """In words whose opinions `combined` follows, how much, and how far each source's mean is from the result."""
+    heard = _heard(opinions, first)
+    weight = _weights(heard)
+    up, said = _middle(heard, weight), []
+    for source in dict.fromkeys(one.source for one in heard):
+        own = [k for k, one in enumerate(heard) if one.source == source]
+        off = np.linalg.norm(np.cross(_middle([heard[k] for k in own], weight[own]), up))
+        said.append(f"{source} {100 * weight[own].sum() / weight.sum():.0f} % ({np.degrees(np.arcsin(off)):.1f}° off)")
+    return ", ".join(said)
+
+
+def _heard(opinions: list[Vertical], first: np.ndarray | None) -> list[Vertical]:
+    """The first frame's opinion and those that do not contradict it altogether."""
     start = np.array([0.0, 0.0, 1.0]) if first is None else first
-    heard = [Vertical(start, float(np.radians(FIRST_STD_DEG)))]
-    heard += [one for one in opinions if one.up @ start > np.cos(np.radians(STEEPEST_DEG))]
+    near = [one for one in opinions if one.up @ start > np.cos(np.radians(STEEPEST_DEG))]
+    return [Vertical(start, float(np.radians(FIRST_STD_DEG)), "the first frame"), *near]
+
+
+def _weights(heard: list[Vertical]) -> np.ndarray:
+    """(n,) less for who is off by more than DOUBT standard deviations."""
     ups, std = np.array([one.up for one in heard]), np.array([one.std for one in heard])
     weight = 1.0 / std**2
     for _ in range(10):
-        middle = weight @ ups / np.linalg.norm(weight @ ups)
-        off = np.linalg.norm(ups - middle, axis=1) / std
+        off = np.linalg.norm(ups - _middle(heard, weight), axis=1) / std
         weight = 1.0 / (std**2 * (1.0 + (off / DOUBT) ** 2))
-    return weight @ ups / np.linalg.norm(weight @ ups)
+    return weight
+
+
+def _middle(heard: list[Vertical], weight: np.ndarray) -> np.ndarray:
+    total = weight @ np.array([one.up for one in heard])
+    return total / np.linalg.norm(total)
 
 
 def levelling(up: np.ndarray) -> np.ndarray:
@@ -92,5 +119,5 @@ def levelling(up: np.ndarray) -> np.ndarray:
     return np.eye(3) + sine * cross + (1 - cosine) * cross @ cross
 
 
-def _unit(vector: np.ndarray, std: float) -> Vertical:
-    return Vertical(vector / np.linalg.norm(vector), float(std))
+def _unit(vector: np.ndarray, std: float, source: str) -> Vertical:
+    return Vertical(vector / np.linalg.norm(vector), float(std), source)

@@ -80,11 +80,13 @@ def video_rows(run: RunFiles) -> list[Row]:
     source, motion = run.source, run.motion
     pitch, roll = run.track.camera_tilt_deg
     path = motion.joint("pelvis")
+    told = [("vertical, told by", run.track.vertical_source)] if run.track.vertical_source else []
     return [
         ("frames", f"{motion.num_frames} at {motion.fps:.4g} per second, {motion.duration_s:.1f} s"),
         ("picture", f"{source.source_width}x{source.source_height}, worked on at {source.width}x{source.height}"),
         ("focal length", f"{source.focal_px:.0f} px; {source.focal_source}"),
         ("camera", f"turns by up to {camera_turn_deg(run.camera):.1f}°; at first pitch {pitch:.1f}°, roll {roll:.1f}°"),
+        *told,
         ("background left by the rotation", f"{np.median(run.camera.residual_px):.2f} px, median"),
         ("person's height (the ruler)", f"{motion.height_m:.2f} m"),
         ("person seen", f"{100 * np.mean(motion.confidence > 0.3):.0f} % of the frames"),

@@ -38,6 +38,7 @@ class BodyTrack:
         reprojection_px: (T,) mean distance between landmarks and projected joints.
         segment_lengths: (bones) [m] that were used, of `body_problem.BONES`.
         camera_tilt_deg: (2,) pitch (positive: looking down) and roll of the first frame.
+        vertical_source: what the vertical was told by, in words; empty where that is told elsewhere.
     """
 
     joint_pos_world: np.ndarray
@@ -47,17 +48,19 @@ class BodyTrack:
     reprojection_px: np.ndarray
     segment_lengths: np.ndarray
     camera_tilt_deg: np.ndarray
+    vertical_source: str = ""
 
     def save(self, path: Path) -> None:
         """Writes stages/body.npz."""
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **self.__dict__)
+            np.savez_compressed(file, **{**self.__dict__, "vertical_source": np.array(self.vertical_source)})
 
     @classmethod
     def load(cls, path: Path) -> BodyTrack:
         """Reads stages/body.npz."""
         with np.load(path, allow_pickle=False) as data:
-            return cls(**{name: data[name] for name in data.files})
+            values = {name: data[name] for name in data.files}
+        return cls(**{**values, "vertical_source": str(values.get("vertical_source", ""))})
 
 
 def run(out: Path, height_m: float, progress: FrameProgress) -> BodyTrack:
@@ -147,9 +150,7 @@ def _filled(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion) -> BodyTrack:
-    up = gravity.up_direction(points, problem.weight)
-    for _ in range(2):
-        up = gravity.levelled(up, points, problem.planted, problem.weight)
+    up, vertical_source = gravity.vertical(points, problem.weight, problem.planted, camera)
     R = gravity.world_from_first(up)
     points_world = points @ R.T
     offset = gravity.ground_origin(points_world, problem.planted, problem.weight)
@@ -166,6 +167,7 @@ def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion) ->
         reprojection_px=(error * problem.weight).sum(axis=1) / total,
         segment_lengths=problem.lengths,
         camera_tilt_deg=gravity.tilt_deg(up),
+        vertical_source=vertical_source,
     )
 
 

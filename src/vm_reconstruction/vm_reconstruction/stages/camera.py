@@ -8,7 +8,7 @@ what the background does; a large value means that the camera travelled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from vm_core.atomic_files import atomic_path
 from vm_core.frames import matrix_from_quat, quat_from_matrix, quat_from_rotvec, rotvec_from_quat
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.progress import FrameProgress, warn
+from vm_reconstruction.stages import straight_edges
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
 MAX_FEATURES, MIN_FEATURES = 400, 40
@@ -41,6 +42,7 @@ class CameraMotion:
         residual_px: (T,) median distance that the rotation leaves between tracked background features.
         features: (T,) number of background features behind each rotation.
         focal_source: where the focal length comes from.
+        segments_px, segment_frame: (M, 4), (M,) straight edges of the background in some frames (`straight_edges`).
     """
 
     K: np.ndarray
@@ -48,6 +50,8 @@ class CameraMotion:
     residual_px: np.ndarray
     features: np.ndarray
     focal_source: str
+    segments_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    segment_frame: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     def save(self, path: Path) -> None:
         """Writes stages/camera.npz."""
@@ -76,14 +80,17 @@ def run(out: Path, progress: FrameProgress) -> CameraMotion:
 def track(source: FrameSource, landmarks: PoseLandmarks, on_frame: Callable[[], None]) -> CameraMotion:
     """The camera's rotation from the background of every frame."""
     K = np.array([[source.focal_px, 0, source.width / 2], [0, source.focal_px, source.height / 2], [0, 0, 1.0]])
-    tracker = _KeyframeTracker(K)
+    tracker, edges = _KeyframeTracker(K), straight_edges.EdgeCollector(source.num_frames)
     for index, frame in enumerate(read_frames(source)):
-        tracker.add(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), _background(landmarks, index, frame.shape[:2]))
+        gray, background = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), _background(landmarks, index, frame.shape[:2])
+        tracker.add(gray, background)
+        edges.add(index, gray, background)
         on_frame()
     rotations = _smoothed(np.array(tracker.rotations))
     if np.max(np.linalg.norm(rotvec_from_quat(quat_from_matrix(rotations)), axis=-1)) < STATIC_RAD:
         rotations = np.broadcast_to(np.eye(3), rotations.shape).copy()
-    return CameraMotion(K, rotations, np.array(tracker.residuals), np.array(tracker.counts), source.focal_source)
+    residuals, counts = np.array(tracker.residuals), np.array(tracker.counts)
+    return CameraMotion(K, rotations, residuals, counts, source.focal_source, *edges.found())
 
 
 def _background(landmarks: PoseLandmarks, index: int, shape: tuple[int, int]) -> np.ndarray:

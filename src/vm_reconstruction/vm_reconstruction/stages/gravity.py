@@ -1,10 +1,12 @@
-"""Which way is down, and where the ground is: from a person who stands and walks upright on it."""
+"""Which way is down, and where the ground is: from a person who stands and walks upright on it, and from edges."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from vm_reconstruction.geometry import vertical_lines
 from vm_reconstruction.solver.body_problem import POINTS
+from vm_reconstruction.stages.camera import CameraMotion
 
 STRAIGHT_COS = -0.85  # both knees straighter than ~148 deg: the person stands or walks
 HAND_HELD_ROLL_STD, BODY_STD = np.radians(3.0), np.radians(3.0)
@@ -14,6 +16,31 @@ LEVEL_BAND_M = 0.09
 FEWEST_UPRIGHT = 5  # frames
 SIDEWAYS_DEG = 45.0
 MAX_PRIOR_ROLL = np.radians(10.0)  # beyond it somebody tilted the phone on purpose
+
+
+def vertical(
+    points: np.ndarray, weight: np.ndarray, planted: np.ndarray, camera: CameraMotion
+) -> tuple[np.ndarray, str]:
+    """Up (3) in the first camera's axes from all that tells it, and in words what did and how far they were apart.
+
+    Args:
+        points: (T, 17, 3) in the first camera's axes; weight: (T, 17).
+        planted: (T-1, 17) as `stillness.planted_points`.
+        camera: its rotations, and the background's straight edges.
+    """
+    body = up_direction(points, weight)
+    edges = upright_edges(body, camera)
+    blend = vertical_lines.blended(body, BODY_STD, edges)
+    up = blend.up
+    for _ in range(2):
+        up = levelled(up, points, planted, weight, blend.covariance)
+    said = f"the upright body and the level phone {100 * (1 - blend.share):.0f} %"
+    if edges is None:
+        said += "; too few upright edges in view"
+    else:
+        said += f", {edges.count} upright edges in {edges.frames} frames {100 * blend.share:.0f} % "
+        said += f"({blend.off_deg:.1f}° apart)"
+    return up, f"{said}; level ground under the feet moved it by {angle_deg(up, blend.up):.1f}°"
 
 
 def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -35,6 +62,15 @@ def up_direction(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
         level = np.hypot(up[0], up[1])
         up = np.array([level * np.sin(kept), -level * np.cos(kept), up[2]])
     return up
+
+
+def upright_edges(up: np.ndarray, camera: CameraMotion) -> vertical_lines.LineVertical | None:
+    """What the background's straight edges say near `up` (3), first camera's axes; None where too few agree."""
+    segments, frame = camera.segments_px.reshape(-1, 4), camera.segment_frame
+    back = camera.R_cam_first.transpose(0, 2, 1)
+    normals = np.einsum("nij,nj->ni", back[frame], vertical_lines.plane_normals(segments, camera.K))
+    axis = _unit(back[:, :, 2].mean(axis=0))
+    return vertical_lines.vertical(normals, vertical_lines.turn_std(segments), frame, up, axis)
 
 
 def stands_straight(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -67,11 +103,14 @@ def doubts(points: np.ndarray, weight: np.ndarray, planted: np.ndarray, tilt_deg
     return found
 
 
-def levelled(up: np.ndarray, points: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def levelled(
+    up: np.ndarray, points: np.ndarray, planted: np.ndarray, weight: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
     """`up` moved toward the normal of the lowest ground that feet stood on.
 
     People lean by degrees, and so does ground; with both standard deviations and that of the fitted plane known, the
     most likely vertical lies between. Few or close stances leave the plane, and so `up`, where it was.
+    `covariance` (3, 3) [rad^2] is that of `up`.
     """
     R = world_from_first(up)
     heights, places = _stances(points @ R.T, planted, weight)
@@ -80,9 +119,11 @@ def levelled(up: np.ndarray, points: np.ndarray, planted: np.ndarray, weight: np
     low = heights < np.sort(heights)[1] + LEVEL_BAND_M
     xy, z = places[low] - places[low].mean(axis=0), heights[low] - heights[low].mean()
     information = xy.T @ xy / STANCE_STD_M**2
-    # slope = lean (what the vertical is wrong by, std BODY_STD) + terrain (std TERRAIN_STD); only the lean is taken out
-    slope = np.linalg.solve(information + np.eye(2) / (BODY_STD**2 + TERRAIN_STD**2), xy.T @ z / STANCE_STD_M**2)
-    lean = slope * BODY_STD**2 / (BODY_STD**2 + TERRAIN_STD**2)
+    # slope = lean (what the vertical is wrong by) + terrain (std TERRAIN_STD); only the lean is taken out
+    lean_cov = R[:2] @ covariance @ R[:2].T
+    slope_information = np.linalg.inv(lean_cov + TERRAIN_STD**2 * np.eye(2))
+    slope = np.linalg.solve(information + slope_information, xy.T @ z / STANCE_STD_M**2)
+    lean = lean_cov @ slope_information @ slope
     return _unit(R.T @ np.array([-lean[0], -lean[1], 1.0]))
 
 
@@ -98,6 +139,11 @@ def _stances(points: np.ndarray, planted: np.ndarray, weight: np.ndarray) -> tup
             heights.append(rest[2])
             places.append(rest[:2])
     return np.array(heights), np.array(places).reshape(-1, 2)
+
+
+def angle_deg(a: np.ndarray, b: np.ndarray) -> float:
+    """Between two unit vectors (3)."""
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
 
 
 def world_from_first(up: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def run(out: Path) -> HumanMotion:
     T = found.T_world_camera.copy()
     T[:, :3, 3] -= shift
     _save_people(out, people)
-    track = _track(people[0], T, observed, source)
+    track = replace(_track(people[0], T, observed, source), vertical_source=found.vertical_source)
     track.save(out / "stages" / "body.npz")
     _camera(T, observed, source).save(out / "stages" / "camera.npz")
     points = _static_points(observed, found.scale, T)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
-from vm_reconstruction.frontends.networks import colmap, people
+from vm_reconstruction.frontends.networks import colmap, labels, people
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
 from vm_reconstruction.frontends.networks.people import SeenPerson
 from vm_reconstruction.frontends.networks.result_files import (
@@ -24,14 +24,16 @@ from vm_reconstruction.frontends.networks.result_files import (
     read_tram_cameras,
 )
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
+from vm_reconstruction.geometry import vertical_lines
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.progress import warn
-from vm_reconstruction.stages import camera
+from vm_reconstruction.stages import camera, gravity, straight_edges
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
 KEYS = {"depth", "cameras", "points", "masks", "pose", "up", "device"}
 DEPTH_PX = 192  # longer side of the depth and mask pictures in observations
 LEVEL_UP = (0.0, -1.0, 0.0)  # in the first camera's axes: phones are held level; all frames refine it
+LEVEL_STD = np.radians(8.0)  # they look up or down as much
 
 
 class NetworkFrontend:
@@ -42,7 +44,7 @@ class NetworkFrontend:
     background;
     points: {"vitpose": ...} or {"rtmpose": file.onnx}, masks: {"sam2": ...} or {"sam3": ...}, pose: {"gvhmr": file} or
     {"tram": a track or a list, one a person}, with "body_model": file; each else MediaPipe's;
-    up: the vertical in the first camera's axes, or {"geocalib": file}; device: torch's name.
+    up: the vertical in the first camera's axes, or {"geocalib": file}, else from upright edges; device: torch's name.
     """
 
     def __init__(self, config: dict[str, Any], finder: PoseFrontend | None = None) -> None:
@@ -87,15 +89,15 @@ class NetworkFrontend:
             found = people.of_tracks(tracks, Path(self._config["pose"]["body_model"]), source, matrix, size)
         else:
             found = [self._with_pose(people.of_landmarks(seen, source, matrix, size))]
-        found = [self._looked_at(person, source, size) for person in found]
+        found = self._masked([self._looked_at(person, source) for person in found], source, size)
         told = tuple(
             PersonObservation(h, p.xy_px, p.confidence, p.points_camera, p.found & (p.confidence.max(axis=1) > 0))
             for h, p in zip(heights_m, found, strict=True)
         )
         return Observations(
             fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
-            camera_center=cameras.center, depth=depth, mask=_labelled([p.masks for p in found]),
-            up_first_camera=self._up(cameras), people=told,
+            camera_center=cameras.center, depth=depth, mask=labels.labelled([p.masks for p in found]),
+            up_first_camera=self._up(cameras, source, matrix, [p.masks for p in found]), people=told,
         )  # fmt: skip
 
     def _tracks(self) -> list[Path]:
@@ -153,11 +155,20 @@ class NetworkFrontend:
         turned = camera.track(source, seen, lambda: None).R_cam_first
         return CameraResult(turned.transpose(0, 2, 1), np.zeros((len(turned), 3)), None, source.focal_px / source.width)
 
-    def _up(self, cameras: CameraResult) -> np.ndarray:
-        given = self._config.get("up", LEVEL_UP)
+    def _up(
+        self, cameras: CameraResult, source: FrameSource, matrix: np.ndarray, masks: list[np.ndarray]
+    ) -> np.ndarray:
+        """As the config says; else a level phone's, with what upright edges around the people tell."""
+        given = self._config.get("up")
         if isinstance(given, dict):
             return read_geocalib_up(Path(given["geocalib"]), cameras.R_world_camera)
-        return np.array(given, np.float64)
+        if given is not None:
+            return np.array(given, np.float64)
+        edges = straight_edges.around_people(read_frames(source), np.any(masks, axis=0))
+        none = np.zeros(source.num_frames)
+        motion = camera.CameraMotion(matrix, cameras.R_world_camera.transpose(0, 2, 1), none, none, "", *edges)
+        level = np.array(LEVEL_UP)
+        return vertical_lines.blended(level, LEVEL_STD, gravity.upright_edges(level, motion)).up
 
     def _depth(self, source: FrameSource, size: tuple[int, int]) -> np.ndarray:
         from vm_reconstruction.frontends.networks.depth import TransformersDepth
@@ -179,9 +190,8 @@ class NetworkFrontend:
             )
         return replace(person, points_camera=points)
 
-    def _looked_at(self, person: SeenPerson, source: FrameSource, size: tuple[int, int]) -> SeenPerson:
-        """The same with image points and masks of the networks that the config has."""
-        from vm_reconstruction.frontends.networks.masks import SamMasks
+    def _looked_at(self, person: SeenPerson, source: FrameSource) -> SeenPerson:
+        """The same with the image points of the network that the config has."""
         from vm_reconstruction.frontends.networks.points import RtmPosePoints, VitPosePoints
 
         given = self._config.get("points", {})
@@ -190,25 +200,23 @@ class NetworkFrontend:
             model: PointEstimator = self._part("points", lambda: make(given[kind], device=self._device))
             xy, confidence = model.points(read_frames(source), person.boxes, lambda: None)
             person = replace(person, xy_px=xy, confidence=confidence)
-        given = self._config.get("masks", {})
-        if given:
-            if len(given) != 1:
-                raise VmError(f"the networks' masks have {', '.join(given)}; expected one of sam2 and sam3")
-            kind, weights = next(iter(given.items()))
-            tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
-            extent = np.nan_to_num(person.boxes[:, 2:] - person.boxes[:, :2]).prod(axis=1)
-            first = int(np.argmax(np.where(person.found, extent * person.confidence.mean(axis=1), -1.0)))
-            masks = tracker.masks(read_frames(source), first, person.boxes[first], size, lambda: None)
-            person = replace(person, masks=masks)
         return person
 
+    def _masked(self, found: list[SeenPerson], source: FrameSource, size: tuple[int, int]) -> list[SeenPerson]:
+        """The same with a mask of each from the network that the config has; the surer one has what two claim."""
+        from vm_reconstruction.frontends.networks.masks import SamMasks
 
-def _labelled(masks: list[np.ndarray]) -> np.ndarray:
-    """(T, h, w) uint8: 0 nobody, k the k-th person; who comes first in the list is in front where two claim a pixel."""
-    result = np.zeros(masks[0].shape, np.uint8)
-    for k in range(len(masks) - 1, -1, -1):
-        result[masks[k]] = k + 1
-    return result
+        given = self._config.get("masks", {})
+        if not given:
+            return found
+        if len(given) != 1:
+            raise VmError(f"the networks' masks have {', '.join(given)}; expected one of sam2 and sam3")
+        kind, weights = next(iter(given.items()))
+        tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
+        boxes, xy, sure = (np.stack([getattr(p, name) for p in found]) for name in ("boxes", "xy_px", "confidence"))
+        prompts = [labels.prompt(boxes, xy, sure, k) for k in range(len(found))]
+        parted = labels.parted(tracker.scores(read_frames(source), prompts, size, lambda: None))
+        return [replace(person, masks=mask) for person, mask in zip(found, parted, strict=True)]
 
 
 def _small(source: FrameSource) -> tuple[int, int]:

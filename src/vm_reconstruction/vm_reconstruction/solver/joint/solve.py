@@ -39,6 +39,7 @@ class JointResult:
         cost, iterations: of the solver, all rounds together.
         scale_std: relative standard deviation of the scale; root_cov: one (T, 3, 3) a person [m^2]; None where the
             method has none.
+        vertical_source: what told the vertical, in words.
     """
 
     people: tuple[HumanMotion, ...]
@@ -49,6 +50,7 @@ class JointResult:
     iterations: int
     scale_std: float | None = None
     root_cov: tuple[np.ndarray, ...] = ()
+    vertical_source: str = ""
 
 
 def make_problem(observed: Observations, sigmas: Sigmas) -> tuple[JointProblem, JointState]:
@@ -102,7 +104,7 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
         VmError: a person is seen in too few frames, or depth is known nowhere on a person.
     """
     problem, state = make_problem(observed, sigmas or Sigmas())
-    iterations, cost, solution = 0, 0.0, None
+    iterations, cost, solution, told_by = 0, 0.0, None, ""
     still = [np.zeros((len(problem.center_units), len(TOUCHING)))] * len(problem.people)
     for round_, limit in enumerate(ITERATIONS):
         if round_:
@@ -110,7 +112,7 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             last = round_ == len(ITERATIONS) - 1
             cloud = _cloud(problem, state, observed) if last else np.zeros((0, 3))
             if last:
-                problem, state, cloud = levelled(problem, state, observed.up_first_camera, cloud)
+                problem, state, cloud, told_by = levelled(problem, state, observed.up_first_camera, cloud)
             bodies, eye = _points(problem, state), _camera(problem, state).center
             still = [contacts.still_points(points, eye, problem.fps, (held_speed, speed)) for points in bodies]
             held = [contacts.still_points(points, eye, problem.fps, (held_speed, held_speed)) for points in bodies]
@@ -124,7 +126,7 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
         solution = None  # its normal equations are as large as those of the round to come
         solution = minimize(problem.rows, state, problem.sizes, limit)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
-    found = result(problem, state, still, cost, iterations, observed)
+    found = replace(result(problem, state, still, cost, iterations, observed), vertical_source=told_by)
     return _with_covariance(found, problem, solution.normal) if uncertain and solution is not None else found
 
 
@@ -140,8 +142,8 @@ def _with_covariance(found: JointResult, problem: JointProblem, normal: NormalEq
 
 def levelled(
     problem: JointProblem, state: JointState, up_first_camera: np.ndarray, cloud: np.ndarray
-) -> tuple[JointProblem, JointState, np.ndarray]:
-    """Problem, state and static points (N, 3) turned so that z is up as all frames together say."""
+) -> tuple[JointProblem, JointState, np.ndarray, str]:
+    """Problem, state and static points (N, 3) turned so that z is up as all frames together say; and what told it."""
     bodies = _points(problem, state)
     ankles = [points[:, ANKLES].mean(axis=1) for points in bodies]
     hips, necks = ([points[:, k] for points in bodies] for k in (PELVIS, NECK_POINT))
@@ -149,8 +151,9 @@ def levelled(
     if len(cloud):
         opinions += gravity.floor(cloud, np.concatenate([points[:, SOLES].reshape(-1, 3) for points in bodies]))
     first = problem.R_world_camera[0] @ up_first_camera
-    Q = gravity.levelling(gravity.combined(opinions, first / np.linalg.norm(first)))
-    return *turned(problem, state, Q), cloud @ Q.T
+    first = first / np.linalg.norm(first)
+    Q = gravity.levelling(gravity.combined(opinions, first))
+    return *turned(problem, state, Q), cloud @ Q.T, gravity.told_by(opinions, first)
 
 
 def turned(problem: JointProblem, state: JointState, Q: np.ndarray) -> tuple[JointProblem, JointState]:
