@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from test_vm_reconstruction_inputs import REST, tiny_model
+from test_vm_reconstruction_networks import tiny_sam2
 
 from vm_core.errors import VmError
-from vm_reconstruction.frontends.networks import NetworkFrontend
+from vm_reconstruction.frontends.networks import NetworkFrontend, labels
+from vm_reconstruction.frontends.networks import frontend as frontend_module
+from vm_reconstruction.frontends.networks.parts import Prompt
 from vm_reconstruction.inputs import smpl
 from vm_reconstruction.inputs.read import read_motion
 from vm_reconstruction.inputs.tram import read_track, read_tram
@@ -184,6 +191,11 @@ def test_tracks_of_tram_are_several_people_for_the_joint_solver(tmp_path, monkey
     assert head[1] < left[1] and observed.people[0].found.all()
     row, column = (int(left[1] * observed.mask.shape[1] / 300), int(left[0] * observed.mask.shape[2] / 400))
     assert observed.mask[0, row, column] == 1 and (observed.mask == 2).any()
+    near, far = (observed.mask == 1).sum(), (observed.mask == 2).sum()
+    swapped = NetworkFrontend(_with_tracks(config, reversed)).observe(source, (1.7, 1.8), lambda: None)
+    assert (swapped.mask == 2).sum() == near and (
+        swapped.mask == 1
+    ).sum() == far  # the nearer one, whichever comes first
     with pytest.raises(VmError, match=r"1 heights; expected one a track \(2\)"):
         NetworkFrontend(config).observe(source, (1.8,), lambda: None)
     short = FrameSource(str(tmp_path), 30.0, 3, 1, 400, 300, 400, 300, 400.0, "given")
@@ -193,3 +205,79 @@ def test_tracks_of_tram_are_several_people_for_the_joint_solver(tmp_path, monkey
         NetworkFrontend({**config, "cameras": {}}).observe(source, (1.8, 1.7), lambda: None)
     with pytest.raises(VmError, match="cameras: tramm; expected colmap, megasam"):
         NetworkFrontend({**config, "cameras": {"tramm": "x"}}).observe(source, (1.8, 1.7), lambda: None)
+
+
+def _with_tracks(config: dict, change: Callable) -> dict:
+    return {**config, "pose": {**config["pose"], "tram": list(change(config["pose"]["tram"]))}}
+
+
+class Scores:
+    """A mask network that remembers its prompts and has a disc around the middle of each one's box."""
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+
+    def scores(self, frames, prompts, size, on_frame):
+        self.prompts = list(prompts)
+        y, x = np.mgrid[: size[1], : size[0]] + 0.5
+        at = [(p.box[:2] + p.box[2:]) / 2 * size / [400, 300] for p in prompts]
+        return np.stack([np.tile(60.0 - np.hypot(x - c[0], y - c[1]), (4, 1, 1)) for c in at]).astype(np.float16)
+
+
+def test_everybody_has_a_mask_of_his_own(tmp_path, monkeypatch):
+    config = _folder_of_tram(tmp_path, 2, 4)
+    monkeypatch.setattr(NetworkFrontend, "_depth", lambda self, source, size: np.full((4, size[1], size[0]), 3.0))
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(np.zeros((4, 300, 400, 3), np.uint8)))
+    source = FrameSource(str(tmp_path), 30.0, 4, 1, 400, 300, 400, 300, 400.0, "given")
+    frontend = NetworkFrontend({**config, "masks": {"sam2": "any"}, "up": [0, -1, 0]})
+    tracker = frontend._models["masks"] = Scores()
+    observed = frontend.observe(source, (1.8, 1.7), lambda: None)
+    for k, prompt in enumerate(tracker.prompts):
+        xy = observed.people[k].xy_px[prompt.frame]
+        np.testing.assert_allclose(prompt.box, np.clip([*xy.min(axis=0), *xy.max(axis=0)], 0, [400, 300, 400, 300]))
+        assert len(prompt.points) >= 4 and len(prompt.others) >= 4
+        assert all(np.linalg.norm(xy - point, axis=1).min() < 1e-9 for point in prompt.points)
+    middle = [(p.box[0] + p.box[2]) / 2 for p in tracker.prompts]
+    border = int(sum(middle) / 2 * observed.mask.shape[2] / 400)  # both discs reach beyond it
+    row = observed.mask[0, observed.mask.shape[1] // 2]
+    assert set(row[: border - 1]) <= {0, 1} and set(row[border + 2 :]) <= {0, 2} and {1, 2} <= set(row)
+
+
+def test_masks_of_tracks_by_saved_weights(tmp_path, monkeypatch):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = _folder_of_tram(tmp_path, 2, 4)
+    tiny_sam2(transformers, tmp_path / "sam2")
+    monkeypatch.setattr(NetworkFrontend, "_depth", lambda self, source, size: np.full((4, size[1], size[0]), 3.0))
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 300, 400, 3), np.uint8)
+    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures))
+    source = FrameSource(str(tmp_path), 30.0, 4, 1, 400, 300, 400, 300, 400.0, "given")
+    frontend = NetworkFrontend({**config, "masks": {"sam2": str(tmp_path / "sam2")}, "up": [0, -1, 0]})
+    observed = frontend.observe(source, (1.8, 1.7), lambda: None)
+    assert observed.mask.shape == observed.depth.shape and set(np.unique(observed.mask)) <= {0, 1, 2}
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float16, (3, 2, 5, 4), elements=st.floats(-4, 4, width=16)))
+def test_what_several_claim_is_of_the_surest(scores):
+    masks = labels.parted(scores)
+    assert masks.sum(axis=0).max() <= 1
+    label = labels.labelled(list(masks))
+    assert ((label == 0) == (scores <= 0).all(axis=0)).all()
+    for t, i, j in np.argwhere(label > 0):
+        assert scores[label[t, i, j] - 1, t, i, j] == scores[:, t, i, j].max() > 0
+
+
+def test_a_prompt_comes_from_where_the_person_is_seen_best():
+    boxes = np.tile([[100.0, 50, 200, 250], [300.0, 50, 400, 250]], (4, 1, 1)).swapaxes(0, 1)
+    boxes[:, 2] = np.nan
+    boxes[0, 3], boxes[1, 3] = [50, 0, 250, 300], [60, 0, 260, 300]  # larger, but one behind the other
+    xy = np.stack([np.tile((b[:, None, :2] + b[:, None, 2:]) / 2, (1, 17, 1)) for b in boxes])
+    sure = np.full((2, 4, 17), 0.9)
+    sure[:, 1] = 0.5
+    prompt = labels.prompt(boxes, xy, sure, 1)
+    assert prompt.frame == 0 and (prompt.points == [350, 150]).all() and (prompt.others == [150, 150]).all()
+    alone = labels.prompt(boxes[1:], xy[1:], sure[1:], 0)
+    assert alone.frame == 3 and not len(alone.points) and not len(alone.others)
+    boxes[1] = np.nan
+    with pytest.raises(VmError, match="person 2 is in no frame's picture"):
+        labels.prompt(boxes, xy, sure, 1)

@@ -12,6 +12,7 @@ from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
 from vm_reconstruction.frontends.networks import NetworkFrontend
 from vm_reconstruction.frontends.networks import frontend as frontend_module
+from vm_reconstruction.frontends.networks.parts import Prompt
 from vm_reconstruction.frontends.networks.points import _peaks, body_points
 from vm_reconstruction.frontends.networks.result_files import read_geocalib_up, read_megasam, read_monst3r
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
@@ -96,9 +97,20 @@ def test_masks_of_saved_weights(transformers, tmp_path, kind):
     from vm_reconstruction.frontends.networks.masks import SamMasks
 
     {"sam2": tiny_sam2, "sam3": tiny_sam3}[kind](transformers, tmp_path / kind)
-    box = np.array([20.0, 30, 70, 110])
-    masks = SamMasks(kind, str(tmp_path / kind)).masks(pictures(), 1, box, (24, 32), lambda: None)
-    assert masks.shape == (T, 32, 24) and masks.dtype == bool
+    model, nothing, seen = SamMasks(kind, str(tmp_path / kind)), np.zeros((0, 2)), []
+    one = Prompt(1, np.array([20.0, 30, 70, 110]), nothing, nothing)
+    other = Prompt(0, np.array([50.0, 10, 90, 100]), np.array([[60.0, 50], [70, 80]]), np.array([[30.0, 60]]))
+    told: list[dict] = []
+    model._model.prompt_encoder.register_forward_pre_hook(lambda _, __, kw: told.append(kw), with_kwargs=True)
+    both = model.scores(pictures(), [one, other], (24, 32), lambda: seen.append(1))
+    assert both.shape == (2, T, 32, 24) and both.dtype == np.float16 and np.isfinite(both).all() and len(seen) >= 2 * T
+    alone = model.scores(pictures(), [other], (24, 32), lambda: None)[0]
+    np.testing.assert_array_equal(both[1], alone)  # the first one's prompt is nothing to the second one
+    prompts = [(kw["input_points"], kw["input_labels"]) for kw in told if kw["input_points"] is not None]
+    labels = [label.flatten().tolist() for _, label in prompts]
+    assert [2, 3] in labels and [2, 3, 1, 1, 0] in labels
+    placed = prompts[labels.index([2, 3, 1, 1, 0])][0].reshape(-1, 2).numpy() * [W, H] / model._size
+    np.testing.assert_allclose(placed, [[50, 10], [90, 100], [60, 50], [70, 80], [30, 60]], atol=0.6)
     with pytest.raises(VmError, match="masks can be sam2 or sam3; got 'sam9'"):
         SamMasks("sam9", str(tmp_path / kind))
 

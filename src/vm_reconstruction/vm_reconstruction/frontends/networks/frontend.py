@@ -12,7 +12,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
-from vm_reconstruction.frontends.networks import colmap, people
+from vm_reconstruction.frontends.networks import colmap, labels, people
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
 from vm_reconstruction.frontends.networks.people import SeenPerson
 from vm_reconstruction.frontends.networks.result_files import (
@@ -89,14 +89,14 @@ class NetworkFrontend:
             found = people.of_tracks(tracks, Path(self._config["pose"]["body_model"]), source, matrix, size)
         else:
             found = [self._with_pose(people.of_landmarks(seen, source, matrix, size))]
-        found = [self._looked_at(person, source, size) for person in found]
+        found = self._masked([self._looked_at(person, source) for person in found], source, size)
         told = tuple(
             PersonObservation(h, p.xy_px, p.confidence, p.points_camera, p.found & (p.confidence.max(axis=1) > 0))
             for h, p in zip(heights_m, found, strict=True)
         )
         return Observations(
             fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
-            camera_center=cameras.center, depth=depth, mask=_labelled([p.masks for p in found]),
+            camera_center=cameras.center, depth=depth, mask=labels.labelled([p.masks for p in found]),
             up_first_camera=self._up(cameras, source, matrix, [p.masks for p in found]), people=told,
         )  # fmt: skip
 
@@ -190,9 +190,8 @@ class NetworkFrontend:
             )
         return replace(person, points_camera=points)
 
-    def _looked_at(self, person: SeenPerson, source: FrameSource, size: tuple[int, int]) -> SeenPerson:
-        """The same with image points and masks of the networks that the config has."""
-        from vm_reconstruction.frontends.networks.masks import SamMasks
+    def _looked_at(self, person: SeenPerson, source: FrameSource) -> SeenPerson:
+        """The same with the image points of the network that the config has."""
         from vm_reconstruction.frontends.networks.points import RtmPosePoints, VitPosePoints
 
         given = self._config.get("points", {})
@@ -201,25 +200,23 @@ class NetworkFrontend:
             model: PointEstimator = self._part("points", lambda: make(given[kind], device=self._device))
             xy, confidence = model.points(read_frames(source), person.boxes, lambda: None)
             person = replace(person, xy_px=xy, confidence=confidence)
-        given = self._config.get("masks", {})
-        if given:
-            if len(given) != 1:
-                raise VmError(f"the networks' masks have {', '.join(given)}; expected one of sam2 and sam3")
-            kind, weights = next(iter(given.items()))
-            tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
-            extent = np.nan_to_num(person.boxes[:, 2:] - person.boxes[:, :2]).prod(axis=1)
-            first = int(np.argmax(np.where(person.found, extent * person.confidence.mean(axis=1), -1.0)))
-            masks = tracker.masks(read_frames(source), first, person.boxes[first], size, lambda: None)
-            person = replace(person, masks=masks)
         return person
 
+    def _masked(self, found: list[SeenPerson], source: FrameSource, size: tuple[int, int]) -> list[SeenPerson]:
+        """The same with a mask of each from the network that the config has; the surer one has what two claim."""
+        from vm_reconstruction.frontends.networks.masks import SamMasks
 
-def _labelled(masks: list[np.ndarray]) -> np.ndarray:
-    """(T, h, w) uint8: 0 nobody, k the k-th person; who comes first in the list is in front where two claim a pixel."""
-    result = np.zeros(masks[0].shape, np.uint8)
-    for k in range(len(masks) - 1, -1, -1):
-        result[masks[k]] = k + 1
-    return result
+        given = self._config.get("masks", {})
+        if not given:
+            return found
+        if len(given) != 1:
+            raise VmError(f"the networks' masks have {', '.join(given)}; expected one of sam2 and sam3")
+        kind, weights = next(iter(given.items()))
+        tracker: MaskTracker = self._part("masks", lambda: SamMasks(kind, weights, self._device))
+        boxes, xy, sure = (np.stack([getattr(p, name) for p in found]) for name in ("boxes", "xy_px", "confidence"))
+        prompts = [labels.prompt(boxes, xy, sure, k) for k in range(len(found))]
+        parted = labels.parted(tracker.scores(read_frames(source), prompts, size, lambda: None))
+        return [replace(person, masks=mask) for person, mask in zip(found, parted, strict=True)]
 
 
 def _small(source: FrameSource) -> tuple[int, int]:

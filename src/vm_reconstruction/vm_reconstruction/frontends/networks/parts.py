@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,22 @@ from vm_core.errors import VmError
 
 Frames = Iterable[np.ndarray]  # (h, w, 3) uint8 BGR at the working size
 OnFrame = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Where one person is in one frame.
+
+    Attributes:
+        frame: which.
+        box: (4,) x0 y0 x1 y1 [px].
+        points: (N, 2) px on this person; others: (M, 2) px on somebody else. Either may be empty.
+    """
+
+    frame: int
+    box: np.ndarray
+    points: np.ndarray
+    others: np.ndarray
 
 
 class DepthEstimator(Protocol):
@@ -36,12 +53,10 @@ class PointEstimator(Protocol):
 
 
 class MaskTracker(Protocol):
-    """The person's mask in every frame, from where he is in one of them."""
+    """People's masks in every frame, each from where he is in one of them."""
 
-    def masks(
-        self, frames: Frames, first: int, box: np.ndarray, size: tuple[int, int], on_frame: OnFrame
-    ) -> np.ndarray:
-        """(T, h, w) bool at `size` (w, h); box (4,) px in frame `first`."""
+    def scores(self, frames: Frames, prompts: Sequence[Prompt], size: tuple[int, int], on_frame: OnFrame) -> np.ndarray:
+        """(P, T, h, w) float16 at `size` (w, h), one a prompt: positive where that person is, higher where surer."""
         ...
 
 

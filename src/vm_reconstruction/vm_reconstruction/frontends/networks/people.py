@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vm_core.errors import VmError
+from vm_reconstruction.frontends.networks import labels
 from vm_reconstruction.frontends.networks.result_files import points_in_camera
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.inputs import smpl, tram
@@ -30,7 +31,7 @@ class SeenPerson:
         found: (T,) bool; boxes: (T, 4) x0 y0 x1 y1 [px], NaN where nobody was found.
         xy_px: (T, 17, 2); confidence: (T, 17).
         points_camera: (T, 17, 3) relative to the middle of the hips [m].
-        masks: (T, h, w) bool of the person.
+        masks: (T, h, w) bool of the person; those of several keep apart.
     """
 
     found: np.ndarray
@@ -54,15 +55,21 @@ def of_landmarks(seen: PoseLandmarks, source: FrameSource, matrix: np.ndarray, s
 def of_tracks(
     paths: list[Path], model: Path, source: FrameSource, matrix: np.ndarray, size: tuple[int, int]
 ) -> list[SeenPerson]:
-    """The people of TRAM's tracks, with their projections as image points.
+    """The people of TRAM's tracks, with their projections as image points; the nearer one has what two would cover.
 
     Raises:
         VmError: a file that is no track, or one of another video.
     """
-    return [_of_track(path, model, source, matrix, size) for path in paths]
+    found = [_of_track(path, model, source, matrix, size) for path in paths]
+    nearness = [np.float16(1.0) / far.astype(np.float16)[:, None, None] * person.masks for person, far in found]
+    parted = labels.parted(np.stack(nearness))
+    return [replace(person, masks=mask) for (person, _), mask in zip(found, parted, strict=True)]
 
 
-def _of_track(path: Path, model: Path, source: FrameSource, matrix: np.ndarray, size: tuple[int, int]) -> SeenPerson:
+def _of_track(
+    path: Path, model: Path, source: FrameSource, matrix: np.ndarray, size: tuple[int, int]
+) -> tuple[SeenPerson, np.ndarray]:
+    """The person, and how far from the camera (T,) [m]."""
     track = tram.read_track(path, model)
     frames = source.num_frames
     if track.frames.min() < 0 or track.frames.max() >= frames:
@@ -82,7 +89,8 @@ def _of_track(path: Path, model: Path, source: FrameSource, matrix: np.ndarray, 
     boxes[seen] = np.clip(np.concatenate([xy[seen].min(axis=1), xy[seen].max(axis=1)], axis=1), 0, limits * 2)
     relative = np.where(found[:, None, None], points - points[:, _HIPS].mean(axis=1, keepdims=True), 0.0)
     masks = np.stack([drawn(xy[t] * size / np.array(limits), size) & found[t] for t in range(frames)])
-    return SeenPerson(found & in_view.any(axis=1), boxes, xy, confidence, relative, masks)
+    seen_person = SeenPerson(found & in_view.any(axis=1), boxes, xy, confidence, relative, masks)
+    return seen_person, depth[:, _HIPS, 0].mean(axis=1)
 
 
 def drawn(xy: np.ndarray, size: tuple[int, int]) -> np.ndarray:
