@@ -1,4 +1,4 @@
-"""Contacts by two thresholds: feet, and hands that rest on the scene and are held in the joint optimization."""
+"""Contacts by two thresholds of motion and distance: feet, seat, and hands that rest on the scene and are held."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vm_reconstruction.body_model import rest_positions
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
@@ -15,8 +17,8 @@ from vm_reconstruction.frontends.oracle_noise import OracleNoise
 from vm_reconstruction.human_motion import CONTACT_NAMES, HAND_NAMES, HumanMotion, joint_index
 from vm_reconstruction.retarget import targets
 from vm_reconstruction.solver.body_problem import POINTS
-from vm_reconstruction.solver.joint import contacts, solve
-from vm_reconstruction.solver.joint.skeleton import TOTAL_POINTS
+from vm_reconstruction.solver.joint import contacts, solve, surfaces
+from vm_reconstruction.solver.joint.skeleton import NECK_POINT, PELVIS, SOLES, TOTAL_POINTS
 from vm_reconstruction.stages import contacts as stage
 from vm_reconstruction.stages.stillness import hysteresis, stance
 
@@ -44,6 +46,62 @@ def test_a_resting_hand_is_kept_until_it_leaves() -> None:
     assert not contacts.resting_hands(points, camera, FPS, table[:0], HEIGHT).any()
     only_near, camera, table = _leaning(np.full(60, 0.08))
     assert not contacts.resting_hands(only_near, camera, FPS, table, HEIGHT).any()
+
+
+def _standing(frames: int = 60) -> np.ndarray:
+    """Points (T, 19, 3) [m] of somebody who stands still at the origin."""
+    rest, points = rest_positions(HEIGHT), np.zeros((frames, TOTAL_POINTS, 3))
+    points[:, : len(POINTS)] = rest[[joint_index(name) for name in POINTS]]
+    points[:, PELVIS], points[:, NECK_POINT] = rest[joint_index("pelvis")], rest[joint_index("neck")]
+    return points
+
+
+def _floor(z: float, half_m: float = 1.0) -> np.ndarray:
+    grid = np.mgrid[-half_m:half_m:0.03, -half_m:half_m:0.03].reshape(2, -1)
+    return np.column_stack([grid.T, np.full(grid.shape[1], z)])
+
+
+def _flags(points: np.ndarray, cloud: np.ndarray) -> np.ndarray:
+    above = np.append(np.zeros(4), solve.SEAT_SHARE * HEIGHT)
+    over = surfaces.heights_over(points[:, [*SOLES, PELVIS]], above, cloud)
+    return contacts.still_points(points, np.tile([-4.0, 0.0, 1.5], (len(points), 1)), FPS, over=over)
+
+
+@given(st.floats(-0.04, 0.04), st.floats(0.18, 0.4), st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_a_foot_held_in_the_air_does_not_rest_where_the_ground_is_seen(wrong: float, lifted: float, seed: int) -> None:
+    """However the floor's seen height errs; it rests again where it comes down, and where no ground was seen."""
+    points, left = _standing(), [POINTS.index("left_heel"), POINTS.index("left_toe")]
+    points[:20, left, 2] += lifted
+    ground = _floor(wrong) + 0.01 * np.random.default_rng(seed).standard_normal((1, 3)) * [1, 1, 0]
+    flags = _flags(points, ground)
+    assert not flags[:18, :2].any() and flags[25:, :2].all() and flags[:, 2:4].all()
+    assert _flags(points, ground[:0])[:15, :2].all()
+    beside = ground[ground[:, 1] < points[0, left[0], 1] - 0.15]  # the left foot's ground is hidden
+    assert _flags(points, beside)[:15, :2].all()
+
+
+def test_contact_with_the_ground_lasts_farther_than_it_begins() -> None:
+    points, left = _standing(), [POINTS.index("left_heel"), POINTS.index("left_toe")]
+    points[:, left, 2] += 0.10  # between the two limits
+    assert not _flags(points, _floor(0.0))[:, :2].any()
+    points[:30, left, 2] -= 0.10
+    for gap in (0.0, 0.05):  # a slow rise from the ground to there
+        points[30:, left, 2] = points[0, left, 2] + np.linspace(0.0, 0.10 - gap, 30)[:, None]
+        assert _flags(points, _floor(0.0))[:, :2].all()
+
+
+@pytest.mark.parametrize(("seat_m", "sits"), [(0.0, True), (0.05, True), (-0.2, False), (-0.6, False)])
+def test_who_squats_over_the_floor_does_not_sit(seat_m: float, sits: bool) -> None:
+    """The pelvis is low and still both times; what is seen under it decides, and unseen it is believed."""
+    points = _standing(120)
+    points[70:, PELVIS] -= [0.3, 0.0, 0.45]
+    under = points[-1, PELVIS, 2] - solve.SEAT_SHARE * HEIGHT + seat_m
+    bench = _floor(under, 0.3) + np.array([points[-1, PELVIS, 0], 0.0, 0.0])
+    floor = _floor(0.0)
+    seen = _flags(points, np.concatenate([floor[np.abs(floor[:, 0] - bench[:, 0].mean()) > 0.3], bench]))
+    assert bool(seen[80:, 4].all()) == sits == bool(seen[:, 4].any()) and not seen[:68, 4].any()
+    assert _flags(points, floor[:0])[80:, 4].all()
 
 
 def test_hysteresis_begins_at_one_threshold_and_ends_at_another() -> None:

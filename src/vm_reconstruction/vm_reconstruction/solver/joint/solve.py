@@ -114,8 +114,8 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             if last:
                 problem, state, cloud, told_by = levelled(problem, state, observed.up_first_camera, cloud)
             bodies, eye = _points(problem, state), _camera(problem, state).center
-            still = [contacts.still_points(points, eye, problem.fps, (held_speed, speed)) for points in bodies]
-            held = [contacts.still_points(points, eye, problem.fps, (held_speed, held_speed)) for points in bodies]
+            over = _over(problem, bodies, cloud)
+            still, held = (_resting(bodies, eye, problem.fps, (held_speed, v), over) for v in (speed, held_speed))
             if last:
                 hands = _hands(problem, bodies, eye, cloud)
                 still, held = (list(map(contacts.with_hands, flags, hands)) for flags in (still, held))
@@ -174,6 +174,21 @@ def _points(problem: JointProblem, state: JointState) -> list[np.ndarray]:
 
 def _camera(problem: JointProblem, state: JointState) -> Camera:
     return Camera.of(problem.R_world_camera, problem.center_units, state)
+
+
+def _over(problem: JointProblem, bodies: list[np.ndarray], cloud: np.ndarray) -> list[np.ndarray]:
+    """How far each person's soles and seat are over what is seen under them (T, 5) [m], NaN where nothing is."""
+    below = TOUCHING[: SEAT + 1]
+    return [
+        surfaces.heights_over(points[:, below], data.above_m[: SEAT + 1], cloud)
+        for data, points in zip(problem.people, bodies, strict=True)
+    ]
+
+
+def _resting(
+    bodies: list[np.ndarray], eye: np.ndarray, fps: float, speed: tuple[float, float], over: list[np.ndarray]
+) -> list[np.ndarray]:
+    return [contacts.still_points(p, eye, fps, speed, known) for p, known in zip(bodies, over, strict=True)]
 
 
 def _hands(problem: JointProblem, bodies: list[np.ndarray], eye: np.ndarray, cloud: np.ndarray) -> list[np.ndarray]:
