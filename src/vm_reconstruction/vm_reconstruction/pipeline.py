@@ -39,6 +39,7 @@ from vm_reconstruction.stages import (
     gravity,
     joint,
     landmarks,
+    mirrors,
     observe,
     scene,
     shots,
@@ -101,7 +102,7 @@ def _joint_stages(config: ReconstructionConfig, frontend: ObservationFrontend) -
             (FRAMES,),
             (observe.FILE,),
             {"frontend": frontend.identity, "heights_m": heights},
-            (observe, gaps),
+            (observe, gaps, mirrors),
             True,
         ),
         Stage(
@@ -110,7 +111,7 @@ def _joint_stages(config: ReconstructionConfig, frontend: ObservationFrontend) -
             (FRAMES, observe.FILE),
             (HUMAN, BODY, CAMERA, joint.POINTS_FILE, joint.RECORD_FILE, joint.PEOPLE),
             {},
-            (joint, _package("vm_reconstruction.solver"), _package("vm_reconstruction.geometry"), body_model),
+            (joint, mirrors, _package("vm_reconstruction.solver"), _package("vm_reconstruction.geometry"), body_model),
         ),
     ]
 
@@ -126,7 +127,7 @@ def _single_stages(config: ReconstructionConfig, frontend: PoseFrontend) -> list
             (FRAMES,),
             (LANDMARKS,),
             {"frontend": type(frontend).__name__},
-            (landmarks, gaps, mediapipe_pose),
+            (landmarks, gaps, mirrors, mediapipe_pose),
             True,
         ),
         Stage(

@@ -16,7 +16,9 @@ from rich.table import Table
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_reconstruction.batch.worker import Outcome
+from vm_reconstruction.manifest import Manifest
 from vm_reconstruction.report.figures import POOR_REPROJECTION_SHARE, RunFiles, outside_share
+from vm_reconstruction.stages.mirrors import SIDES
 
 SUMMARY_JSON, SUMMARY_CSV = "summary.json", "summary.csv"
 # A flag and when it is raised; names are what people filter by.
@@ -61,6 +63,8 @@ def summarize(outcome: Outcome, out: Path) -> VideoSummary:
         "scale unsure": (joint.get("scale_std") or 0.0) > MOST_SCALE_STD,
         "skates": metrics.get("stance_skate_mean_m_s", 0.0) > MOST_SKATE_M_S,
         "penetrates": metrics.get("penetration_max_m", 0.0) > MOST_DEPTH_M,
+        "mirror image": bool(joint.get("reflections")),
+        "sides exchanged": any(text.startswith(SIDES) for text in Manifest.load(run.out / "manifest.json").warnings),
         "collides with itself": metrics.get("self_collision_share", 0.0) > MOST_SELF_SHARE,
     }
     return VideoSummary(

@@ -18,7 +18,7 @@ from vm_reconstruction.progress import warn
 from vm_reconstruction.render.projection import project
 from vm_reconstruction.solver.body_problem import BONES, POINTS
 from vm_reconstruction.solver.joint import solve
-from vm_reconstruction.stages import observe
+from vm_reconstruction.stages import mirrors, observe
 from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.camera import CameraMotion
 from vm_reconstruction.stages.frames import FrameSource
@@ -52,6 +52,7 @@ def run(out: Path) -> HumanMotion:
     for k, person in enumerate(people):
         tell_unseen_ground(person, points, f"person {k + 1}")
     record = {"scale_m_per_unit": found.scale, "scale_std": found.scale_std, "iterations": found.iterations}
+    record["reflections"] = mirrors.tell_reflections(people)
     record["root_std_m"] = [float(np.sqrt(np.trace(c, axis1=1, axis2=2)).mean()) for c in found.root_cov]
     with atomic_path(out / RECORD_FILE) as temporary:
         temporary.write_text(json.dumps(record, indent=1))

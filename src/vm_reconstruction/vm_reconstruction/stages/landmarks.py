@@ -12,6 +12,7 @@ from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmark
 from vm_reconstruction.progress import FrameProgress, warn
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 from vm_reconstruction.stages.gaps import tell_gaps
+from vm_reconstruction.stages.mirrors import tell_exchanged_sides
 
 MIN_FOUND_SHARE = 0.3
 MOST_OUTSIDE_SHARE = 0.7
@@ -30,6 +31,7 @@ def run(out: Path, frontend: PoseFrontend, progress: FrameProgress) -> PoseLandm
     found = frontend.landmarks(read_frames(source), source.width, source.height, False, progress.step)
     _check_somebody(found, source)
     tell_gaps(found.found, source.fps)
+    tell_exchanged_sides(found.world_m, found.names, found.found, source.fps)
     _check_inside(found, source)
     _check_alone(found, source, frontend)
     found.save(out / "stages" / "landmarks.npz")

@@ -11,8 +11,10 @@ from vm_core.errors import VmError
 from vm_reconstruction.frontends.observation_frontend import ObservationFrontend
 from vm_reconstruction.observations import Observations
 from vm_reconstruction.progress import FrameProgress, warn
+from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.stages.frames import FrameSource
 from vm_reconstruction.stages.gaps import tell_gaps
+from vm_reconstruction.stages.mirrors import tell_exchanged_sides
 
 FILE = "stages/observations.npz"
 
@@ -37,7 +39,9 @@ def run(out: Path, frontend: ObservationFrontend, heights_m: tuple[float, ...], 
             f"{source.num_frames}"
         )
     for k, person in enumerate(observed.people):
-        tell_gaps(person.found & person.confidence.any(axis=1), observed.fps, f"nothing of person {k + 1}")
+        seen = person.found & person.confidence.any(axis=1)
+        tell_gaps(seen, observed.fps, f"nothing of person {k + 1}")
+        tell_exchanged_sides(person.points_camera, POINTS, seen, observed.fps, f"person {k + 1}")
     checked(observed, type(frontend).__name__).save(out / FILE)
 
 
