@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from test_vm_reconstruction_inputs import REST, tiny_model
-from test_vm_reconstruction_networks import tiny_sam2
+from test_vm_reconstruction_networks import seeing, tiny_sam2
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.networks import NetworkFrontend, labels
-from vm_reconstruction.frontends.networks import frontend as frontend_module
 from vm_reconstruction.frontends.networks.parts import Prompt
 from vm_reconstruction.inputs import smpl
 from vm_reconstruction.inputs.read import read_motion
@@ -227,7 +226,7 @@ class Scores:
 def test_everybody_has_a_mask_of_his_own(tmp_path, monkeypatch):
     config = _folder_of_tram(tmp_path, 2, 4)
     monkeypatch.setattr(NetworkFrontend, "_depth", lambda self, source, size: np.full((4, size[1], size[0]), 3.0))
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(np.zeros((4, 300, 400, 3), np.uint8)))
+    seeing(monkeypatch, np.zeros((4, 300, 400, 3), np.uint8))
     source = FrameSource(str(tmp_path), 30.0, 4, 1, 400, 300, 400, 300, 400.0, "given")
     frontend = NetworkFrontend({**config, "masks": {"sam2": "any"}, "up": [0, -1, 0]})
     tracker = frontend._models["masks"] = Scores()
@@ -249,7 +248,7 @@ def test_masks_of_tracks_by_saved_weights(tmp_path, monkeypatch):
     tiny_sam2(transformers, tmp_path / "sam2")
     monkeypatch.setattr(NetworkFrontend, "_depth", lambda self, source, size: np.full((4, size[1], size[0]), 3.0))
     pictures = np.random.default_rng(0).integers(0, 255, (4, 300, 400, 3), np.uint8)
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures))
+    seeing(monkeypatch, pictures)
     source = FrameSource(str(tmp_path), 30.0, 4, 1, 400, 300, 400, 300, 400.0, "given")
     frontend = NetworkFrontend({**config, "masks": {"sam2": str(tmp_path / "sam2")}, "up": [0, -1, 0]})
     observed = frontend.observe(source, (1.8, 1.7), lambda: None)

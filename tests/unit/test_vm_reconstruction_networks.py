@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
-from vm_reconstruction.frontends.networks import NetworkFrontend
+from vm_reconstruction.frontends.networks import NetworkFrontend, viewpoint
 from vm_reconstruction.frontends.networks import frontend as frontend_module
 from vm_reconstruction.frontends.networks.parts import Prompt
 from vm_reconstruction.frontends.networks.points import _peaks, body_points
@@ -30,6 +30,12 @@ def transformers():
 
 def pictures() -> list[np.ndarray]:
     return [np.random.default_rng(t).integers(0, 255, (H, W, 3), np.uint8) for t in range(T)]
+
+
+def seeing(monkeypatch, frames) -> None:
+    """Every part of the front-end reads these pictures."""
+    for module in (frontend_module, viewpoint, viewpoint.camera):
+        monkeypatch.setattr(module, "read_frames", lambda _: iter(frames))
 
 
 def tiny_depth(transformers, folder, kind: str) -> str:
@@ -186,8 +192,7 @@ def source(tmp_path) -> FrameSource:
 
 
 def test_parts_become_observations(transformers, tmp_path, monkeypatch):
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
-    monkeypatch.setattr(frontend_module.camera, "read_frames", lambda _: iter(pictures()))
+    seeing(monkeypatch, pictures())
     config = {"depth": {"model": tiny_depth(transformers, tmp_path / "depth", "metric")}}
     observed = NetworkFrontend(config, Finder(broken=(1,))).observe(source(tmp_path), (1.8,), lambda: None)
     person = observed.people[0]
@@ -213,8 +218,7 @@ def test_depth_pro_is_metric_by_the_field_of_view_that_it_tells():
 
 @pytest.mark.parametrize(("known", "focal_px"), [("assumed 62 deg", 0.8 * W), ("given", 100.0)])
 def test_the_depth_models_focal_length_replaces_an_assumed_one(tmp_path, monkeypatch, capsys, known, focal_px):
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
-    monkeypatch.setattr(frontend_module.camera, "read_frames", lambda _: iter(pictures()))
+    seeing(monkeypatch, pictures())
     monkeypatch.setattr("vm_reconstruction.frontends.networks.depth.TransformersDepth", lambda *_: Telling())
     asked = replace(source(tmp_path), focal_source=known)
     observed = NetworkFrontend({"depth": {"model": "any"}}, Finder()).observe(asked, (1.8,), lambda: None)
@@ -232,7 +236,7 @@ class Telling:
 
 
 def test_megasams_file_gives_cameras_and_depth(tmp_path, monkeypatch):
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    seeing(monkeypatch, pictures())
     poses = np.tile(np.eye(4), (T, 1, 1))
     poses[:, 0, 3] = [1.0, 1.2, 1.5]
     depths = np.full((T, 64, 48), 2.0)
@@ -263,7 +267,7 @@ def write_monst3r(folder, R_world_camera, center, depth, focal_px: float) -> Non
 
 
 def test_monst3rs_folder_gives_cameras_and_depth(tmp_path, monkeypatch):
-    monkeypatch.setattr(frontend_module, "read_frames", lambda _: iter(pictures()))
+    seeing(monkeypatch, pictures())
     turns = Rotation.from_euler("xyz", [[0.3, 0.2, 0.1], [0.35, 0.1, 0.1], [0.4, 0.0, 0.2]]).as_matrix()
     centers = np.array([[1.0, 2.0, 3.0], [1.1, 2.0, 3.0], [1.2, 2.1, 3.0]])
     write_monst3r(tmp_path, turns, centers, np.full((T, 64, 48), 2.0), 60.0)

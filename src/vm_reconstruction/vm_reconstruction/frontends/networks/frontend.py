@@ -12,28 +12,16 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_reconstruction.frontends.mediapipe_pose import MediapipePose
-from vm_reconstruction.frontends.networks import colmap, labels, people
+from vm_reconstruction.frontends.networks import colmap, labels, people, viewpoint
 from vm_reconstruction.frontends.networks.parts import DepthEstimator, MaskTracker, PointEstimator
 from vm_reconstruction.frontends.networks.people import SeenPerson
-from vm_reconstruction.frontends.networks.result_files import (
-    CameraResult,
-    read_geocalib_up,
-    read_gvhmr_points,
-    read_megasam,
-    read_monst3r,
-    read_tram_cameras,
-)
+from vm_reconstruction.frontends.networks.result_files import CameraResult, read_gvhmr_points
 from vm_reconstruction.frontends.pose_frontend import PoseFrontend, PoseLandmarks
-from vm_reconstruction.geometry import vertical_lines
 from vm_reconstruction.observations import Observations, PersonObservation
-from vm_reconstruction.progress import warn
-from vm_reconstruction.stages import camera, gravity, straight_edges
 from vm_reconstruction.stages.frames import FrameSource, read_frames
 
 KEYS = {"depth", "cameras", "points", "masks", "pose", "up", "device"}
 DEPTH_PX = 192  # longer side of the depth and mask pictures in observations
-LEVEL_UP = (0.0, -1.0, 0.0)  # in the first camera's axes: phones are held level; all frames refine it
-LEVEL_STD = np.radians(8.0)  # they look up or down as much
 
 
 class NetworkFrontend:
@@ -94,10 +82,11 @@ class NetworkFrontend:
             PersonObservation(h, p.xy_px, p.confidence, p.points_camera, p.found & (p.confidence.max(axis=1) > 0))
             for h, p in zip(heights_m, found, strict=True)
         )
+        masks = [p.masks for p in found]
         return Observations(
             fps=source.fps, size=(source.width, source.height), matrix=matrix, R_world_camera=cameras.R_world_camera,
-            camera_center=cameras.center, depth=depth, mask=labels.labelled([p.masks for p in found]),
-            up_first_camera=self._up(cameras, source, matrix, [p.masks for p in found]), people=told,
+            camera_center=cameras.center, depth=depth, mask=labels.labelled(masks), people=told,
+            up_first_camera=viewpoint.up(self._config.get("up"), cameras, source, matrix, masks),
         )  # fmt: skip
 
     def _tracks(self) -> list[Path]:
@@ -129,46 +118,13 @@ class NetworkFrontend:
             depth = self._depth(source, size)
             return colmap.in_units_of(cameras, sparse, depth), depth
         if given:
-            cameras = self._cameras(source, seen, size)
+            cameras = viewpoint.of_file(given, source, size)
             return cameras, cameras.depth if cameras.depth is not None else self._depth(source, size)
+        if seen is None:
+            raise VmError("no cameras beside tracks; expected colmap, megasam, monst3r or tram")
         depth = self._depth(source, size)  # first: it may tell the focal length that the cameras' rotation needs
-        return self._cameras(self._with_told_focal(source), seen, size), depth
-
-    def _with_told_focal(self, source: FrameSource) -> FrameSource:
-        """The same with the depth model's focal length in place of an assumed one."""
-        told = self._models["depth"].focal_share
-        if told is None or "assumed" not in source.focal_source:
-            return source
-        fov = 2.0 * np.degrees(np.arctan(0.5 / told))
-        warn(f"the file tells no focal length; the depth model's is used: {fov:.0f} deg across the picture")
-        return replace(source, focal_px=told * source.width, focal_source="the depth model")
-
-    def _cameras(self, source: FrameSource, seen: PoseLandmarks | None, size: tuple[int, int]) -> CameraResult:
-        given = self._config.get("cameras", {})
-        for name, read in (("megasam", read_megasam), ("monst3r", read_monst3r)):
-            if name in given:
-                return _fitting(read(Path(given[name]), size), given[name], source)
-        if "tram" in given:
-            return _fitting(read_tram_cameras(Path(given["tram"])), given["tram"], source)
-        if given or seen is None:
-            raise VmError(f"cameras: {', '.join(given) or 'none'}; expected colmap, megasam, monst3r or tram")
-        turned = camera.track(source, seen, lambda: None).R_cam_first
-        return CameraResult(turned.transpose(0, 2, 1), np.zeros((len(turned), 3)), None, source.focal_px / source.width)
-
-    def _up(
-        self, cameras: CameraResult, source: FrameSource, matrix: np.ndarray, masks: list[np.ndarray]
-    ) -> np.ndarray:
-        """As the config says; else a level phone's, with what upright edges around the people tell."""
-        given = self._config.get("up")
-        if isinstance(given, dict):
-            return read_geocalib_up(Path(given["geocalib"]), cameras.R_world_camera)
-        if given is not None:
-            return np.array(given, np.float64)
-        edges = straight_edges.around_people(read_frames(source), np.any(masks, axis=0))
-        none = np.zeros(source.num_frames)
-        motion = camera.CameraMotion(matrix, cameras.R_world_camera.transpose(0, 2, 1), none, none, "", *edges)
-        level = np.array(LEVEL_UP)
-        return vertical_lines.blended(level, LEVEL_STD, gravity.upright_edges(level, motion)).up
+        told = viewpoint.with_told_focal(source, self._models["depth"].focal_share)
+        return viewpoint.of_background(told, seen), depth
 
     def _depth(self, source: FrameSource, size: tuple[int, int]) -> np.ndarray:
         from vm_reconstruction.frontends.networks.depth import TransformersDepth
@@ -222,12 +178,3 @@ class NetworkFrontend:
 def _small(source: FrameSource) -> tuple[int, int]:
     shrink = min(1.0, DEPTH_PX / max(source.width, source.height))
     return max(8, round(source.width * shrink)), max(8, round(source.height * shrink))
-
-
-def _fitting(found: CameraResult, name: str, source: FrameSource) -> CameraResult:
-    if len(found.center) != source.num_frames:
-        raise VmError(
-            f"{name} has {len(found.center)} frames, {source.path} {source.num_frames}; expected the same "
-            "(give it the same frames)"
-        )
-    return found
