@@ -3,19 +3,23 @@
 import ast
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from vm_core.errors import VmError
+from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup import network, start
 from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
-from vm_policy_node.bringup.start import Sim, launch_folder, start_sim
+from vm_policy_node.bringup.start import Sim, completed, launch_folder, start_sim
 from vm_policy_node.bringup.topics import SERVICES, TOPICS
+from vm_policy_node.visual.visual_policy import load_policy
 
 SOURCES = Path(__file__).parents[2] / "src"
 
@@ -171,3 +175,24 @@ def test_a_robot_is_looked_for_in_its_own_domain(tmp_path, monkeypatch, sim, giv
         monkeypatch.setenv("ROS_DOMAIN_ID", given)
     start.run_system(System(policy="p.onnx", sim=sim), tmp_path)
     assert seen["ROS_DOMAIN_ID"] == wanted
+
+
+def test_a_clip_is_followed_from_where_it_begins_on_the_scene_beside_it(tmp_path):
+    policies = SOURCES / "vm_policy_node/vm_policy_node/policies"
+    own = load_policy(str(policies / "demo_steps.onnx")).clip
+    assert own is not None
+    replace(own, joint_pos=0.9 * own.joint_pos).save(tmp_path / "clip.npz")
+    given = System(str(policies / "demo_steps.onnx"), clip=str(tmp_path / "clip.npz"))
+    flat = completed(given, tmp_path / "work")
+    assert Path(flat.scene).name == "flat"
+    np.testing.assert_array_equal(MotionClip.load(flat.start).joint_pos, 0.9 * own.joint_pos)
+    SceneAsset(boxes=(), source="beside the clip").save(tmp_path / "scene")
+    assert completed(given, tmp_path / "work").scene == str(tmp_path / "scene")
+    elsewhere = replace(given, scene=flat.scene, start=str(tmp_path / "clip.npz"))
+    assert completed(elsewhere, tmp_path / "work").scene == flat.scene
+    assert node_list(given)[2].parameters["reference"] == given.clip
+    assert "reference" not in listed()["vm_policy_node"].parameters
+    with pytest.raises(VmError, match="follows no clip"):
+        completed(replace(given, policy=str(policies / "g1_walk.onnx")), tmp_path / "work")
+    with pytest.raises(VmError, match=r"missing\.npz"):
+        completed(replace(given, clip=str(tmp_path / "missing.npz")), tmp_path / "work")

@@ -62,6 +62,7 @@ class System:
         sim: simulate the robot in place of its drivers.
         scene: scene folder, for the simulator.
         start: clip whose first frame the simulated robot starts in.
+        clip: that a tracking policy follows in place of its own, from where it begins.
         record: true or a folder: a recording (mcap) of all topics; NAME.mp4 or NAME.npz: the simulator's video or log.
         report: JSON that the policy node writes when it ends.
         sim_report: JSON that the simulator writes when it ends.
@@ -87,6 +88,7 @@ class System:
     sim: bool = True
     scene: str = ""
     start: str = ""
+    clip: str = ""
     record: str = ""
     report: str = ""
     sim_report: str = ""
@@ -214,7 +216,7 @@ def _height_map(system: System) -> NodeSpec:
 def _policy(system: System) -> NodeSpec:
     auto = system.auto and system.sim  # on a robot only an operator lets it move
     parameters = {
-        **_given(policy=system.policy, report=system.report),
+        **_given(policy=system.policy, reference=system.clip, report=system.report),
         "odometry_topic": system.odometry,
         "auto_stand": auto,
         "auto_run": auto,

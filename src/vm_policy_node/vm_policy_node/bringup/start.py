@@ -19,8 +19,11 @@ from vm_core.visual_bundle import GENERATOR_FILE
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
 from vm_policy_node.bringup.processes import pick_domain_id, run_nodes
+from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 
+BESIDE_CLIP = "scene"
+"""Name of the folder that vm-reconstruct and vm-make-motions write beside a clip."""
 ROBOT_DOMAIN = "0"
 """The DDS domain of a G1 as it is delivered."""
 _SOURCES = Path(__file__).parents[3]
@@ -33,6 +36,7 @@ class _Shared:
     Attributes:
         policy: policy file (.onnx with its contract), or folder of a visual policy; with a task, the installed one.
         task: what a visual policy does, such as push_box; in simulation its object stands before the robot.
+        clip: that a tracking policy follows in place of its own (.npz), on the scene beside it.
         record: true or a folder: a recording (mcap) of all topics; NAME.mp4 or NAME.npz: the simulator's own.
         report: JSON that the policy node writes when the run ends.
         namespace: put all nodes and topics under it; a real robot's own topics keep their names.
@@ -47,6 +51,7 @@ class _Shared:
 
     policy: Path | None = None
     task: str = ""
+    clip: Path | None = None
     record: str = ""
     report: Path | None = None
     namespace: str = ""
@@ -66,6 +71,7 @@ class _Shared:
         video = self.record.endswith(VIDEO_SUFFIXES)
         return {name: getattr(self, name) for name in names} | {
             "policy": _text(self.policy),
+            "clip": _text(self.clip),
             "record": _text(Path(self.record)) if video else self.record,
             "report": _text(self.report),
             "params_file": _text(self.params_file),
@@ -154,11 +160,15 @@ def completed(system: System, folder: Path) -> System:
     if system.task and (not isinstance(policy, VisualPolicy) or policy.generator.contract.task != system.task):
         does = policy.generator.contract.task if isinstance(policy, VisualPolicy) else "no task"
         raise VmError(f"{system.policy} does {does}; expected a visual policy for {system.task}")
+    if system.clip:
+        if not isinstance(policy, OnnxPolicy):
+            raise VmError(f"{system.policy} follows no clip; leave the clip away")
+        policy = policy.following(MotionClip.load(system.clip))
     if not system.sim:
         if system.record.endswith(VIDEO_SUFFIXES):
             raise VmError(f"record {system.record!r}: only the simulator makes videos; give true or a folder")
         return system
-    scene, start = system.scene or _own_scene(system.policy), system.start
+    scene, start = system.scene or _own_scene(system), system.start
     if scene:
         SceneAsset.load(scene)
     else:
@@ -172,9 +182,10 @@ def completed(system: System, folder: Path) -> System:
     return replace(system, scene=scene, start=start)
 
 
-def _own_scene(policy: str) -> str:
-    """The scene folder beside a policy that was trained for one place, or ""."""
-    folder = Path(policy).with_suffix(BESIDE_POLICY)
+def _own_scene(system: System) -> str:
+    """The scene folder beside the clip that is followed, or beside a policy that was trained for one place; or ""."""
+    clip, policy = Path(system.clip), Path(system.policy)
+    folder = clip.with_name(BESIDE_CLIP) if system.clip else policy.with_suffix(BESIDE_POLICY)
     return str(folder) if folder.is_dir() else ""
 
 
