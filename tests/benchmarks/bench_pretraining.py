@@ -2,7 +2,7 @@
 
 VideoMimic's ablation (its Fig. 6) with this project's own stages: walks on level ground are the pretraining, stairs
 and kerbs what is to be learnt, DAgger from LQR teachers the learning. Both have the same budget of control steps,
-pretraining counted. `VM_BENCH_SEEDS` runs of each (3), `VM_BENCH_ROUNDS` rounds in all (36), a third of them
+pretraining counted. `VM_BENCH_SEEDS` runs of each (3), `VM_BENCH_ROUNDS` rounds in all (18), a third of them
 pretraining; `VM_BENCH_OUT` keeps everything, goes on where it was killed, and gets curves (pretraining.png).
 """
 
@@ -23,20 +23,20 @@ from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "3"))
-ROUNDS = int(os.environ.get("VM_BENCH_ROUNDS", "36"))
+ROUNDS = int(os.environ.get("VM_BENCH_ROUNDS", "18"))
 OUT = Path(os.environ.get("VM_BENCH_OUT", "out/pretraining"))
 EASY, TASK = ("flat", "arc"), ("stairs_up", "stairs_down", "kerb")
-EVERY = 4  # rounds between two looks at courses that are not taught
+EVERY = 3  # rounds between two looks at courses that are not taught
 MOTIONS = 4  # of each kind
 WALK = WalkConfig(
     motions_a_round=10,
-    steps=40,
-    passes=8,
+    steps=60,
+    passes=6,
     exploration_rad=0.015,
     validate_every=EVERY,
     validation_courses=2,
     lessons=400_000,
-    lane=LaneConfig(num_envs=32, exact_grids=0.5, threads=1),
+    lane=LaneConfig(num_envs=96, exact_grids=0.5, threads=1),
 )
 
 
@@ -103,7 +103,7 @@ def _plot(curves: dict[str, list[Curve]]) -> None:
             axis.plot(1e-6 * run.steps, 100.0 * run.success, color=colour, alpha=0.8, marker=".", label=label)
     axis.set(xlabel="control steps, pretraining counted [million]", ylabel="unseen stairs and kerbs [%]", ylim=(0, 100))
     axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
+    axis.legend(loc="upper left")
     figure.tight_layout()
     figure.savefig(OUT / "pretraining.png")
     pyplot.close(figure)

@@ -42,7 +42,7 @@ class TrackClips:
     unseen: Path
     shown: str | None = None
     work: Path | None = None
-    starts: int = 16
+    starts: int = 8
     config: ClipSchoolConfig = field(default_factory=ClipSchoolConfig)
 
     def run(self) -> int:
