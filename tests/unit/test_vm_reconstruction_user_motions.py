@@ -99,11 +99,12 @@ def test_any_body_stands_on_the_floor_with_whole_bones(phenotype, raised, noise,
             np.testing.assert_allclose(bone, body.length(f"{side}_{bottom}", f"{side}_{top}"), atol=1e-6)
 
 
-def test_a_bvh_becomes_a_video_with_all_truth(tmp_path):
+def test_a_bvh_becomes_a_video_with_all_truth(tmp_path, capsys):
     motion, _, person = walker()
     write_bvh(tmp_path / "walk.bvh", motion)
     first = make_dataset.make_dataset(config(tmp_path / "a", tmp_path / "walk.bvh"))
     assert [folder.name for folder in first] == ["motion_walk"]  # the fixed videos only where they are asked for
+    assert "walk.bvh: the first 1.6 s of 7.2 s are used (--motion-seconds)" in capsys.readouterr().err
     truth = VideoTruth.load(first[0])
     human = truth.people[0]
     assert human.num_frames == 9 and human.details["source"] == "walk.bvh" and not truth.scene.boxes
@@ -119,6 +120,16 @@ def test_a_bvh_becomes_a_video_with_all_truth(tmp_path):
     write_bvh(tmp_path / "walk.bvh", motion, fps=25.0)  # another motion by the same name
     other = VideoTruth.load(make_dataset.make_dataset(config(tmp_path / "a", tmp_path / "walk.bvh"))[0])
     assert not np.array_equal(other.people[0].joint_pos_world, human.joint_pos_world)
+
+
+def test_fixed_videos_come_with_motions_where_they_are_asked_for(tmp_path):
+    path = tmp_path / "a.bvh"
+    assert [len(c.recipes()) for c in (DatasetConfig(tmp_path), config(tmp_path, path))] == [24, 0]
+    assert [r.name for r in config(tmp_path, path, videos=2).recipes()] == [r.name for r in recipes(0, 2)]
+    with pytest.raises(VmError, match="1 to 24"):
+        DatasetConfig(tmp_path, videos=0)
+    with pytest.raises(VmError, match=r"motion-seconds 0.5: expected at least 1"):
+        config(tmp_path, path, motion_seconds=0.5)
 
 
 def test_who_sits_gets_a_seat_and_who_climbs_needs_a_scene(tmp_path):
@@ -196,7 +207,7 @@ def test_files_that_cannot_be_used_are_a_line_each(tmp_path, capsys):
         make_dataset.make_dataset(
             config(tmp_path / "set", *(tmp_path / n for n in names), body_model=tmp_path / "model.npz")
         )
-    lines = capsys.readouterr().err.splitlines()
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     expected = (
         "no joint for left_wrist", "0 frames", "20 frames at 30 a second are 0.63 s; expected at least 1 s",
         "not finite in 1 of 40 frames, first 7", "poses (0, 156)", "no frame rate (0.0)", "betas", "no motion at",

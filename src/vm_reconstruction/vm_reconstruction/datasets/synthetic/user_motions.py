@@ -18,6 +18,7 @@ from vm_reconstruction.datasets.synthetic.driven_body import leg_length
 from vm_reconstruction.datasets.synthetic.scenes import TrueScene
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.inputs.read import read_motion
+from vm_reconstruction.progress import warn
 from vm_reconstruction.stages.contacts import foot_contacts, seat_contact
 from vm_reconstruction.stages.scene import scene_of
 from vm_reconstruction.stages.stances import intervals
@@ -96,6 +97,8 @@ def _read(
             f"{given.num_frames} frames at {given.fps:g} a second are {given.duration_s:.2f} s; "
             f"expected at least {SHORTEST_S:g} s"
         )
+    if given.duration_s > seconds:
+        warn(f"{path}: the first {seconds:g} s of {given.duration_s:.1f} s are used (--motion-seconds)")
     motion = at_rate(given, fps, seconds)
     if scene is not None or asset.boxes:
         motion, asset = _on_floor(motion, asset)
