@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,22 @@ def test_who_sits_gets_a_seat_and_who_climbs_needs_a_scene(tmp_path):
     driven = driven_body.drive(climber.motion, bodies.load_body(*climber.person()).skeleton, climber.scene)
     top = max(box.top for box in stairs.boxes)
     assert driven.contact[-1, :2].all() and driven.joints["left_heel"][-1, 2] == pytest.approx(top, abs=0.01)
+
+
+CLIMB = Path(os.environ.get("VM_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "climb"
+
+
+@pytest.mark.skipif(not CLIMB.is_dir(), reason=f"no motion capture at {CLIMB}")
+def test_real_motion_capture_climbs_its_boxes_without_meeting_them():
+    climber = user_motions.read_all((CLIMB / "seq_0",), None, None, FPS, 20.0, 0)[0]
+    driven = driven_body.drive(climber.motion, bodies.load_body(*climber.person()).skeleton, climber.scene)
+    for side in ("left", "right"):
+        soles = [driven.joints[f"{side}_{part}"] for part in ("heel", "ball", "toe")]
+        assert min((p[:, 2] - climber.scene.height_at(p[:, :2])).min() for p in soles) > -0.01
+        given, own = climber.motion.joint(f"{side}_ankle"), driven.joints[f"{side}_ankle"]
+        jerks = [np.percentile(np.linalg.norm(np.diff(track, 2, axis=0), axis=1), 99) for track in (given, own)]
+        assert jerks[1] < 1.4 * jerks[0] and np.linalg.norm(given - own, axis=1).mean() < 0.04
+    assert driven.contact[:, :2].mean() > 0.5 and max(p.max() for p in soles) > 0.9  # up on the highest box
 
 
 def amass(path: Path, **other) -> None:
