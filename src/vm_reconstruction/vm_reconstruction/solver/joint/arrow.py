@@ -1,26 +1,25 @@
 """Normal equations of unknowns in frame order plus a few that all frames share: an arrow-shaped matrix.
 
 Frames are tied to at most two frames ahead, so the frames' part is banded (LAPACK dpbtrf, linear in the clip's length);
-the shared unknowns are the border, eliminated by their Schur complement. Its inverse is their covariance.
+the shared unknowns are the border, eliminated by their Schur complement. Its inverse is their covariance. Frames come
+in windows, each eliminated into the next one, so that a clip of any length needs the memory of a few.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack, solve_triangular
 
 from vm_core.errors import VmError
 from vm_reconstruction.solver.joint.band_solve import backward, forward
-from vm_reconstruction.solver.joint.rows import Rows
+from vm_reconstruction.solver.joint.rows import REACH, Rows, windows
+from vm_reconstruction.solver.joint.store import ArrayStore
+from vm_reconstruction.solver.joint.window import Window, runs_of, value_count
 
 PART = 128  # frames of a person's 48 unknowns; more of what touches fewer
-REACH = 2  # frames ahead that a residual may touch
-Runs = list[tuple[slice, slice]]
 
 
 class NormalEquations:
@@ -28,20 +27,20 @@ class NormalEquations:
 
     def __init__(self, frames: int, k: int, g: int) -> None:
         """Starts with zeros."""
-        self._width = (REACH + 1) * k
-        self._stored = np.zeros((frames, k, self._width + 1))
-        self.border, self.corner = np.zeros((frames, k, g)), np.zeros((g, g))
-        self.gradient, self.shared_gradient = np.zeros((frames, k)), np.zeros(g)
-        # [t, c, r]: row r, counted from frame t's first unknown, of its column c. Memory is LAPACK's band (a column
-        # begins at its diagonal) and one place more: what is above the diagonal falls behind the column before it.
-        item = self._stored.itemsize
-        strides = k * (self._width + 1) * item, self._width * item, item
-        self._matrix = as_strided(self._stored, (frames, k, self._width), strides)
+        self.frames, self.k, self.g = frames, k, g
+        self.bounds = windows(frames)
+        longest = max(b - a for a, b in self.bounds)
+        self._windows = ArrayStore(len(self.bounds), value_count(longest, k, g))
+        self._factors = ArrayStore(len(self.bounds), longest * k * ((REACH + 1) * k + 1 + g))
+        self._present: tuple[int, Window] | None = None
+        self.corner, self.shared_gradient = np.zeros((g, g)), np.zeros(g)
 
     def assemble(self, rows: Iterable[Rows]) -> float:
         """Starts anew from these residuals, one kind in memory at a time; returns their cost."""
-        for values in (self._stored, self.border, self.corner, self.gradient, self.shared_gradient):
-            values.fill(0.0)
+        self._windows.clear()
+        self._present = None
+        self.corner.fill(0.0)
+        self.shared_gradient.fill(0.0)
         cost = 0.0
         for r in rows:
             cost += r.cost()
@@ -50,24 +49,20 @@ class NormalEquations:
 
     def add(self, rows: Rows) -> None:
         """Adds one kind of residuals, some frames at a time so that the products stay in the processor's cache."""
-        if rows.residual.size:
-            width = max((jacobian[0].size // jacobian.shape[-2] for jacobian in rows.jacobians), default=1)
-            runs = [_runs(columns) for columns in rows.columns]
-            for part in rows.parts(PART * max(1, 48 // width)):
-                self._add_part(part, runs)
+        if not rows.residual.size:
+            return
+        width = max((jacobian[0].size // jacobian.shape[-2] for jacobian in rows.jacobians), default=1)
+        runs = [runs_of(columns) for columns in rows.columns]
+        edges = np.searchsorted(rows.frames, [0, *(end for _, end in self.bounds)])
+        for w in np.flatnonzero(np.diff(edges)).tolist():
+            mine = rows.at(slice(int(edges[w]), int(edges[w + 1])), self.bounds[w][0])
+            for part in mine.parts(PART * max(1, 48 // width)):
+                weights = part.weights()
+                if part.jacobians:
+                    self._window(w).add(part, weights, runs)
+                self._add_shared(part, weights)
 
-    def _add_part(self, rows: Rows, runs: list[Runs]) -> None:
-        weights = rows.weights()
-        for a, jacobian in enumerate(rows.jacobians):
-            scaled = jacobian if weights is None else jacobian * weights.reshape(*jacobian.shape[:-1], 1)
-            left = scaled.swapaxes(-1, -2)
-            gradient = (left @ rows.residual.reshape(*jacobian.shape[:-1], 1)).reshape(len(left), -1)
-            border = None if rows.border is None else left @ rows.border
-            self._add_vectors(_frames(rows.frames, a), runs[a], gradient, border)
-            for b in range(a + 1):
-                block = rows.jacobians[b].swapaxes(-1, -2) @ scaled  # transposed: its rows are columns of the matrix
-                add = self._add_blocks if block.ndim == 3 else self._add_diagonal_blocks
-                add(_frames(rows.frames, b), a - b, runs[a], runs[b], block)
+    def _add_shared(self, rows: Rows, weights: np.ndarray | None) -> None:
         if rows.border is not None:
             flat, residual = rows.border.reshape(-1, rows.border.shape[-1]), rows.residual.ravel()
             weighted = flat if weights is None else flat * weights.reshape(-1, 1)
@@ -75,54 +70,111 @@ class NormalEquations:
             self.corner[first, first] += weighted.T @ flat
             self.shared_gradient[first] += weighted.T @ residual
 
-    def _add_vectors(self, at: slice | np.ndarray, runs: Runs, gradient: np.ndarray, border: np.ndarray | None) -> None:
-        for own, place in runs:
-            self.gradient[at, place] += gradient[:, own]
-            if border is not None:
-                self.border[at, place, : border.shape[2]] += border[:, own]
+    def _window(self, index: int) -> Window:
+        """To add to; rows that come window after window leave each only once."""
+        if self._present is None or self._present[0] != index:
+            self._leave()
+            self._present = index, self._loaded(index)
+        return self._present[1]
 
-    def _add_blocks(self, at: slice | np.ndarray, ahead: int, left: Runs, right: Runs, block: np.ndarray) -> None:
-        """Frame by frame (n, c of the right, c of the left); runs are several times faster than index arrays."""
-        down = ahead * self.gradient.shape[1]
-        for other, column in right:
-            for own, row in left:
-                self._matrix[at, column, row.start + down : row.stop + down] += block[:, other, own]
+    def _leave(self) -> None:
+        if self._present is not None:
+            self._windows.put(self._present[0], self._present[1].values)
+        self._present = None
 
-    def _add_diagonal_blocks(
-        self, at: slice | np.ndarray, ahead: int, left: Runs, right: Runs, block: np.ndarray
-    ) -> None:
-        """(n, blocks, c, c), each between unknowns of its own, which are one run altogether."""
-        assert left == right and len(left) == 1
-        start, down = left[0][1].start, ahead * self.gradient.shape[1]
-        by_frame, by_column, by_row = self._matrix.strides
-        _, count, size, _ = block.shape
-        corner = self._matrix[:, start:, start + down :]
-        strides = by_frame, size * (by_column + by_row), by_column, by_row
-        as_strided(corner, (len(corner), count, size, size), strides)[at] += block
-
-    def band(self, damping: float) -> np.ndarray:
-        """Lower band (3k, T k) in LAPACK's layout, the diagonal enlarged by `damping` times itself."""
-        frames, k = self.gradient.shape
-        below = np.arange(k)[:, None] + np.arange(self._width) < self._width
-        out = self._stored[..., : self._width] * below
-        out[..., 0] += damping * np.maximum(out[..., 0], 1e-9) + 1e-9
-        return out.reshape(frames * k, -1).T
+    def _loaded(self, index: int) -> Window:
+        start, end = self.bounds[index]
+        return Window(self._windows.get(index), end - start, self.k, self.g)
 
     def step(self, damping: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Step by frame (T, k) and of the shared unknowns (g,); None when the matrix is not positive definite."""
-        frames, k = self.gradient.shape
-        factor, info = lapack.dpbtrf(self.band(damping), lower=1, overwrite_ab=1)
-        if info != 0:
+        eliminated = self.factorized(damping)
+        if eliminated is None:
             return None
-        right = np.concatenate([self.gradient.reshape(-1, 1), self.border.reshape(frames * k, -1)], axis=1)
-        solved = forward(factor, right)
-        own, border = solved[:, 0], solved[:, 1:]
         corner = self.corner + damping * np.diag(np.maximum(np.diag(self.corner), 1e-9))
         try:
-            shared = np.linalg.solve(corner - border.T @ border, self.shared_gradient - border.T @ own)
+            shared = np.linalg.solve(corner - eliminated[1:, 1:], self.shared_gradient - eliminated[1:, 0])
         except np.linalg.LinAlgError:
             return None
-        return -backward(factor, (own - border @ shared)[:, None]).reshape(frames, k), -shared
+        result = np.empty((self.frames, self.k))
+        for start, end, _, x in self.substituted(lambda x: x[:, :1] - x[:, 1:] @ shared[:, None]):
+            result[start:end] = -x.reshape(end - start, self.k)
+        return result, -shared
+
+    def factorized(self, damping: float) -> np.ndarray | None:
+        """Cholesky factors and x = L^-1 [gradient, border] into `_factors`, window after window.
+
+        Returns:
+            x^T x (1 + g, 1 + g); None when the matrix is not positive definite.
+        """
+        self._leave()
+        eliminated = np.zeros((1 + self.g, 1 + self.g))
+        before, carried = None, None  # the tail of the window before, and what its elimination takes from this one
+        for w, (start, end) in enumerate(self.bounds):
+            window, n = self._loaded(w), (end - start) * self.k
+            values = np.empty(self._factors.size)
+            columns, x = self._parted(values, n)
+            window.band(damping, before, columns)
+            right = window.right(before)
+            if carried is not None:
+                for c in range(REACH * self.k):
+                    columns[c, : REACH * self.k - c] -= carried[0][c:, c]
+                right[: REACH * self.k] -= carried[1]
+            below = self._below(columns) if w + 1 < len(self.bounds) else None
+            factor, info = lapack.dpbtrf(columns.T, lower=1, overwrite_ab=1)
+            if info != 0:
+                return None
+            if not np.shares_memory(factor, columns):  # LAPACK works in place where it can
+                columns[:] = factor.T
+            x[:] = forward(columns.T, right)
+            eliminated += x.T @ x
+            carried = None if below is None else self._carried(columns, below, x)
+            self._factors.put(w, values)
+            before = window.tail()
+        return eliminated
+
+    def _below(self, band: np.ndarray) -> np.ndarray:
+        """(2k, 2k) the matrix between a window's last REACH frames (columns) and the next ones."""
+        size = REACH * self.k
+        below = np.zeros((size, size))
+        for c in range(size):
+            rows = (c // self.k + 1) * self.k
+            below[:rows, c] = band[len(band) - size + c, size - c : size - c + rows]
+        return below
+
+    def _carried(self, columns: np.ndarray, below: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a window's elimination takes from the matrix and right-hand sides of the next REACH frames.
+
+        Writes the factor's rows of those frames into `columns` (n, 3k).
+        """
+        size, n = REACH * self.k, len(columns)
+        last = np.zeros((size, size))
+        for c in range(size):
+            last[c:, c] = columns[n - size + c, : size - c]
+        factor = solve_triangular(last, below.T, lower=True).T
+        for c in range(size):
+            rows = (c // self.k + 1) * self.k
+            columns[n - size + c, size - c : size - c + rows] = factor[:rows, c]
+        return factor @ factor.T, factor @ x[-size:]
+
+    def _parted(self, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Columns (n, 3k) of the factor from the diagonal down, and right-hand sides (n, 1 + g), as views."""
+        width = (REACH + 1) * self.k
+        return values[: n * width].reshape(n, width), values[n * width : n * (width + 1 + self.g)].reshape(n, -1)
+
+    def substituted(
+        self, right: Callable[[np.ndarray], np.ndarray]
+    ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Backward substitution of right(x) (n, r), last window first: its bounds, factor's columns and solution."""
+        size, after = REACH * self.k, None
+        for w, (start, end) in reversed(list(enumerate(self.bounds))):
+            columns, x = self._parted(self._factors.get(w), (end - start) * self.k)
+            b = right(x)
+            if after is not None:
+                b[-size:] -= self._below(columns).T @ after[:size]
+            after = backward(columns.T, b)
+            yield start, end, columns, after
+        self._factors.clear()
 
 
 @dataclass(frozen=True)
@@ -144,38 +196,32 @@ def covariance(normal: NormalEquations, columns: np.ndarray) -> Covariance:
         normal: at the solution.
         columns: (c,) unknowns of a frame that are wanted.
     """
-    frames, k = normal.gradient.shape
-    factor, info = lapack.dpbtrf(normal.band(0.0), lower=1, overwrite_ab=1)
-    if info != 0:
+    eliminated = normal.factorized(0.0)
+    if eliminated is None:
         raise VmError("the solution's normal matrix is not positive definite; nothing is known of some unknowns")
-    border = normal.border.reshape(frames * k, -1)
-    solved = backward(factor, forward(factor, border))
-    shared = np.linalg.inv(normal.corner - border.T @ solved)
-    by_shared = solved.reshape(frames, k, -1)[:, columns]
-    stored = factor.T.reshape(frames, k, (REACH + 1) * k)  # row c of frame t: the factor's column c from its diagonal
+    k, g = normal.k, normal.g
+    shared = np.linalg.inv(normal.corner - eliminated[1:, 1:])
     ahead = np.zeros((REACH * k, REACH * k))  # a square root of the covariance of the next frames
-    result = np.empty((frames, len(columns), len(columns)))
-    for t in range(frames - 1, -1, -1):
-        column = np.zeros(((REACH + 1) * k, k))
-        for c in range(k):
-            column[c:, c] = stored[t, c, : (REACH + 1) * k - c]
-        inverse = solve_triangular(column[:k], np.eye(k), lower=True)
-        now = np.concatenate([inverse.T, -(column[k:] @ inverse).T @ ahead], axis=1)  # x_t from noise and from x ahead
-        result[t] = now[columns] @ now[columns].T + by_shared[t] @ shared @ by_shared[t].T
-        kept = np.concatenate([np.zeros(((REACH - 1) * k, k)), ahead[:-k]], axis=1)
-        ahead = np.linalg.qr(np.concatenate([now, kept]).T, mode="r").T  # as many columns as rows again
+    result = np.empty((normal.frames, len(columns), len(columns)))
+    for start, end, stored, solved in normal.substituted(lambda x: x[:, 1:].copy()):
+        by_shared = solved.reshape(end - start, k, g)[:, columns]
+        by_column = stored.reshape(end - start, k, (REACH + 1) * k)
+        for t in range(end - start - 1, -1, -1):
+            now = _with_ahead(by_column[t], ahead)
+            result[start + t] = now[columns] @ now[columns].T + by_shared[t] @ shared @ by_shared[t].T
+            kept = np.concatenate([np.zeros(((REACH - 1) * k, k)), ahead[:-k]], axis=1)
+            ahead = np.linalg.qr(np.concatenate([now, kept]).T, mode="r").T  # as many columns as rows again
     return Covariance(shared, result)
 
 
-def _frames(first: np.ndarray, ahead: int) -> slice | np.ndarray:
-    """Frames `ahead` of the touched ones, as a slice where they follow each other."""
-    start = int(first[0]) + ahead
-    alone = len(first) == 1 or bool(np.all(np.diff(first) == 1))
-    return slice(start, start + len(first)) if alone else first + ahead
+def _with_ahead(stored: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """A square root of a frame's covariance: from noise of its own, and from the frames ahead.
 
-
-def _runs(columns: np.ndarray) -> Runs:
-    """Ascending columns as runs without gaps: (place in the jacobian, place among the unknowns)."""
-    edges = np.flatnonzero(np.diff(columns) != 1) + 1
-    bounds = [0, *edges.tolist(), len(columns)]
-    return [(slice(i, j), slice(int(columns[i]), int(columns[i]) + j - i)) for i, j in itertools.pairwise(bounds)]
+    stored: (k, 3k) the factor's columns from their diagonals down.
+    """
+    k = len(stored)
+    column = np.zeros(((REACH + 1) * k, k))
+    for c in range(k):
+        column[c:, c] = stored[c, : (REACH + 1) * k - c]
+    inverse = solve_triangular(column[:k], np.eye(k), lower=True)
+    return np.concatenate([inverse.T, -(column[k:] @ inverse).T @ ahead], axis=1)

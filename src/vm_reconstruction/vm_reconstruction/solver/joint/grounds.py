@@ -8,7 +8,7 @@ steeper than floors are uneven, so the prior on slopes lets them be.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Grounds:
     def count(self) -> int:
         """How many there are."""
         return len(self.middle)
+
+    def cut(self, at: slice) -> Grounds:
+        """Of some frames."""
+        return replace(self, of=tuple(v[at] for v in self.of), trust=tuple(v[at] for v in self.trust))
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def rows(
     for axis in (0, 1):
         tilt[np.arange(grounds.count), axis, own[:, 1 + axis]] = 1.0 / slope
     residual = (planes[:, 1:] / slope).reshape(1, -1)
-    yield Rows(residual, (), (), np.arange(1), tilt.reshape(1, -1, shared), 2, cauchy)
+    yield Rows(residual, (), (), np.arange(1), tilt.reshape(1, -1, shared), 2, cauchy, once=True)
 
 
 def _on_plane(

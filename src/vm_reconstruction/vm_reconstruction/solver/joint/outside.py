@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from vm_reconstruction.solver.joint import terms
-from vm_reconstruction.solver.joint.rows import Rows
+from vm_reconstruction.solver.joint.rows import Rows, windows
 from vm_reconstruction.solver.joint.state import PersonPoints
 
 NEAR_M, NEIGHBOURS = 0.25, 24  # of the scene's points that make up the surface beside a joint
@@ -28,6 +28,10 @@ class Walls:
     offset_units: np.ndarray
     near: np.ndarray
 
+    def cut(self, at: slice) -> Walls:
+        """Of some frames."""
+        return Walls(self.normal[at], self.offset_units[at], self.near[at])
+
     @classmethod
     def none(cls, frames: int) -> Walls:
         """Nothing is near."""
@@ -41,12 +45,18 @@ def beside(points: np.ndarray, camera: np.ndarray, cloud: np.ndarray, scale: flo
     Only flat places count, seen from in front: the person was seen, too, so is on the camera's side of them.
     """
     found = Walls.none(len(points))
-    if len(cloud) < NEIGHBOURS:
-        return found
-    away, index = cKDTree(cloud).query(points.reshape(-1, 3), k=NEIGHBOURS, distance_upper_bound=NEAR_M)
+    tree = cKDTree(cloud) if len(cloud) >= NEIGHBOURS else None
+    for start, end in windows(len(points)) if tree is not None else []:
+        at = slice(start, end)
+        _fill(found.cut(at), points[at], camera[at], cloud, tree, scale)
+    return found
+
+
+def _fill(found: Walls, points: np.ndarray, camera: np.ndarray, cloud: np.ndarray, tree: cKDTree, scale: float) -> None:
+    away, index = tree.query(points.reshape(-1, 3), k=NEIGHBOURS, distance_upper_bound=NEAR_M)
     known = np.flatnonzero(np.isfinite(away[:, -1]))
     if not len(known):
-        return found
+        return
     around = cloud[index[known]]
     middle = around.mean(axis=1)
     spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", *[around - middle[:, None]] * 2) / NEIGHBOURS)
@@ -59,7 +69,6 @@ def beside(points: np.ndarray, camera: np.ndarray, cloud: np.ndarray, scale: flo
     found.normal.reshape(-1, 3)[known] = normal
     found.offset_units.reshape(-1)[known] = np.sum(normal * middle, axis=1) / scale
     found.near.reshape(-1)[known] = near
-    return found
 
 
 def rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from vm_reconstruction.solver.body_problem import POINTS
 from vm_reconstruction.solver.joint import apart, outside, posture, terms
 from vm_reconstruction.solver.joint.grounds import SIZE, Grounds
 from vm_reconstruction.solver.joint.grounds import rows as ground_rows
-from vm_reconstruction.solver.joint.rows import Rows
+from vm_reconstruction.solver.joint.rows import REACH, Rows, windows
 from vm_reconstruction.solver.joint.skeleton import ROTATIONS, SHAPES, SOLES, TOUCHING, Skeleton
 from vm_reconstruction.solver.joint.state import FRAME_SIZE, PERSON_SIZE, Camera, JointState, PersonPoints
 
@@ -137,6 +137,12 @@ class PersonData:
     ahead: np.ndarray
     walls: outside.Walls
 
+    def cut(self, at: slice) -> PersonData:
+        """Of some frames."""
+        names = {own.name for own in fields(self)} - {"skeleton", "planted", "above_m", "walls"}
+        values = {name: getattr(self, name)[at] for name in names}
+        return replace(self, planted=self.planted[at.start : at.stop - 1], walls=self.walls.cut(at), **values)
+
 
 @dataclass(frozen=True)
 class JointProblem:
@@ -164,8 +170,23 @@ class JointProblem:
         shared = 1 + len(SHAPES) * people + SIZE * self.grounds.count
         return len(self.center_units), FRAME_SIZE + PERSON_SIZE * people, shared
 
+    def cut(self, at: slice) -> JointProblem:
+        """Of some frames."""
+        return replace(
+            self, R_world_camera=self.R_world_camera[at], center_units=self.center_units[at],
+            people=tuple(person.cut(at) for person in self.people), grounds=self.grounds.cut(at),
+        )  # fmt: skip
+
     def rows(self, state: JointState) -> Iterator[Rows]:
-        """All residuals at a state, one kind after the other."""
+        """All residuals at a state, window after window, in each one kind after the other."""
+        for start, end in windows(self.sizes[0]):
+            at = slice(start, min(end + REACH, self.sizes[0]))
+            for rows in self.cut(at)._rows(state.cut(at)):
+                own = rows.own((start, end))
+                if len(own.frames):
+                    yield own
+
+    def _rows(self, state: JointState) -> Iterator[Rows]:
         s, every = self.sigmas, self.sizes[2]
         shared = every - SIZE * self.grounds.count  # the grounds' unknowns come last and are only in their own rows
         camera = Camera.of(self.R_world_camera, self.center_units, state)

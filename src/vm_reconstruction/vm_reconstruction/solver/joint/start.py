@@ -12,6 +12,7 @@ from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations, PersonObservation
 from vm_reconstruction.solver.body_problem import BONES, POINTS
 from vm_reconstruction.solver.joint.problem import INSIDE_SHARE, SPREAD
+from vm_reconstruction.solver.joint.rows import windows
 from vm_reconstruction.solver.joint.skeleton import ROTATION_PARENT, ROTATIONS, SHAPES
 from vm_reconstruction.solver.joint.state import JointState, PersonState
 from vm_reconstruction.stages.body import all_joints
@@ -98,19 +99,31 @@ def behind_itself(person: PersonObservation, focal: float) -> np.ndarray:
 def joint_depths(observed: Observations, person: int) -> np.ndarray:
     """(T, 17) depth [units] at the joints; 0 where it is unknown, hidden, or at an edge."""
     data = observed.people[person]
-    height, width = observed.depth.shape[1:]
-    column = (data.xy_px[..., 0] * width / observed.size[0]).astype(int)
-    row = (data.xy_px[..., 1] * height / observed.size[1]).astype(int)
-    good = (data.confidence > MIN_CONFIDENCE) & ~behind_itself(data, observed.matrix[0, 0])
-    good &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    hidden = behind_itself(data, observed.matrix[0, 0])
+    result = np.zeros(data.confidence.shape, np.float32)
+    for start, end in windows(len(result)):
+        at = slice(start, end)
+        good = (data.confidence[at] > MIN_CONFIDENCE) & ~hidden[at]
+        own = np.asarray(observed.mask[at]) == person + 1
+        result[at] = _depths_at(data.xy_px[at] / observed.size, good, np.asarray(observed.depth[at]), own)
+    return result
+
+
+def _depths_at(place: np.ndarray, good: np.ndarray, depth: np.ndarray, own_mask: np.ndarray) -> np.ndarray:
+    """(n, 17) nearest depth of the pixels around places (n, 17, 2), shares of the picture, that are the person's.
+
+    0 where it is not good (n, 17), or at an edge; depth and own_mask: (n, h, w).
+    """
+    height, width = depth.shape[1:]
+    column, row = (place[..., 0] * width).astype(int), (place[..., 1] * height).astype(int)
+    good = good & (column >= 0) & (column < width) & (row >= 0) & (row < height)
     beside = np.array([(0, 0), *((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)])  # the pixel itself first
     rows = np.clip(row[..., None] + beside[:, 0], 0, height - 1)
     columns = np.clip(column[..., None] + beside[:, 1], 0, width - 1)
     frames = np.arange(len(row))[:, None, None]
-    depth = observed.depth[frames, rows, columns].astype(np.float32)
-    own = observed.mask[frames, rows, columns] == person + 1
-    low, high = np.where(own, depth, np.inf).min(axis=-1), np.where(own, depth, 0.0).max(axis=-1)
-    here = depth[..., 0]
+    around, own = depth[frames, rows, columns].astype(np.float32), own_mask[frames, rows, columns]
+    low, high = np.where(own, around, np.inf).min(axis=-1), np.where(own, around, 0.0).max(axis=-1)
+    here = around[..., 0]
     good &= own[..., 0] & (here > 0)
     good &= high - low < EDGE_SHARE * np.maximum(here, 1e-6)
     return np.where(good, low, 0.0)  # what flies between body and background lies behind the body

@@ -44,6 +44,10 @@ class PersonState:
     shape: np.ndarray
     told_turn: np.ndarray
 
+    def cut(self, at: slice) -> PersonState:
+        """Of some frames."""
+        return PersonState(self.root[at], self.rotation[at], self.shape, self.told_turn[at])
+
     def points(self, skeleton: Skeleton) -> np.ndarray:
         """The person's points (T, 19, 3) [m, world]."""
         return skeleton.forward(self.root, skeleton.world_rotations(self.rotation), self.shape)
@@ -73,6 +77,12 @@ class JointState:
     def scale(self) -> float:
         """Metres per unit of the observations."""
         return float(np.exp(self.log_scale))
+
+    def cut(self, at: slice) -> JointState:
+        """Of some frames."""
+        people = tuple(person.cut(at) for person in self.people)
+        shift, bias = self.camera_shift[at], self.depth_bias[at]
+        return JointState(people, self.camera_turn[at], shift, bias, self.log_scale, self.grounds)
 
     def moved(self, by_frame: np.ndarray, shared: np.ndarray) -> JointState:
         """The state after a step; turns are multiplied from the right, the rest is added."""

@@ -226,7 +226,7 @@ def camera_drift(
         own = np.arange(6)[columns]
         eye = np.broadcast_to(np.eye(3) / sigma, (len(values) - 1, 3, 3))
         result.append(Rows(np.diff(values, axis=0) / sigma, (-eye, eye), (own, own), np.arange(len(values) - 1)))
-        result.append(Rows(values[:1] @ start.T, (start[None],), (own,), np.arange(1)))
+        result.append(Rows(values[:1] @ start.T, (start[None],), (own,), np.arange(1), once=True))
     return result
 
 
@@ -238,7 +238,7 @@ def depth_bias(bias: np.ndarray, sigma: float, memory: float) -> list[Rows]:
     own, one = np.array([DEPTH_BIAS]), np.ones((n, 1, 1)) / step
     return [
         Rows((bias[1:] - keep * bias[:-1])[:, None] / step, (-keep * one, one), (own, own), np.arange(n)),
-        Rows(bias[:1, None] / sigma, (np.ones((1, 1, 1)) / sigma,), (own,), np.arange(1)),
+        Rows(bias[:1, None] / sigma, (np.ones((1, 1, 1)) / sigma,), (own,), np.arange(1), once=True),
     ]
 
 
@@ -252,7 +252,7 @@ def shape_prior(
     border = np.zeros((count + 1, shared))
     border[:count, shape_columns(p)] = np.diag(1 / sigma)
     border[count, shape_columns(p)] = lengths / ruler_m
-    return Rows(residual[None], (), (), np.arange(1), border[None])
+    return Rows(residual[None], (), (), np.arange(1), border[None], once=True)
 
 
 def _rows(
