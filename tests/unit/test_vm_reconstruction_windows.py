@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vm_core.errors import VmError
+from vm_reconstruction import mapped_arrays
 from vm_reconstruction.datasets.make_dataset import DatasetConfig, make_dataset
 from vm_reconstruction.datasets.synthetic.video_truth import VideoTruth
 from vm_reconstruction.frontends.noisy_oracle import observe
@@ -149,3 +152,37 @@ def test_depths_and_walls_of_windows_are_those_of_the_whole(
     np.testing.assert_array_equal(start.joint_depths(observed, 0), depth)
     for name in ("normal", "offset_units", "near"):
         np.testing.assert_array_equal(getattr(outside.beside(points, camera, cloud, 1.0), name), getattr(walls, name))
+
+
+def test_observations_outside_memory_are_the_same(
+    observed: Observations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "observations.npz"
+    observed.save(path)
+    assert not isinstance(Observations.load(path).depth, np.memmap)
+    monkeypatch.setattr(mapped_arrays, "MOST_BYTES", 1000)
+    mapped = Observations.load(path)
+    assert isinstance(mapped.depth, np.memmap) and isinstance(mapped.mask, np.memmap)
+    for _ in range(2):  # what was released is read again
+        np.testing.assert_array_equal(start.joint_depths(mapped, 0), start.joint_depths(observed, 0))
+        np.testing.assert_array_equal(mapped.mask, observed.mask)
+    mapped.save(tmp_path / "again.npz")
+    np.testing.assert_array_equal(Observations.load(tmp_path / "again.npz").depth, observed.depth)
+    path.write_bytes(path.read_bytes()[:-4000])
+    with pytest.raises(VmError, match="holds no observations"):
+        Observations.load(path)
+
+
+def test_mapped_objects_and_short_arrays_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped_arrays, "MOST_BYTES", 0)
+    np.savez(tmp_path / "a.npz", depth=np.array([{}], object))
+    with pytest.raises(ValueError, match="objects"):
+        mapped_arrays.read(tmp_path / "a.npz", "depth")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        whole = io.BytesIO()
+        np.save(whole, np.zeros((50, 50)))
+        archive.writestr("depth.npy", whole.getvalue()[:-800])
+    with pytest.raises(ValueError):
+        mapped_arrays.read(tmp_path / "b.npz", "depth")
+    with pytest.raises(KeyError):
+        mapped_arrays.read(tmp_path / "b.npz", "mask")

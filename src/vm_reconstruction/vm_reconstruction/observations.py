@@ -9,6 +9,7 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_reconstruction import mapped_arrays
 from vm_reconstruction.solver.body_problem import POINTS
 
 _PERSON = ("xy_px", "confidence", "points_camera", "found")
@@ -95,7 +96,7 @@ class Observations:
 
     @classmethod
     def load(cls, path: Path) -> Observations:
-        """Reads what `save` wrote; raises VmError with the cause when it is anything else."""
+        """Reads what `save` wrote, large arrays mapped; raises VmError with the cause when it is anything else."""
         try:
             with np.load(path, allow_pickle=False) as data:
                 people = tuple(
@@ -103,7 +104,7 @@ class Observations:
                     for k, height in enumerate(data["heights_m"])
                 )
                 width, height = (int(v) for v in data["size"])
-                shared = {name: data[name] for name in _SHARED}
+                shared = {name: mapped_arrays.read(path, name) for name in _SHARED}
                 return cls(fps=float(data["fps"]), size=(width, height), people=people, **shared)
         except VmError:
             raise

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 from vm_core.errors import VmError
 from vm_core.frames import matrix_from_quat
+from vm_reconstruction import mapped_arrays
 from vm_reconstruction.body_model import segment_quats
 from vm_reconstruction.human_motion import joint_index
 from vm_reconstruction.observations import Observations, PersonObservation
@@ -106,6 +107,8 @@ def joint_depths(observed: Observations, person: int) -> np.ndarray:
         good = (data.confidence[at] > MIN_CONFIDENCE) & ~hidden[at]
         own = np.asarray(observed.mask[at]) == person + 1
         result[at] = _depths_at(data.xy_px[at] / observed.size, good, np.asarray(observed.depth[at]), own)
+        for array in (observed.depth, observed.mask):
+            mapped_arrays.release(array)
     return result
 
 
