@@ -123,6 +123,19 @@ def test_derivatives_are_those_of_the_residuals(observed: Observations, publishe
         assert np.abs(slope - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+def test_who_is_not_seen_any_more_does_not_fly_on(observed: Observations) -> None:
+    frames, seen_for = 40, 25
+    short = _short(observed, frames)
+    person = short.people[0]
+    gone = np.arange(frames) >= seen_for
+    hidden = replace(person, found=person.found & ~gone, confidence=np.where(gone[:, None], 0.0, person.confidence))
+    ways = []
+    for sigma in (Sigmas().root_velocity, 1e6):
+        root = solve.solve(replace(short, people=(hidden,)), Sigmas(root_velocity=sigma)).state.people[0].root
+        ways.append(np.linalg.norm(root[-1] - root[seen_for - 1]))
+    assert ways[0] < 0.8 * ways[1]
+
+
 def _side_by_side(observed: Observations, apart_m: float) -> Observations:
     """The first person twice, the second so much farther to the right."""
     person = observed.people[0]

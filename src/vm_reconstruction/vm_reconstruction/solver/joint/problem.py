@@ -57,7 +57,7 @@ class Sigmas:
         told_turn_deg, told_turn_acceleration_deg: how far one frame's pose is turned as a whole, and how suddenly that
             changes [deg/s^2]; a network's points err together more than each for itself.
         bias, bias_memory_s: depth's slow relative error around the people, and how long it lasts.
-        root_acceleration [m/s^2]; turning: multiplies TURNING.
+        root_velocity [m/s], root_acceleration [m/s^2]; turning: multiplies TURNING.
         contact_speed: of a planted heel or toe [m/s]; surface_m: of its height over the seen surface.
         ground_m: of a rest over the ground that it shares with others; ground_slope_deg: of grounds from level.
         outside_m: of joints in what is seen of the scene; its errors last, so a frame counts little.
@@ -81,6 +81,7 @@ class Sigmas:
     told_turn_acceleration_deg: float = 20.0
     bias: float = 0.012
     bias_memory_s: float = 1.5
+    root_velocity: float = 1.5
     root_acceleration: float = 3.0
     turning: float = 1.0
     contact_speed: float = 0.025
@@ -221,6 +222,7 @@ class JointProblem:
         )
         yield terms.depth(seen, state.depth_bias, state.scale, data.depth_units, inside, data.depth_weight, 1.5)
         yield terms.root_distance(camera, person, p, shared, data.distance_m, data.distance_weight, s.cauchy)
+        yield terms.root_velocity(person, p, self.fps, s.root_velocity)
         yield terms.root_acceleration(person, p, self.fps, s.root_acceleration)
         yield terms.turn_acceleration(person, p, self.fps, _turn_sigmas(s))
         yield terms.pose_prior(person, p, *_posture(s), 2.5)

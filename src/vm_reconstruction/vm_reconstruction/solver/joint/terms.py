@@ -135,6 +135,14 @@ def root_distance(
     return Rows(residual, (by_frame[:, None],), (columns,), np.arange(len(q)), by_shared, 1, cauchy)
 
 
+def root_velocity(person: PersonState, p: int, fps: float, sigma: float) -> Rows:
+    """First differences of the root [m/s]: who is not seen stays about where he was, and does not fly on."""
+    factor = fps / sigma
+    eye = np.broadcast_to(np.eye(3), (len(person.root) - 1, 3, 3)) * factor
+    columns = pose_columns(p)[:3]
+    return Rows(np.diff(person.root, axis=0) * factor, (-eye, eye), (columns,) * 2, np.arange(len(eye)))
+
+
 def root_acceleration(person: PersonState, p: int, fps: float, sigma: float) -> Rows:
     """Second differences of the root [m/s^2]."""
     factor = fps**2 / sigma

@@ -92,7 +92,7 @@ class PublishedProblem:
                 self._scene_joints(camera, body, p, state.scale, score * (data.depth_units > 0), SCENE_JOINTS, False),
                 self._scene_joints(camera, body, p, state.scale, score * (data.depth_units > 0), LOCAL_POSE, True),
                 terms.reprojection(seen, self.problem.matrix, data.xy_px, self._pixel_weight(p, score), None),
-                _velocity(person, p, ROOT_SMOOTH),
+                terms.root_velocity(person, p, 1.0, 1.0 / ROOT_SMOOTH),
                 *_residual_rotation(person, first, p),
             ]
         return result
@@ -147,13 +147,6 @@ class PublishedProblem:
         own[:, :FRAME_SIZE] = np.eye(FRAME_SIZE)
         residual = np.concatenate([values, shape_rows], axis=1)
         return Rows(1e4 * residual, (1e4 * own,), (np.arange(FRAME_SIZE),), np.arange(n), 1e4 * border)
-
-
-def _velocity(person: PersonState, p: int, weight: float) -> Rows:
-    n = len(person.root) - 1
-    eye = np.broadcast_to(weight * np.eye(3), (n, 3, 3))
-    own = pose_columns(p)[:3]
-    return Rows(np.diff(person.root, axis=0) * weight, (-eye, eye), (own, own), np.arange(n))
 
 
 def _residual_rotation(person: PersonState, first: PersonState, p: int) -> list[Rows]:
