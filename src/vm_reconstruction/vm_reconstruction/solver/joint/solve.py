@@ -123,11 +123,13 @@ def solve(observed: Observations, sigmas: Sigmas | None = None, uncertain: bool 
             problem, state = with_grounds(problem, state, held)
             if len(cloud):
                 problem = with_surfaces(problem, state, still, cloud)
-        solution = None  # its normal equations are as large as those of the round to come
-        solution = minimize(problem.rows, state, problem.sizes, limit)
+        wanted = uncertain and round_ == len(ITERATIONS) - 1
+        solution = minimize(problem.rows, state, problem.sizes, limit, equations=wanted)
         state, cost, iterations = solution.state, solution.cost, iterations + solution.iterations
     found = replace(result(problem, state, still, cost, iterations, observed), vertical_source=told_by)
-    return _with_covariance(found, problem, solution.normal) if uncertain and solution is not None else found
+    if solution is None or solution.normal is None:
+        return found
+    return _with_covariance(found, problem, solution.normal)
 
 
 def _with_covariance(found: JointResult, problem: JointProblem, normal: NormalEquations) -> JointResult:
