@@ -17,6 +17,7 @@ from vm_reconstruction.frontends.mediapipe_pose import LANDMARK_NAMES
 from vm_reconstruction.frontends.pose_frontend import PoseLandmarks
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.manifest import Manifest, content_hash
+from vm_reconstruction.stages.body import BodyTrack
 from vm_reconstruction.stages.frames import FrameSource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,6 +193,21 @@ def test_standing_person_stands_on_the_ground(video, tmp_path):
     motion = HumanMotion.load(tmp_path / "out" / "human.npz")
     assert motion.joint("pelvis")[:, 2] == pytest.approx(0.53 * 1.75, abs=0.05)
     assert motion.contact[:, :2].all() and not motion.contact[:, 2].any()
+
+
+def test_the_height_is_a_ruler_and_nothing_else(video, tmp_path):
+    tracks = []
+    for height_m in (1.5, 2.0):
+        out = tmp_path / str(height_m)
+        pipeline.run(config(video, out, height_m=height_m, until="body"), KnownPerson())
+        tracks.append(BodyTrack.load(out / "stages" / "body.npz"))
+    small, tall = tracks
+    np.testing.assert_allclose(tall.joint_pos_world, small.joint_pos_world * 2.0 / 1.5, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        tall.T_world_camera[:, :3, 3], small.T_world_camera[:, :3, 3] * 2.0 / 1.5, rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_array_equal(tall.T_world_camera[:, :3, :3], small.T_world_camera[:, :3, :3])
+    np.testing.assert_allclose(tall.segment_lengths, small.segment_lengths * 2.0 / 1.5, rtol=1e-9, atol=1e-12)
 
 
 def test_real_phone_video_sits_and_stands(tmp_path):

@@ -25,6 +25,9 @@ from vm_reconstruction.stages.stillness import planted_points
 _LANDMARKS = {name: (name.replace("_toe", "_foot_index"),) for name in POINTS} | {"head": ("left_ear", "right_ear")}
 LOOSE_M = 0.1  # of limb lengths, while the proportions are measured
 SOLVES = 3  # lengths free, then with lengths and contacts, then with the contacts of the better solution
+SOLVED_HEIGHT_M = (
+    1.75  # everybody is solved as tall as this, then scaled: no threshold in metres may bend what the ruler scales
+)
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,16 @@ def run(out: Path, height_m: float, progress: FrameProgress) -> BodyTrack:
     source = FrameSource.load(out / "stages" / "frames.json")
     landmarks = PoseLandmarks.load(out / "stages" / "landmarks.npz")
     camera = CameraMotion.load(out / "stages" / "camera.npz")
-    problem, points = _first_guess(source, landmarks, camera, height_m)
-    points, problem = _solve(problem, points, height_m, lambda: progress.step(source.num_frames // SOLVES))
-    track = _in_world(problem, points, camera)
+    problem, points = _first_guess(source, landmarks, camera)
+    points, problem = _solve(problem, points, lambda: progress.step(source.num_frames // SOLVES))
+    track = _in_world(problem, points, camera, height_m / SOLVED_HEIGHT_M)
     for doubt in gravity.doubts(points, problem.weight, problem.planted, track.camera_tilt_deg):
         warn(doubt)
     track.save(out / "stages" / "body.npz")
     return track
 
 
-def _first_guess(
-    source: FrameSource, landmarks: PoseLandmarks, camera: CameraMotion, height_m: float
-) -> tuple[BodyProblem, np.ndarray]:
+def _first_guess(source: FrameSource, landmarks: PoseLandmarks, camera: CameraMotion) -> tuple[BodyProblem, np.ndarray]:
     weight = gathered(landmarks, landmarks.visibility * inside(landmarks, source))
     xy, shape = gathered(landmarks, landmarks.xy_px), gathered(landmarks, landmarks.world_m)
     seen = weight.mean(axis=1) > 0.3
@@ -89,7 +90,7 @@ def _first_guess(
             "expected at least 5 frames with the whole body"
         )
     shape = turned_to_ray(shape, xy, camera.K)
-    lengths = body_problem.model_lengths(height_m)
+    lengths = body_problem.model_lengths(SOLVED_HEIGHT_M)
     shape *= np.median(lengths / body_problem.measured_lengths(shape[seen], weight[seen]))
     place = np.array([_place(shape[t], xy[t], weight[t], camera.K) if seen[t] else np.zeros(3) for t in range(len(xy))])
     back = camera.R_cam_first.transpose(0, 2, 1)
@@ -101,14 +102,12 @@ def _first_guess(
     return problem, shape + place[:, None]
 
 
-def _solve(
-    problem: BodyProblem, points: np.ndarray, height_m: float, on_solve: Callable[[], None]
-) -> tuple[np.ndarray, BodyProblem]:
+def _solve(problem: BodyProblem, points: np.ndarray, on_solve: Callable[[], None]) -> tuple[np.ndarray, BodyProblem]:
     loose = replace(problem, noise=Noise(length_m=LOOSE_M, soft_length_m=LOOSE_M))
     points, _ = loose.solve(points)
     on_solve()
     measured = body_problem.measured_lengths(points, problem.weight)
-    problem = replace(problem, lengths=body_problem.adapted_lengths(measured, height_m))
+    problem = replace(problem, lengths=body_problem.adapted_lengths(measured, SOLVED_HEIGHT_M))
     for _ in range(SOLVES - 1):
         problem = problem.with_planted(planted_points(points, problem.fps))
         points, _ = problem.solve(points)
@@ -149,23 +148,24 @@ def _filled(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(index, index[seen], c[seen]) for c in flat.T], axis=1).reshape(values.shape)
 
 
-def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion) -> BodyTrack:
+def _in_world(problem: BodyProblem, points: np.ndarray, camera: CameraMotion, size: float) -> BodyTrack:
+    """In the world, `size` times as large as solved."""
     up, vertical_source = gravity.vertical(points, problem.weight, problem.planted, camera)
     R = gravity.world_from_first(up)
     points_world = points @ R.T
     offset = gravity.ground_origin(points_world, problem.planted, problem.weight)
     T = np.tile(np.eye(4), (len(points), 1, 1))
     T[:, :3, :3] = np.einsum("ij,tkj->tik", R, camera.R_cam_first)
-    T[:, :3, 3] = -offset
+    T[:, :3, 3] = -size * offset
     error = np.linalg.norm(problem.reprojected(points) - problem.xy_px, axis=-1)
     total = np.maximum(problem.weight.sum(axis=1), 1e-6)
     return BodyTrack(
-        joint_pos_world=all_joints(points_world - offset),
+        joint_pos_world=all_joints(size * (points_world - offset)),
         T_world_camera=T,
         K=camera.K,
         confidence=problem.weight.mean(axis=1),
         reprojection_px=(error * problem.weight).sum(axis=1) / total,
-        segment_lengths=problem.lengths,
+        segment_lengths=size * problem.lengths,
         camera_tilt_deg=gravity.tilt_deg(up),
         vertical_source=vertical_source,
     )
