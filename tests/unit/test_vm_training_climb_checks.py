@@ -6,6 +6,7 @@ import torch
 import vm_training_cases as cases
 
 from vm_training.mdp.clip_tracking import StartNoise
+from vm_training.mdp.observations import TRACKING_TERMS
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.student import Student
 from vm_training.tasks import climb_checks
@@ -39,7 +40,8 @@ def test_a_silent_student_falls_and_the_check_ends_there():
 def test_each_condition_is_tried_in_the_finer_physics(monkeypatch):
     seen = []
 
-    def witness(env, student):
+    def witness(env, student, terms):
+        assert terms == TRACKING_TERMS
         seen.append((env.ranges, env.noise, env.collision, env.timestep_s, env.num_envs, env.seed))
         return 1.0, 2.0
 
