@@ -31,6 +31,7 @@ from vm_reconstruction.solver.joint import (
     surfaces,
     videomimic,
 )
+from vm_reconstruction.solver.joint.minimize import minimize
 from vm_reconstruction.solver.joint.problem import JointProblem, Sigmas
 from vm_reconstruction.solver.joint.rows import Rows
 from vm_reconstruction.solver.joint.skeleton import SOLES, TOUCHING
@@ -121,6 +122,14 @@ def test_derivatives_are_those_of_the_residuals(observed: Observations, publishe
         behind = _stacked(list(model(state.moved(-h * step, -h * shared))))
         slope, expected = (ahead - behind) / (2 * h), J @ np.concatenate([step.ravel(), shared])
         assert np.abs(slope - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_equations_that_nobody_reads_change_nothing(observed: Observations) -> None:
+    problem, first = solve.make_problem(_short(observed, 12), Sigmas())
+    with_them, without = (minimize(problem.rows, first, problem.sizes, 3, equations=e) for e in (True, False))
+    assert with_them.normal is not None and without.normal is None
+    assert (with_them.cost, with_them.iterations) == (without.cost, without.iterations)
+    np.testing.assert_array_equal(with_them.state.people[0].root, without.state.people[0].root)
 
 
 def test_who_is_not_seen_any_more_does_not_fly_on(observed: Observations) -> None:
