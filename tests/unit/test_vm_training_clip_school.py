@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,14 +64,15 @@ def test_command_writes_a_policy_with_its_clip(motions, tmp_path, capsys):
     from vm_core.policy_contract import REFERENCE_KEY, PolicyContract
 
     out = tmp_path / "clips.onnx"
+    shutil.copytree(motions / "motions" / "flat_0000", tmp_path / "unseen" / "flat_0000")
     options = TrackClips(
-        motions / "motions", motions / "teachers", out, motions / "motions", "flat_0001", starts=1, config=SMALL
+        motions / "motions", motions / "teachers", out, tmp_path / "unseen", "flat_0001", starts=1, config=SMALL
     )
     assert options.run() == 0
     found = {entry.key: entry.value for entry in onnx.load(str(out)).metadata_props}
     contract = PolicyContract.from_json(found[METADATA_KEY])
     assert contract.observation == ANY_CLIP_TERMS and contract.action_base == "reference_target"
-    assert found[REFERENCE_KEY] and "follows 2 clips that it has never seen" in capsys.readouterr().out
+    assert found[REFERENCE_KEY] and "follows 1 clips that it has never seen" in capsys.readouterr().out
     with pytest.raises(VmError, match="--shown arc_0000: no such motion"):
         replace(options, shown="arc_0000").run()
 
