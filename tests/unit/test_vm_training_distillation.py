@@ -145,7 +145,7 @@ def test_robots_start_anew_when_they_are_lost_or_old(monkeypatch):
 
 def test_the_share_of_starts_at_the_beginning():
     env = cases.tracking(envs=1)
-    frames = distillation._start_frames(env, 4000, 0.25)
+    frames = distillation.start_frames(env, 4000, 0.25)
     assert np.mean(frames == 0) == pytest.approx(0.25, abs=0.04)
     assert frames.max() == pytest.approx(env.clip.num_frames, abs=5)
 

@@ -18,6 +18,8 @@ SEAT = "seat"
 """Label of a box that is sat on, and name of a clip's contact with it."""
 BESIDE_POLICY = ".scene"
 """In place of a policy file's suffix: the folder of the one place that it is for."""
+BESIDE_CLIP = "scene"
+"""Beside a clip's file: the folder of the place that it is for."""
 _HEIGHT_FIELD_RESOLUTION_M = 0.05
 _HEIGHT_FIELD_MARGIN_M = 2.0
 

@@ -13,7 +13,7 @@ import tyro
 from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
+from vm_core.scene_asset import BESIDE_CLIP, BESIDE_POLICY, SceneAsset
 from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.clip_tracking_command import TrackClips
 from vm_training.export import check_policy_name, export_policy, walking_contract
@@ -90,7 +90,7 @@ class FromVideo:
 
     def run(self) -> int:
         check_policy_name(self.out)
-        seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / "scene")
+        seen, scene = MotionClip.load(self.folder / "clip.npz"), SceneAsset.load(self.folder / BESIDE_CLIP)
         work = WorkFolder(self.work or self.out.with_suffix(".training"))
         scene.save(self.out.with_suffix(BESIDE_POLICY))  # where vm-bringup looks for the place that a policy is for
         if sits(seen):

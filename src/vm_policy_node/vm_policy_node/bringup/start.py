@@ -14,7 +14,7 @@ from vm_core import command_line
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.ros_environment import find_package
-from vm_core.scene_asset import BESIDE_POLICY, SceneAsset
+from vm_core.scene_asset import BESIDE_CLIP, BESIDE_POLICY, SceneAsset
 from vm_core.visual_bundle import GENERATOR_FILE
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
@@ -22,8 +22,6 @@ from vm_policy_node.bringup.processes import pick_domain_id, run_nodes
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 
-BESIDE_CLIP = "scene"
-"""Name of the folder that vm-reconstruct and vm-make-motions write beside a clip."""
 ROBOT_DOMAIN = "0"
 """The DDS domain of a G1 as it is delivered."""
 _SOURCES = Path(__file__).parents[3]

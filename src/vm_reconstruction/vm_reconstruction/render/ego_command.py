@@ -48,13 +48,13 @@ def _main() -> int:
     os.environ.setdefault("MUJOCO_GL", "egl")  # read once, when mujoco is first imported
     from vm_core.errors import VmError
     from vm_core.motion_clip import MotionClip
-    from vm_core.scene_asset import SceneAsset
+    from vm_core.scene_asset import BESIDE_CLIP, SceneAsset
     from vm_reconstruction.render.ego_video import write_ego
     from vm_reconstruction.render.ego_view import EgoConfig, Place
 
     if not 0.0 < arguments.fps <= 120.0:
         raise VmError(f"--fps {arguments.fps}: expected above 0, at most 120")
-    clip, scene = MotionClip.load(arguments.folder / "clip.npz"), SceneAsset.load(arguments.folder / "scene")
+    clip, scene = MotionClip.load(arguments.folder / "clip.npz"), SceneAsset.load(arguments.folder / BESIDE_CLIP)
     clip = clip if arguments.fps >= clip.fps else clip.resampled(arguments.fps)
     config = EgoConfig(arguments.width, arguments.height, arguments.fov_deg, not arguments.hide_robot)
     out = arguments.out or arguments.folder

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from vm_core import command_line
+from vm_core.scene_asset import BESIDE_CLIP
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     motion.save(arguments.out / "human.npz")
     result.clip.save(arguments.out / "clip.npz")
-    result.scene.save(arguments.out / "scene")
+    result.scene.save(arguments.out / BESIDE_CLIP)
     if objects is not None:
         objects.varied(variant).like(motion, result.metrics["scale"]).save(arguments.out / OBJECTS_FILE)
     record = {"config": {k: str(v) for k, v in asdict(arguments).items()}, "metrics": result.metrics}

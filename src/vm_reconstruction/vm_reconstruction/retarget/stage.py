@@ -15,7 +15,7 @@ from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import BESIDE_CLIP, SceneAsset
 from vm_reconstruction.human_motion import HumanMotion
 from vm_reconstruction.retarget.all_frames import AllFrames
 from vm_reconstruction.retarget.balance import support_at_rest
@@ -51,7 +51,7 @@ def run_stage(out: Path, scale: str) -> RetargetResult:
     """
     result = retarget(HumanMotion.load(out / "human.npz"), SceneAsset.load(out / HUMAN_SCENE), scale)
     result.clip.save(out / "clip.npz")
-    result.scene.save(out / "scene")
+    result.scene.save(out / BESIDE_CLIP)
     with atomic_path(out / "stages" / "retarget.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=1))
     render_clip(result, out / "robot.mp4")

@@ -13,7 +13,7 @@ from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.frames import quat_rotate
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import BESIDE_CLIP, SceneAsset
 from vm_sim.batch_kinematics import BatchKinematics
 from vm_training.motions.clip import KD, KP
 from vm_training.rl.simulation import BODIES, compile_robot
@@ -67,7 +67,7 @@ def _find(path: Path) -> list[tuple[str, MotionClip, SceneAsset]]:
     if path.is_file():
         return [(path.stem, MotionClip.load(path), SceneAsset())]
     if (path / CLIP_FILE).is_file():
-        scene = SceneAsset.load(path / "scene") if (path / "scene").is_dir() else SceneAsset()
+        scene = SceneAsset.load(path / BESIDE_CLIP) if (path / BESIDE_CLIP).is_dir() else SceneAsset()
         return [(path.name, MotionClip.load(path / CLIP_FILE), scene)]
     inside = sorted(p.parent for p in path.glob(f"*/{CLIP_FILE}"))
     if not inside:

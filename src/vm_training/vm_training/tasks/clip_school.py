@@ -14,7 +14,7 @@ from vm_training.mdp.observations import ANY_CLIP_TERMS
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.progress import Progress
 from vm_training.student import Student
-from vm_training.tasks.distillation import Trackers, act
+from vm_training.tasks.distillation import Trackers, act, start_frames
 from vm_training.tasks.lessons import Lessons, Rollout, learn, rollout
 from vm_training.tasks.motion_folder import Motion
 from vm_training.tasks.work_folder import WorkFolder
@@ -126,7 +126,7 @@ class ClipSchool:
         how = Rollout(
             steps=config.steps,
             last_frame=env.clip.num_frames + _REST_FRAMES,
-            starts=lambda count: _start_frames(env, count, config),
+            starts=lambda count: start_frames(env, count, config.starts_at_beginning),
             drive=lambda seen, wanted: np.where(driven[:, None], wanted, act(self.student, seen)),
             tell=lambda seen, wanted: self._lessons.add(seen, (wanted / CORRECTION_SCALE).astype(np.float32)),
         )
@@ -141,7 +141,7 @@ class ClipSchool:
                 motion.clip, motion.scene, config.num_envs, config.ranges, config.start_noise, seed,
                 threads=config.threads,
             )  # fmt: skip
-            env.reset(np.arange(env.num_envs), _start_frames(env, env.num_envs, config))
+            env.reset(np.arange(env.num_envs), start_frames(env, env.num_envs, config.starts_at_beginning))
             bold = replace(teacher, gains=config.teacher_gain * teacher.gains)
             age = env.rng.integers(0, config.longest_rollout, env.num_envs)
             self._classes[name] = _Class(Trackers(env, bold, ANY_CLIP_TERMS), age)
@@ -176,9 +176,3 @@ def train_clip_school(
             weights = {key: value.numpy() for key, value in school.student.state_dict().items()}
             folder.write_arrays(STUDENT_FILE, weights | {"rounds": np.array(len(records))})
     return school.student, records
-
-
-def _start_frames(env: ClipTracking, count: int, config: ClipSchoolConfig) -> np.ndarray:
-    frames = env.rng.integers(0, env.clip.num_frames, count)
-    frames[env.rng.random(count) < config.starts_at_beginning] = 0
-    return frames

@@ -106,11 +106,11 @@ def gather(
 ) -> None:
     """Lets `controller` (observation to correction), or the teacher, act and writes down what the teacher wants."""
     count, age = env.num_envs, env.rng.integers(0, config.longest_rollout, env.num_envs)
-    env.reset(np.arange(count), _start_frames(env, count, config.starts_at_beginning))
+    env.reset(np.arange(count), start_frames(env, count, config.starts_at_beginning))
     how = Rollout(
         steps=config.steps_a_round // count,
         last_frame=env.clip.num_frames + config.hold_s * env.clip.fps / 2,
-        starts=lambda number: _start_frames(env, number, config.starts_at_beginning),
+        starts=lambda number: start_frames(env, number, config.starts_at_beginning),
         drive=lambda seen, wanted: wanted if controller is None else controller(seen),
         tell=lambda seen, wanted: lessons.add(seen, (wanted / CORRECTION_SCALE).astype(np.float32)),
     )
@@ -136,7 +136,8 @@ def learning_rate_at(config: DistillationConfig, round_: int) -> float:
     return config.learning_rate * 0.1 ** (round_ / max(config.rounds - 1, 1))
 
 
-def _start_frames(env: ClipTracking, count: int, at_beginning: float) -> np.ndarray:
+def start_frames(env: ClipTracking, count: int, at_beginning: float) -> np.ndarray:
+    """Where in the clip `count` robots start: anywhere, and a share of them where it begins."""
     frames = env.rng.integers(0, env.clip.num_frames, count)
     frames[env.rng.random(count) < at_beginning] = 0
     return frames

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
+from vm_core.scene_asset import BESIDE_CLIP, SceneAsset
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.seats import SitTimeline
 
-CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", "scene", "motion.json"
+CLIP_FILE, SCENE_FOLDER, MOTION_FILE = "clip.npz", BESIDE_CLIP, "motion.json"
 
 
 @dataclass(frozen=True)
