@@ -12,8 +12,8 @@ from vm_reconstruction.progress import warn
 from vm_reconstruction.stages.stances import intervals
 
 SEEN, SHORTEST_S = 0.3, 1.0  # confidence of frames that count, and how much of them there must be
-# The solver's people in the tests' video are 0.07 m beside the mirror and agree by 0.98; the rest is room for more
-# noise, in which hardly any pair of people falls who know nothing of each other. Who walk in step side by side may.
+# The solver's people in the tests' video are less than 0.1 m beside the mirror and agree by over 0.9; the rest is room
+# for more noise, in which hardly any pair falls who know nothing of each other. Who walk in step side by side may.
 RESIDUAL_M, AGREEMENT, APART_SHARE = 0.20, 0.6, 0.95
 MOTION_M = 0.05  # who moves less could be anybody's image
 
