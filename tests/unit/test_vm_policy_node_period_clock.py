@@ -58,13 +58,27 @@ def states(clock: Clock, offset_s: float = 0.0013):
     return newest_s
 
 
-def test_periods_begin_just_after_a_state_and_stay_there(clock):
+def test_periods_begin_with_a_state_and_stay_there(clock):
     periods = PeriodClock(PERIOD_S)
     newest_s = states(clock)
     began = np.array([one_period(periods, clock, newest_s) for _ in range(300)])
-    ages = [(moment - 0.0013) % STATE_S for moment in began[100:]]
-    assert max(abs(age - LEAD_S) for age in ages) < 5 * LOOK_S
+    ages = [(moment - 0.0013 + LOOK_S) % STATE_S for moment in began[100:]]  # at most a look before or after
+    assert max(ages) < 3 * LOOK_S
     assert np.abs(np.diff(began[100:]) - PERIOD_S).max() < 2 * LOOK_S
+
+
+def test_a_state_that_comes_a_little_early_begins_the_period(clock):
+    periods = PeriodClock(PERIOD_S)
+    came_s = periods.due_s - LEAD_S
+    periods.due_s += PERIOD_S  # none of this is lost
+
+    def newest_s() -> float:
+        clock.sleep(LOOK_S)
+        return came_s + PERIOD_S if clock.now_s >= came_s + PERIOD_S else came_s
+
+    periods.await_state(newest_s)
+    assert clock.now_s == pytest.approx(came_s + PERIOD_S, abs=2 * LOOK_S)
+    assert periods.due_s == pytest.approx(came_s + PERIOD_S + LEAD_S)
 
 
 def test_a_period_waits_a_little_for_a_state_and_never_longer(clock):

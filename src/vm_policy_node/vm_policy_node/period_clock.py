@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 EARLY_S, FRESH_S, POLL_S = 0.001, 0.0005, 0.0001
-"""A state that came this little before a period began is fresh; for one that has not come, a period waits this long and
-looks this often."""
+"""A state that came this little before a period was due is its own and begins it at once; for one that has not come, a
+period waits this long after it was due and looks this often."""
 LEAD_S, FOLLOW = 0.0002, 0.1
-"""Periods move by this share towards beginning so long after a state has come: neither to wait nor to be late."""
+"""Periods move by this share towards being due so long after a state has come, which begins them."""
 PREPARE_S = 0.004
 """Everything but states is read this long before a period begins."""
 SPARE_S, FIRST_GUESS_S, MOST_REHEARSAL_S = 0.0003, 0.001, 0.003
@@ -50,17 +50,16 @@ class PeriodClock:
         self._rehearsal_s += (RISE if more_s > 0.0 else FALL) * more_s
 
     def await_state(self, newest_s: Callable[[], float]) -> None:
-        """Until the period begins and a state has come with it, but never for longer than a part of a millisecond.
+        """Until a state has come with the period, which begins it, but never for longer than a part of a millisecond.
 
         Args:
             newest_s: looks for states and says when the newest came.
         """
         _sleep_until(self.due_s - 2.0 * SPARE_S)  # where there was nothing to rehearse
         came_s = newest_s()
-        while time.monotonic() < self.due_s:  # a sleep would take longer than what is left, and leave the caches cold
-            came_s = newest_s()
-        while came_s < self.due_s - EARLY_S and time.monotonic() < self.due_s + FRESH_S:
-            time.sleep(POLL_S)  # who sends the state may need this very processor
+        while came_s < self.due_s - EARLY_S and (now_s := time.monotonic()) < self.due_s + FRESH_S:
+            if now_s > self.due_s:  # before, a sleep would take longer than what is left, and leave the caches cold
+                time.sleep(POLL_S)  # who sends the state may need this very processor
             came_s = newest_s()
         offset_s = came_s - self.due_s
         if abs(offset_s) < EARLY_S:
