@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,7 @@ class Lockstep:
         self.player = FaultPlayer(seed)
         self.audit = CommandAudit()
         self.wish = wish
+        self.control_s: list[float] = []
         self._steps = 0
 
     @property
@@ -112,7 +114,9 @@ class Lockstep:
     def period(self) -> None:
         """One control period: the controller, then ten steps of physics with their messages."""
         self._tell()
+        before = time.perf_counter()
         record = self.controller.step(self.now_s)
+        self.control_s.append(time.perf_counter() - before)
         self.audit.look(self.now_s, self.state, self.controller.state, record)
         if record is not None:
             self.robot.command(parse_low_cmd(record.tobytes()))
