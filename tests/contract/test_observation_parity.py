@@ -24,6 +24,7 @@ SIZES = {
     **dict.fromkeys(("foot_phase_sin", "foot_phase_cos", "cycle_phase", "task_heading"), 2),
     **dict.fromkeys(("keypoint_command", "last_keypoint_command"), 18),
     "run": 1,
+    "gait_pace": 1,
     "memory": 2,
 }
 
@@ -62,6 +63,7 @@ def random_inputs(seed: int, convert) -> ObservationInputs:
         draw(),
         draw(),
         draw(2),
+        draw(1),
     )
 
 

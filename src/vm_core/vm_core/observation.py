@@ -65,6 +65,7 @@ class ObservationInputs:
         task_yaw: (...) [rad] the pelvis' heading since the policy began.
         run: (...) 1 where the task is to be done, 0 where the robot is to stand still.
         memory: (..., M) what the network itself gave for this one control period ago; 0 at first.
+        gait_pace: (..., 1) of `vm_core.gait_pace`: 1 while quick steps are under way, else 0.
     """
 
     joint_pos: Array
@@ -88,6 +89,7 @@ class ObservationInputs:
     task_yaw: Array | None = None
     run: Array | None = None
     memory: Array | None = None
+    gait_pace: Array | None = None
 
 
 def _need(value: Array | None, what: str) -> Array:
@@ -174,6 +176,7 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "linear_velocity_commands": lambda x: _need(x.command, "a root command")[..., :2],
     "yaw_rate_command": lambda x: _need(x.command, "a root command")[..., 2:],
     "gait_phase": lambda x: _need(x.gait_phase, "a gait clock"),
+    "gait_pace": lambda x: _need(x.gait_pace, "a gait clock of two paces"),
     "foot_phase_sin": lambda x: array_namespace(_foot_phase(x)).sin(_foot_phase(x)),
     "foot_phase_cos": lambda x: array_namespace(_foot_phase(x)).cos(_foot_phase(x)),
     "cycle_phase": _cycle_phase,

@@ -90,6 +90,7 @@ class PolicyContract:
         height_grid_unknown: what unknown cells read as [m].
         height_grid_max_age_s: oldest grid that may be acted on.
         gait_step_s: time of a step, when a term reads the gait clock.
+        gait_quick_step_s: time of a quick step, when a term reads which pace it is (`vm_core.gait_pace`), or None.
         gait_fade_steps: from so many steps before the last touch-down on the clock fades out.
         phase_clock: which clock of `vm_core.phase_clocks` the phase terms read, or None.
         phase_period_s: its period.
@@ -118,6 +119,7 @@ class PolicyContract:
     height_grid_unknown: float = 0.85
     height_grid_max_age_s: float = 0.5
     gait_step_s: float | None = None
+    gait_quick_step_s: float | None = None
     gait_fade_steps: float = 0.0
     phase_clock: str | None = None
     phase_period_s: float | None = None
@@ -223,11 +225,25 @@ def _check(contract: PolicyContract) -> None:
         raise VmError("policy reads a height grid but its contract has no grid geometry")
     if any(t.name == "gait_phase" for t in contract.observation) and not 0.1 <= (contract.gait_step_s or 0.0) <= 5.0:
         raise VmError(f"policy reads the gait clock; expected gait_step_s of 0.1 to 5 s, got {contract.gait_step_s}")
+    _check_paces(contract)
     if not 0.0 <= contract.gait_fade_steps <= STEPS_TO_REST:
         raise VmError(f"gait clock fades over {contract.gait_fade_steps} steps; expected 0 to {STEPS_TO_REST}")
     if any(t.name == "keypoint_command" for t in contract.observation) and contract.command_statistics is None:
         raise VmError("policy follows keypoint commands but its contract has no command_statistics to clamp them by")
     _check_clock_and_anchor(contract)
+
+
+def _check_paces(contract: PolicyContract) -> None:
+    quick_s = contract.gait_quick_step_s
+    if any(t.name == "gait_pace" for t in contract.observation) != (quick_s is not None):
+        raise VmError(f"policy's gait_quick_step_s is {quick_s}; expected one if, and only if, it reads gait_pace")
+    if quick_s is None:
+        return
+    if contract.height_grid is None or not 0.1 <= quick_s < (contract.gait_step_s or 0.0):
+        raise VmError(
+            f"policy's gait_quick_step_s is {quick_s}; expected 0.1 s to less than its gait_step_s, "
+            f"{contract.gait_step_s}, and a height grid that says which pace is due"
+        )
 
 
 def _check_numbers(contract: PolicyContract) -> None:

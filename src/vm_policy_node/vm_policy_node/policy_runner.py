@@ -9,11 +9,9 @@ import numpy as np
 from vm_core import g1
 from vm_core.action import MotorExpansion, MotorTargets, joint_target_from_action
 from vm_core.g1_kinematics import torso_pose
-from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, ReferenceFrame, build_terms
-from vm_core.phase_clocks import CLOCKS, PhaseClock
-from vm_core.policy_contract import PolicyContract
+from vm_core.policy_clocks import PolicyClocks
 from vm_policy_node.inputs import Grid, Odometry, RobotState
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import Needs
@@ -67,7 +65,7 @@ class PolicyRunner:
         self._expansion = MotorExpansion(contract)
         self._default_joint_pos = np.array(contract.default_joint_pos)
         self._history = ObservationHistory(contract.observation, contract.history_layout)
-        self._clocks = _clocks(contract)
+        self._clocks = PolicyClocks(contract)
         self._reference = policy.reference
         self._last_action = np.zeros(len(contract.joint_names))
         self._seen: tuple[ObservationInputs, np.ndarray] | None = None
@@ -91,8 +89,7 @@ class PolicyRunner:
         """Forgets what was; `align` moves the reference clip to where the robot stands."""
         self.run_step = 0
         self._history.reset()
-        for clock in self._clocks.values():
-            clock.reset()
+        self._clocks.reset()
         self._last_action = np.zeros(len(self.contract.joint_names))
         self._reference = self.policy.reference
         if self._reference is None:
@@ -137,8 +134,7 @@ class PolicyRunner:
         if self.needs.grid is not None and inputs.grid is not None:
             unknown = self.contract.height_grid_unknown
             heights = policy_heights(np.float64(inputs.grid.torso_height), inputs.grid.terrain_height, unknown)
-        period_s = self.contract.control_period_s
-        phases = {name: clock.update(inputs.command, period_s) for name, clock in self._clocks.items()}
+        told = self._clocks.update(inputs.command, heights, self.contract.control_period_s)
         return ObservationInputs(
             joint_pos=state.joint_pos[self._motors],
             joint_vel=state.joint_vel[self._motors],
@@ -146,12 +142,12 @@ class PolicyRunner:
             root_quat_wxyz=inputs.root_quat_wxyz,
             root_ang_vel_body=state.ang_vel_body,
             last_action=self._last_action,
-            command=inputs.command,
+            command=told.command,
             root_pos_world=None if odometry is None else odometry.pos,
             root_lin_vel_world=None if odometry is None else odometry.lin_vel_world,
             height_grid=heights,
             reference=reference,
-            **phases,
+            **told.inputs,
             **self._anchor(inputs),
         )
 
@@ -165,14 +161,3 @@ class PolicyRunner:
             waist = inputs.state.joint_pos[_WAIST]
             pos, quat = (value[0] for value in torso_pose(pos[None], quat[None], waist[None]))
         return {"anchor_pos_world": pos, "anchor_quat_wxyz": quat}
-
-
-def _clocks(contract: PolicyContract) -> dict[str, GaitClock | PhaseClock]:
-    """The clocks that the contract asks for, by the input that each feeds."""
-    clocks: dict[str, GaitClock | PhaseClock] = {}
-    if contract.gait_step_s is not None:
-        clocks["gait_phase"] = GaitClock(contract.gait_step_s, contract.gait_fade_steps)
-    if contract.phase_clock is not None and contract.phase_period_s is not None:
-        clock = CLOCKS[contract.phase_clock](contract.phase_period_s)
-        clocks[clock.feeds] = clock
-    return clocks

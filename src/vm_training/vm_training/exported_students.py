@@ -44,6 +44,20 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
     Raises:
         VmError: another kind of network, or a contract that commands cannot drive.
     """
+    gated, contract = read_gated(path)
+    return [
+        (walker.eval(), _cut_at(contract, low.numpy()))
+        for walker, low in zip(gated.walkers, gated.least, strict=True)
+        if isinstance(walker, Student)
+    ]
+
+
+def read_gated(path: Path) -> tuple[GatedStudent, PolicyContract]:
+    """The network of a gated policy file.
+
+    Raises:
+        VmError: another kind of network, or a contract that commands cannot drive.
+    """
     contract, arrays = _commanded(path)
     walkers = [
         perceptron_of(arrays, contract.observation_size, f"walkers.{index}.") for index in range(_walkers(arrays))
@@ -61,7 +75,7 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
             _fill(layer, arrays, f"gate.{index}")
     if not acts_as_said(gated, contract):
         raise VmError(f"{path.name}: its walkers and gate do not give its golden action")
-    return [(student.eval(), _cut_at(contract, low.numpy())) for student, low in zip(students, least, strict=True)]
+    return gated.eval(), contract
 
 
 def grid_place(contract: PolicyContract) -> GridPlace:

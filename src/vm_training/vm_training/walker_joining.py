@@ -1,4 +1,4 @@
-"""`vm-train mix_walkers` and `gate_walkers`: what several walkers know, in one file; `split_walkers`: and back."""
+"""`vm-train mix_walkers`, `gate_walkers`, `pace_walkers`: what several walkers know, in one file; and back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.export import check_policy_name, export_policy
 from vm_training.exported_students import read_walkers_behind_gate
 from vm_training.motions.planned import SIT
+from vm_training.paced_student import join_paces
+from vm_training.policy_file import PolicyFile
 from vm_training.tasks.gate_places import Place, read_walkers
 from vm_training.tasks.gating import GatingConfig, train_gate
 from vm_training.tasks.mixing import mix_policies
@@ -83,6 +85,32 @@ class GateWalkers:
         seen = np.array(contract.golden.observation)
         export_policy(gated, replace(contract, name=self.out.stem, golden=None, training=training), seen, self.out)
         print(f"policy: {self.out}; the gate was right {records[-1]['right']:.1%} of the time")
+        return 0
+
+
+@dataclass(frozen=True)
+class PaceWalkers:
+    """A walker of slow steps and one of quick steps in one file: quick ones on open ground, where they hold pushes.
+
+    Attributes:
+        slow: file of gate_walkers.
+        quick: file of a walker of the motions quick and quick_arc.
+        out: policy file to write.
+    """
+
+    slow: Path
+    quick: Path
+    out: Path
+
+    def run(self) -> int:
+        check_policy_name(self.out)
+        student, contract = join_paces(self.slow, self.quick)
+        slow, quick = (PolicyFile.load(path).contract for path in (self.slow, self.quick))
+        about = slow.training | {"quick": quick.training, "command": " ".join(["vm-train", *sys.argv[1:]])}
+        assert slow.golden is not None
+        seen = np.array([*slow.golden.observation, 0.0])
+        export_policy(student, replace(contract, name=self.out.stem, training=about), seen, self.out)
+        print(f"policy: {self.out}")
         return 0
 
 

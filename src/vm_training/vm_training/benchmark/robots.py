@@ -12,9 +12,8 @@ from vm_core import g1
 from vm_core.action import joint_target_from_action
 from vm_core.frames import quat_from_rotvec, quat_multiply, yaw_from_quat
 from vm_core.g1_kinematics import torso_pose
-from vm_core.gait_clock import GaitClock
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
-from vm_core.phase_clocks import CLOCKS, PhaseClock
+from vm_core.policy_clocks import PolicyClocks
 from vm_core.policy_contract import PolicyContract
 from vm_sim.batch_physics import BatchPhysics
 from vm_sim.g1_model import stand_qpos
@@ -84,7 +83,7 @@ class Robots:
         self.physics.reset(np.arange(self.num), start, np.zeros((self.num, models[0].nv)))
         self.target = start[:, 7:].copy()
         self._history = ObservationHistory(self.contract.observation, self.contract.history_layout)
-        self._clocks = [_clocks(self.contract) for _ in range(self.num)]
+        self._clocks = [PolicyClocks(self.contract) for _ in range(self.num)]
         self._last_action = np.zeros((self.num, len(self.contract.joint_names)))
         self.step_count = 0
         self._data = mujoco.MjData(models[0])
@@ -101,9 +100,9 @@ class Robots:
     def act(self, command: np.ndarray, grid: GridSource | None, active: np.ndarray) -> None:
         """One control period of robots (E,) under commands (N, 3)."""
         qpos = np.nan_to_num(self.physics.qpos)  # a robot that diverged is seen by nobody; it only fills a row
-        inputs = self._inputs(qpos, np.nan_to_num(self.physics.qvel), command)
-        if self.contract.height_grid is not None and grid is not None:
-            inputs.height_grid = grid.heights(self)
+        sees = self.contract.height_grid is not None and grid is not None
+        heights = grid.heights(self) if sees else None
+        inputs = self._inputs(qpos, np.nan_to_num(self.physics.qvel), command, heights)
         reference = self.policy.reference
         if reference is not None:
             inputs.reference = reference.at(self.step_count, self.num)
@@ -132,13 +131,14 @@ class Robots:
         """Adds a pelvis velocity (E, 2) [m/s] to robots (E,)."""
         self.physics.qvel[envs, :2] += velocity_xy
 
-    def _inputs(self, qpos: np.ndarray, qvel: np.ndarray, command: np.ndarray) -> ObservationInputs:
+    def _inputs(
+        self, qpos: np.ndarray, qvel: np.ndarray, command: np.ndarray, heights: np.ndarray | None
+    ) -> ObservationInputs:
         noise, rng, count, period = self.noise, self.rng, self.num, self.contract.control_period_s
         tilt = quat_from_rotvec(rng.normal(0.0, noise.tilt_rad, (count, 3)))
-        more: dict[str, Any] = {
-            feeds: np.stack([own[feeds].update(row, period) for own, row in zip(self._clocks, command, strict=True)])
-            for feeds in self._clocks[0]
-        }
+        seen = [None] * count if heights is None else heights
+        told = [own.update(*pair, period) for own, *pair in zip(self._clocks, command, seen, strict=True)]
+        more: dict[str, Any] = {name: np.stack([one.inputs[name] for one in told]) for name in told[0].inputs}
         odometry = qpos[:, :3] + rng.normal(0.0, noise.position_m, (count, 3))
         seen_quat = quat_multiply(qpos[:, 3:7], tilt)
         more |= self._anchor(odometry, seen_quat, qpos[:, 7:])
@@ -150,7 +150,8 @@ class Robots:
             root_quat_wxyz=seen_quat,
             root_ang_vel_body=qvel[:, 3:6] + rng.normal(0.0, noise.gyro_rad_s, (count, 3)),
             last_action=self._last_action,
-            command=command,
+            command=np.stack([one.command for one in told]),
+            height_grid=heights,
             root_pos_world=odometry,
             root_lin_vel_world=qvel[:, :3] + rng.normal(0.0, noise.linear_m_s, (count, 3)),
             **more,
@@ -184,17 +185,6 @@ class Robots:
         qpos[:2] = 0.0 if episode.seat_m else rng.normal(0.0, 0.02, 2)
         qpos[2] += _lift(model, qpos, episode)
         return qpos
-
-
-def _clocks(contract: PolicyContract) -> dict[str, GaitClock | PhaseClock]:
-    """The clocks that the contract asks for, by the input that each feeds."""
-    clocks: dict[str, GaitClock | PhaseClock] = {}
-    if contract.gait_step_s is not None:
-        clocks["gait_phase"] = GaitClock(contract.gait_step_s, contract.gait_fade_steps)
-    if contract.phase_clock is not None and contract.phase_period_s is not None:
-        clock = CLOCKS[contract.phase_clock](contract.phase_period_s)
-        clocks[clock.feeds] = clock
-    return clocks
 
 
 def _held_pose(contract: PolicyContract) -> tuple[np.ndarray, np.ndarray]:

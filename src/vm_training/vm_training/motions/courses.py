@@ -22,6 +22,8 @@ WALKING_GAIT = Gait(com_height_m=0.63, soft_ends=True, as_seen=True, drop_roll_s
 """Of every course: a walker cannot know on the flat what drops or rises come, so its height is the same on all.
 
 Standing on the toes of one foot for longer than 0.1 s before a drop is what no teacher holds."""
+QUICK_STEP_S = 0.32
+"""A push grows until the next foot stands: in 0.32 s to less than half of what it grows to in 0.65 s."""
 
 Place = tuple[SceneAsset, Route, float, str]
 """A scene, the way over it, the stride on the flat [m], and what it is, in words."""
@@ -62,6 +64,15 @@ def _arc(rng: np.random.Generator) -> Place:
     curvature = rng.uniform(0.2, 1.0) * MOST_TURN_RAD / stride * rng.choice([-1.0, 1.0])
     text = f"{length:.2f} m by {stride:.2f} m, {curvature:+.1f} rad/m"
     return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, length, curvature), stride, text
+
+
+def _quick(rng: np.random.Generator, *, turns: bool) -> Place:
+    """The same speeds in steps of half the time."""
+    share = QUICK_STEP_S / WALKING_GAIT.step_s
+    stride, count = share * rng.uniform(0.02 if turns else 0.04, LONGEST_STRIDE_M), rng.integers(2, 19)
+    curvature = rng.uniform(0.2, 1.0) * share * MOST_TURN_RAD / stride * rng.choice([-1.0, 1.0]) if turns else 0.0
+    text = f"{stride * count:.2f} m by {stride:.2f} m, {curvature:+.1f} rad/m"
+    return SceneAsset(source="flat"), Route((0.0, 0.0), 0.0, stride * count, curvature), stride, text
 
 
 def _flight(rng: np.random.Generator, *, up: bool, rises_m: tuple[float, float], what: str) -> Place:
@@ -125,6 +136,8 @@ KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
     "rough": _rough,
     "steep_up": partial(_flight, up=True, rises_m=(0.12, 0.20), what="high steps up"),
     "steep_down": partial(_flight, up=False, rises_m=(0.10, 0.16), what="high steps down"),
+    "quick": partial(_quick, turns=False),
+    "quick_arc": partial(_quick, turns=True),
 }
 """Kinds of courses by name."""
 
@@ -142,6 +155,7 @@ ITS_OWN: dict[str, dict[str, Any]] = {
         "drop_toe_down_rad": 0.32,
         "drop_land_rad": 0.32,
     },
+    **dict.fromkeys(("quick", "quick_arc"), {"step_s": QUICK_STEP_S, "double_support_s": 0.06}),
 }
 """What of the gait is a kind's own. Leant forward and higher over the feet, the ankle of who steps up bends less; who
 steps down is lower, rolls onto the toes of the upper foot and comes to stand on those of the lower one."""

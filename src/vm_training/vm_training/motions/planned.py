@@ -30,7 +30,7 @@ from vm_training.motions.seats import (
 SIT, SIT_WALK, NO_SEAT, LEAVE = "sit", "sit_walk", "no_seat", "leave"
 SEATED = (SIT, SIT_WALK)
 """Kinds in which a robot sits."""
-_LATER = ("slope", "rough", "steep_up", "steep_down")
+_LATER = ("slope", "rough", "steep_up", "steep_down", "quick", "quick_arc")
 KINDS = (*(kind for kind in WALKS if kind not in _LATER), SIT, SIT_WALK, NO_SEAT, LEAVE, *_LATER)
 """Kinds of motions: walks; sit and stand; the same and walk away; asked to sit where nothing is to sit on; walk away
 from a seat. A motion is drawn by its kind's place in this row, so new kinds come last."""

@@ -49,7 +49,7 @@ def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]
         [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
     )
     gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at), _stairs(places, contract))
-    return gated, _widest([its for _, its in read])
+    return gated, widest([its for _, its in read])
 
 
 def _stairs(places: Sequence[Place], contract: PolicyContract) -> GridPlace | None:
@@ -59,7 +59,7 @@ def _stairs(places: Sequence[Place], contract: PolicyContract) -> GridPlace | No
     return grid_place(contract) if high[-1] else None
 
 
-def _widest(contracts: Sequence[PolicyContract]) -> PolicyContract:
+def widest(contracts: Sequence[PolicyContract]) -> PolicyContract:
     """A contract under which each walker can be shown and asked for what its own allows; skills are everybody's."""
     last = contracts[-1]
     terms = []

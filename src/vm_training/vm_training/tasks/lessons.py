@@ -94,7 +94,7 @@ def rollout(pupils: Pupils, age: np.ndarray, schooling: Schooling, how: Rollout)
         target = how.drive(seen, wanted)
         pupils.act(target + env.rng.normal(0.0, schooling.exploration_rad, target.shape))
         pushed = np.flatnonzero(env.rng.random(len(age)) < 0.5 / env.clip.fps)
-        env.push(pushed, env.rng.normal(0.0, schooling.push_m_s, (len(pushed), 3)))
+        env.push(pushed, schooling.push_m_s * env.rng.normal(0.0, (1.0, 1.0, 0.3), (len(pushed), 3)))
         age += 1
         fallen = pupils.fallen()
         over = np.flatnonzero(fallen | (age > schooling.longest_rollout) | (env.frame > how.last_frame))

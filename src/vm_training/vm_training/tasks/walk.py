@@ -20,7 +20,7 @@ from vm_training.tasks.school import LEARNING, School
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.walk_validation import Validation
 from vm_training.tasks.work_folder import WorkFolder
-from vm_training.teachers.sampled_lqr import LqrTeacher
+from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD, LqrTeacher
 
 RECORDS_FILE = "walker.json"
 
@@ -65,9 +65,8 @@ def train_walk(
     torch.manual_seed(config.seed)
     names = good_motions(motions, WorkFolder(teachers), config.least_teacher)
     folder.begin({"config": asdict(config), "motions": names, "start": start})
-    loaded = {
-        name: (load_motion(motions, name), load_bold_teacher(teachers, name, config.teacher_gain)) for name in names
-    }
+    gain, limit_rad = config.teacher_gain, config.teacher_limit_rad
+    loaded = {name: (load_motion(motions, name), load_bold_teacher(teachers, name, gain, limit_rad)) for name in names}
     default = DEFAULT_JOINT_POS  # which a robot can hold before the policy runs; the plans' crouch it cannot
     school = School(loaded, default, config)
     records = _resumed(school, folder)
@@ -88,10 +87,10 @@ def train_walk(
     return school.walker, default
 
 
-def load_bold_teacher(teachers: Path, name: str, gain: float) -> LqrTeacher:
+def load_bold_teacher(teachers: Path, name: str, gain: float, limit_rad: float = MAX_CORRECTION_RAD) -> LqrTeacher:
     """A motion's teacher with its gains times a factor: regression on noisy rollouts leaves them timid."""
     found = load_teacher(teachers, name)
-    return replace(found, gains=gain * found.gains)
+    return replace(found, gains=gain * found.gains, limit_rad=limit_rad)
 
 
 def _resumed(school: School, folder: WorkFolder) -> list[dict[str, float]]:

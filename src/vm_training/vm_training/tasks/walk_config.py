@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from vm_core.errors import VmError
 from vm_training.mdp.lane import LaneConfig
 from vm_training.motions.planned import LEAVE, NO_SEAT, SIT, SIT_WALK
+from vm_training.teachers.sampled_lqr import MAX_CORRECTION_RAD
 
 ACTION_CLIP = 12.0
 COMMAND_LIMITS = ((0.0, 0.42), (0.0, 0.0), (-0.4, 0.4))
@@ -37,7 +38,7 @@ class WalkConfig:
         starts_at_end: the same to its last, standing.
         teacher_share: of robots that the teacher drives in the second round; half as many in each later one.
         exploration_rad: standard deviation of the noise on targets.
-        push_m_s: standard deviation of pushes, one every two seconds.
+        push_m_s: standard deviation of pushes forward and sideways, one every two seconds; a third of it upwards.
         hidden: layers of the network.
         passes: gradient steps, in passes over the newest lessons.
         batch: lessons a gradient step; half of them are shown in the mirror.
@@ -50,6 +51,7 @@ class WalkConfig:
         validation_robots: on each.
         least_teacher: share of starts that a teacher must take to the end.
         teacher_gain: times the teachers' own gains, which regression on noisy rollouts leaves timid.
+        teacher_limit_rad: of each correction of theirs; after a hard push an ankle or hip needs more.
         lane: how robots and places differ.
         seed: of everything random.
     """
@@ -75,6 +77,7 @@ class WalkConfig:
     validation_robots: int = 12
     least_teacher: float = 0.8
     teacher_gain: float = 1.4
+    teacher_limit_rad: float = MAX_CORRECTION_RAD
     lane: LaneConfig = field(default_factory=lambda: LaneConfig(num_envs=24, exact_grids=0.5))
     seed: int = 0
 

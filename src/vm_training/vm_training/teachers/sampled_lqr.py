@@ -21,6 +21,7 @@ class LqrConfig:
 
     Attributes:
         rounds: of sampling, fitting and regulating.
+        least_rounds: that are made however good the teacher is already; more samples also hold larger pushes.
         steps_a_round: control steps of all robots together.
         exploration_rad: standard deviation of the noise on targets while sampling.
         longest_rollout: steps after which a robot starts anew at a random frame.
@@ -29,6 +30,7 @@ class LqrConfig:
     """
 
     rounds: int = 6
+    least_rounds: int = 1
     steps_a_round: int = 40_000
     exploration_rad: float = 0.05
     longest_rollout: int = 100
@@ -97,7 +99,7 @@ def train_lqr(
         best_score = rounds[-1].success + 0.01 * rounds[-1].upright_s
         if rounds[-1].success >= good_enough:
             return best, rounds
-    for _ in range(config.rounds):
+    for index in range(config.rounds):
         collect(env, teacher, config, samples)
         models = fit_local_models(samples, group, 1.0 / env.clip.fps)
         teacher = LqrTeacher(smoothed(regulator_gains(models, group, config.cost), config.smoothing_frames))
@@ -106,7 +108,7 @@ def train_lqr(
         report(rounds[-1])
         if success + 0.01 * upright > best_score:
             best, best_score = teacher, success + 0.01 * upright
-        if success >= good_enough:
+        if success >= good_enough and index + 1 >= config.least_rounds:
             break
     return best, rounds
 

@@ -1,0 +1,103 @@
+"""Two paces of one walker: quick steps on open ground, which hold pushes, and slow ones where the ground asks for them.
+
+What a push does to a walker grows exponentially until the next foot stands, so steps of half the time hold pushes of
+about twice the speed (capture point; Pratt et al., 2006); over an edge a foot needs the time of a slow step. Steps of
+either pace begin and end at rest: where the ground says that the other pace is due, the command is held back until the
+feet have come together, and then goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vm_core.gait_clock import LEAST_COMMAND, GaitClock
+
+OPEN_M = 0.025
+"""Open ground rises or falls by less than this within what the height grid shows."""
+LEAST_KNOWN = 0.6
+"""Share of the cells that must be known; what nobody has seen may be an edge."""
+CLOSE_S, OPEN_S = 0.06, 3.0
+"""Ground that is not open for so long ends quick steps; ground that is open for so long ends slow ones."""
+HOLD_S = 0.1
+"""Time constant with which the command is held back, and let go again."""
+
+
+def open_ground(heights: np.ndarray, shape: tuple[int, int], unknown_m: float) -> bool:
+    """Whether a height grid shows level ground without an edge.
+
+    Medians of rows and of columns count: single cells are the map's errors.
+
+    Args:
+        heights: (rows * columns,) torso above the ground [m].
+        shape: rows, ahead, and columns, aside.
+        unknown_m: what a cell says that nobody has seen.
+    """
+    known = np.abs(heights - unknown_m) > 1e-3
+    if known.mean() < LEAST_KNOWN:
+        return False
+    filled = np.where(known, heights, np.median(heights[known])).reshape(shape)
+    return all(float(np.ptp(np.median(filled, axis=axis))) < OPEN_M for axis in (0, 1))
+
+
+@dataclass
+class Pace:
+    """What a walker of two paces is shown in one control period.
+
+    Attributes:
+        command: (3,) vx, vy [m/s], yaw rate [rad/s], as far as it is not held back.
+        phase: (2,) of the clock that runs.
+        quick: 1 while quick steps are under way, else 0.
+    """
+
+    command: np.ndarray
+    phase: np.ndarray
+    quick: float
+
+
+class PacedGait:
+    """Two gait clocks, of which one runs.
+
+    Attributes:
+        slow, quick: the clocks.
+    """
+
+    def __init__(self, slow: GaitClock, quick: GaitClock, shape: tuple[int, int], unknown_m: float) -> None:
+        """Args: the clocks; rows and columns of the height grid, and what an unknown cell of it says [m]."""
+        self.slow, self.quick = slow, quick
+        self._shape, self._unknown_m = shape, unknown_m
+        self.reset()
+
+    def reset(self) -> None:
+        """At rest."""
+        for clock in (self.slow, self.quick):
+            clock.reset()
+        self._is_quick, self._held, self._share, self._other_s = False, False, 1.0, 0.0
+
+    @property
+    def rests(self) -> bool:
+        """Whether no step is under way."""
+        return self.slow.since_s is None and self.quick.since_s is None
+
+    def update(self, command: np.ndarray, heights: np.ndarray | None, period_s: float) -> Pace:
+        """This control period's; then time goes on.
+
+        Args:
+            command: (3,) what is asked for.
+            heights: (rows * columns,) [m] as the policy sees them; None: nothing is known.
+            period_s: control period.
+        """
+        ahead = bool(command[0] > -LEAST_COMMAND) and heights is not None
+        fits = ahead and open_ground(heights, self._shape, self._unknown_m)
+        if self.rests:
+            self._is_quick, self._other_s, self._held = fits, 0.0, False
+        else:
+            self._other_s = self._other_s + period_s if fits != self._is_quick else 0.0
+            self._held |= self._other_s > (CLOSE_S if self._is_quick else OPEN_S)
+        self._share += (1.0 - math.exp(-period_s / HOLD_S)) * (float(not self._held) - self._share)
+        shown = self._share * command
+        clock = self.quick if self._is_quick else self.slow
+        phase = clock.update(shown, period_s)
+        return Pace(shown, phase, float(self._is_quick and not self.rests))

@@ -1,0 +1,77 @@
+"""Walkers of two paces in one file: each is what it was, the pace alone says whose hand counts, and the node runs it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vm_core.errors import VmError
+from vm_core.policy_clocks import PolicyClocks
+from vm_training.export import export_policy, walking_contract
+from vm_training.mdp.observations import DEFAULT_JOINT_POS
+from vm_training.mdp.walk_observations import GRID
+from vm_training.motions.courses import QUICK_STEP_S, WALKING_GAIT
+from vm_training.policy_file import PolicyFile
+from vm_training.student import Student
+from vm_training.tasks.gate_places import Place, read_walkers
+from vm_training.walker_joining import PaceWalkers
+
+PERIOD_S = 0.02
+
+
+def write(path: Path, seed: int, step_s: float) -> Path:
+    torch.manual_seed(seed)
+    contract = walking_contract(path.stem, np.asarray(DEFAULT_JOINT_POS), step_s, {"figures": seed})
+    network = Student(contract.observation_size, 23, (16, 8))
+    torch.nn.init.normal_(network.layers[-1].weight, 0.0, 0.2)  # type: ignore[arg-type]
+    export_policy(network, contract, np.ones(contract.observation_size), path)
+    return path
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Path:
+    files = [write(tmp_path / f"{name}.onnx", k, WALKING_GAIT.step_s) for k, name in enumerate(("walks", "climbs"))]
+    network, contract = read_walkers([Place(files[0], ("flat",)), Place(files[1], ("kerb",))])
+    torch.nn.init.normal_(network.gate[-1].weight)  # type: ignore[arg-type]
+    seen = np.ones(contract.observation_size)
+    export_policy(network, replace(contract, name="gated", golden=None), seen, tmp_path / "gated.onnx")
+    return tmp_path / "gated.onnx"
+
+
+def test_joined_walkers_act_as_each_alone_by_the_pace(gated, tmp_path):
+    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
+    assert PaceWalkers(gated, quick, out).run() == 0
+    both, slow, nimble = (PolicyFile.load(path) for path in (out, gated, quick))
+    assert (both.contract.gait_step_s, both.contract.gait_quick_step_s) == (WALKING_GAIT.step_s, QUICK_STEP_S)
+    assert both.contract.training["quick"] == {"figures": 7}
+    seen = np.random.default_rng(0).normal(size=(6, slow.contract.observation_size)).astype(np.float32)
+    for pace, alone in ((0.0, slow), (1.0, nimble)):
+        shown = np.column_stack([seen, np.full(6, pace, np.float32)])
+        np.testing.assert_allclose(both.act(shown), alone.act(seen), atol=1e-5)
+
+
+def test_the_contract_makes_the_clock_run_at_both_paces(gated, tmp_path):
+    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
+    PaceWalkers(gated, quick, out).run()
+    clocks, level = PolicyClocks(PolicyFile.load(out).contract), np.full(GRID.num_cells, 0.7)
+    edge = level.copy()
+    edge[-33:] -= 0.12
+    for heights, pace in ((level, 1.0), (edge, 0.0)):
+        clocks.reset()
+        told = [clocks.update(np.array([0.3, 0.0, 0.0]), heights, PERIOD_S) for _ in range(100)]
+        assert [float(one.inputs["gait_pace"][0]) for one in told] == [pace] * 100
+        turns = np.unwrap([float(np.arctan2(*one.inputs["gait_phase"][::-1])) for one in told[50:]])
+        step_s = np.pi * PERIOD_S / np.median(np.diff(turns))
+        assert step_s == pytest.approx(QUICK_STEP_S if pace else WALKING_GAIT.step_s, rel=1e-6)
+
+
+def test_who_cannot_be_joined_is_told_why(gated, tmp_path):
+    with pytest.raises(VmError, match="expected quicker ones than 0.65 s"):
+        PaceWalkers(gated, write(tmp_path / "same.onnx", 1, WALKING_GAIT.step_s), tmp_path / "out.onnx").run()
+    with pytest.raises(VmError, match="no walkers behind a gate"):
+        PaceWalkers(tmp_path / "walks.onnx", tmp_path / "walks.onnx", tmp_path / "out.onnx").run()
+    contract = PolicyFile.load(gated).contract
+    with pytest.raises(VmError, match="if, and only if, it reads gait_pace"):
+        replace(contract, gait_quick_step_s=0.3)
