@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vm_core.gait_clock import LEAST_COMMAND, GaitClock
-from vm_core.gait_pace import CLOSE_S, OPEN_M, OPEN_S, PacedGait, open_ground
+from vm_core.gait_pace import CLOSE_S, EDGE_M, OPEN_S, PacedGait, open_ground
 
 SHAPE, UNKNOWN_M, PERIOD_S = (11, 11), 0.85, 0.02
 AHEAD = np.array([0.3, 0.0, 0.0])
@@ -38,10 +38,17 @@ def run(gait: PacedGait, command: np.ndarray, heights: np.ndarray | None, second
 def test_an_edge_in_any_direction_is_seen_under_the_maps_errors(rise_m, rows, turns, seed):
     heights = np.rot90(with_edge(rise_m, rows).reshape(SHAPE), turns).ravel()
     heights = heights + np.random.default_rng(seed).normal(0.0, 0.006, heights.shape)
-    if abs(rise_m) > OPEN_M + 0.015:
+    if abs(rise_m) > EDGE_M + 0.01:
         assert not open_ground(heights, SHAPE, UNKNOWN_M)
-    if abs(rise_m) < OPEN_M - 0.02:
+    if abs(rise_m) < EDGE_M - 0.015:
         assert open_ground(heights, SHAPE, UNKNOWN_M)
+
+
+@pytest.mark.parametrize(("degrees", "is_open"), [(0.5, True), (2.0, True), (5.0, False), (-10.0, False)])
+def test_ground_that_hardly_slopes_is_open(degrees, is_open):
+    along = np.tan(np.radians(degrees)) * 0.1 * np.arange(11)
+    for slope in (along[:, None], along[None, :]):
+        assert open_ground((0.7 - np.broadcast_to(slope, SHAPE)).ravel(), SHAPE, UNKNOWN_M) == is_open
 
 
 def test_single_cells_are_the_maps_errors_and_ground_that_nobody_has_seen_is_not_open():

@@ -13,6 +13,7 @@ import pytest
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
 from vm_core.scene_asset import SceneAsset
+from vm_heightmap.node_parameters import PARAMETERS as MAP_PARAMETERS
 from vm_policy_node.bringup import network, start
 from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
@@ -51,6 +52,21 @@ def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
         assert nodes["vm_policy_node"].parameters["odometry_topic"] == topic
         # with its own odometry the height map publishes the pelvis's frame; two publishers of a frame make it jump
         assert nodes["vm_robot_state"].parameters["publish_base"] is (source == "topic")
+
+
+def test_the_height_map_makes_the_grid_that_the_policy_reads():
+    """A walker of two paces looks further ahead; of a file that nobody can read the policy node speaks."""
+    policies = DEMO_POLICY.parent
+    for name, expected in (
+        ("g1_generalist.onnx", {"grid_size_x": 18, "grid_center_x_m": pytest.approx(0.35)}),
+        ("g1_walk.onnx", {}),
+        ("missing.onnx", {}),
+        ("kick_ball", {}),
+    ):
+        nodes = {node.package: node for node in node_list(System(policy=str(policies / name)))}
+        given = nodes["vm_heightmap"].parameters
+        assert {key: value for key, value in given.items() if key.startswith("grid_")} == expected
+        assert all(key in MAP_PARAMETERS for key in given)
 
 
 def test_viewers_come_only_when_asked_for():

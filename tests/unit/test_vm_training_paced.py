@@ -1,4 +1,4 @@
-"""Walkers of two paces in one file: each is what it was, the pace alone says whose hand counts, and the node runs it."""
+"""Walkers of two paces in one file: each is what it was, and the pace alone says whose hand counts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +10,11 @@ import torch
 from vm_core.errors import VmError
 from vm_core.policy_clocks import PolicyClocks
 from vm_training.export import export_policy, walking_contract
+from vm_training.exported_students import read_gated, read_quick
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.walk_observations import GRID
 from vm_training.motions.courses import QUICK_STEP_S, WALKING_GAIT
+from vm_training.paced_contract import AHEAD_ROWS
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 from vm_training.tasks.gate_places import Place, read_walkers
@@ -47,15 +49,41 @@ def test_joined_walkers_act_as_each_alone_by_the_pace(gated, tmp_path):
     assert (both.contract.gait_step_s, both.contract.gait_quick_step_s) == (WALKING_GAIT.step_s, QUICK_STEP_S)
     assert both.contract.training["quick"] == {"figures": 7}
     seen = np.random.default_rng(0).normal(size=(6, slow.contract.observation_size)).astype(np.float32)
-    for pace, alone in ((0.0, slow), (1.0, nimble)):
-        shown = np.column_stack([seen, np.full(6, pace, np.float32)])
-        np.testing.assert_allclose(both.act(shown), alone.act(seen), atol=1e-5)
+    level = seen.copy()
+    level[:, -GRID.num_cells :] = 0.0  # its mean: it has not been taught
+    ahead = np.ones((6, AHEAD_ROWS * GRID.size_y), np.float32)
+    for pace, alone, sees in ((0.0, slow, seen), (1.0, nimble, level)):
+        shown = np.column_stack([seen, ahead, np.full(6, pace, np.float32)])
+        np.testing.assert_allclose(both.act(shown), alone.act(sees), atol=1e-5)
+
+
+def test_the_grid_reaches_further_ahead_and_its_rear_part_is_what_walkers_see(gated, tmp_path):
+    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
+    PaceWalkers(gated, quick, out).run()
+    grid = PolicyFile.load(out).contract.height_grid
+    assert grid is not None
+    np.testing.assert_allclose(grid.cell_offsets_xy[: GRID.num_cells], GRID.cell_offsets_xy, atol=1e-9)
+    assert grid.cell_offsets_xy[:, 0].max() == pytest.approx(1.2)
+
+
+def test_both_paces_come_out_again(gated, tmp_path):
+    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
+    PaceWalkers(gated, quick, out).run()
+    (network, contract), (before, its) = read_gated(out), read_gated(gated)
+    assert replace(contract, name="", training={}, golden=None) == replace(its, name="", training={}, golden=None)
+    seen = torch.randn(5, its.observation_size)
+    torch.testing.assert_close(network(seen), before(seen))
+    found = read_quick(out)
+    assert found is not None and found[1].gait_step_s == QUICK_STEP_S and read_quick(gated) is None
+    np.testing.assert_allclose(found[0](seen).detach(), PolicyFile.load(quick).act(seen.numpy()), atol=1e-5)
 
 
 def test_the_contract_makes_the_clock_run_at_both_paces(gated, tmp_path):
     quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
     PaceWalkers(gated, quick, out).run()
-    clocks, level = PolicyClocks(PolicyFile.load(out).contract), np.full(GRID.num_cells, 0.7)
+    contract = PolicyFile.load(out).contract
+    assert contract.height_grid is not None
+    clocks, level = PolicyClocks(contract), np.full(contract.height_grid.num_cells, 0.7)
     edge = level.copy()
     edge[-33:] -= 0.12
     for heights, pace in ((level, 1.0), (edge, 0.0)):

@@ -15,13 +15,17 @@ import numpy as np
 
 from vm_core.gait_clock import LEAST_COMMAND, GaitClock
 
-OPEN_M = 0.025
-"""Open ground rises or falls by less than this within what the height grid shows."""
+EDGE_M, OPEN_M = 0.025, 0.06
+"""Open ground has no edge as high as the one within two cells of the height grid, and rises or falls by less than the
+other within all of it."""
 LEAST_KNOWN = 0.6
 """Share of the cells that must be known; what nobody has seen may be an edge."""
-CLOSE_S, OPEN_S = 0.06, 3.0
+CLOSE_S, OPEN_S = 0.03, 3.0
 """Ground that is not open for so long ends quick steps; ground that is open for so long ends slow ones."""
-HOLD_S = 0.1
+QUICK_STOP = 0.6
+"""`steps_to_rest` of quick steps: they end with the step that has begun or the next, and hold that as they hold pushes;
+an edge comes into view half a metre ahead, and who steps over it needs a third of a metre before it."""
+HOLD_S = 0.02
 """Time constant with which the command is held back, and let go again."""
 
 
@@ -39,7 +43,12 @@ def open_ground(heights: np.ndarray, shape: tuple[int, int], unknown_m: float) -
     if known.mean() < LEAST_KNOWN:
         return False
     filled = np.where(known, heights, np.median(heights[known])).reshape(shape)
-    return all(float(np.ptp(np.median(filled, axis=axis))) < OPEN_M for axis in (0, 1))
+    return all(_is_level(np.median(filled, axis=axis)) for axis in (0, 1))
+
+
+def _is_level(profile: np.ndarray) -> bool:
+    edge = max(float(np.abs(profile[cells:] - profile[:-cells]).max()) for cells in (1, 2))
+    return edge < EDGE_M and float(np.ptp(profile)) < OPEN_M
 
 
 @dataclass

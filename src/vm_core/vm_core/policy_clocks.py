@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vm_core.gait_clock import GaitClock
-from vm_core.gait_pace import PacedGait
+from vm_core.gait_pace import QUICK_STOP, PacedGait
 from vm_core.phase_clocks import CLOCKS, PhaseClock
 from vm_core.policy_contract import PolicyContract
 
@@ -65,6 +65,7 @@ class PolicyClocks:
 def _paced(contract: PolicyContract) -> PacedGait | None:
     if contract.gait_quick_step_s is None or contract.gait_step_s is None or contract.height_grid is None:
         return None
-    slow, quick = (GaitClock(s, contract.gait_fade_steps) for s in (contract.gait_step_s, contract.gait_quick_step_s))
+    slow = GaitClock(contract.gait_step_s, contract.gait_fade_steps)
+    quick = GaitClock(contract.gait_quick_step_s, contract.gait_fade_steps, QUICK_STOP)
     grid = contract.height_grid
     return PacedGait(slow, quick, (grid.size_x, grid.size_y), contract.height_grid_unknown)

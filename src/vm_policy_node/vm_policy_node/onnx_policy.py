@@ -62,15 +62,7 @@ class OnnxPolicy:
         path = Path(path)
         session = open_session(read_policy_bytes(path), path.name)
         metadata = read_metadata(session, path.name)
-        if METADATA_KEY not in metadata:
-            raise VmError(
-                f"{path.name}: no policy contract in the metadata (key {METADATA_KEY!r}); for a policy of "
-                "unitree_rl_lab run `vm-import-policy unitree_rl_lab DIR --out policy.onnx`"
-            )
-        try:
-            contract = PolicyContract.from_json(metadata[METADATA_KEY])
-        except VmError as error:
-            raise VmError(f"{path.name}: {error}") from None
+        contract = _contract(metadata, path.name)
         _check_terms(contract, path.name, commanded)
         _check_shapes(session, contract, path.name)
         clip = _read_clip(metadata, path.name)
@@ -121,6 +113,27 @@ class OnnxPolicy:
                 f"{name}: golden pair differs, {self.contract.joint_names[worst]} gives {action[worst]:.6g}, "
                 f"expected {wanted[worst]:.6g} ± {golden.tolerance:g}"
             )
+
+
+def read_contract(path: Path) -> PolicyContract:
+    """What a policy file says of itself, without a replay.
+
+    Raises:
+        VmError: missing or damaged file, a pickle, no contract, another robot.
+    """
+    return _contract(read_metadata(open_session(read_policy_bytes(path), path.name), path.name), path.name)
+
+
+def _contract(metadata: dict[str, str], file_name: str) -> PolicyContract:
+    if METADATA_KEY not in metadata:
+        raise VmError(
+            f"{file_name}: no policy contract in the metadata (key {METADATA_KEY!r}); for a policy of "
+            "unitree_rl_lab run `vm-import-policy unitree_rl_lab DIR --out policy.onnx`"
+        )
+    try:
+        return PolicyContract.from_json(metadata[METADATA_KEY])
+    except VmError as error:
+        raise VmError(f"{file_name}: {error}") from None
 
 
 def read_policy_bytes(path: Path) -> bytes:

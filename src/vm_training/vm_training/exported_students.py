@@ -15,6 +15,7 @@ from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.paced_contract import slow_contract
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 
@@ -53,12 +54,14 @@ def read_walkers_behind_gate(path: Path) -> list[tuple[Student, PolicyContract]]
 
 
 def read_gated(path: Path) -> tuple[GatedStudent, PolicyContract]:
-    """The network of a gated policy file.
+    """The network of a gated policy file; of one of two paces, that of its slow steps.
 
     Raises:
         VmError: another kind of network, or a contract that commands cannot drive.
     """
     contract, arrays = _commanded(path)
+    if contract.gait_quick_step_s is not None:
+        contract, arrays = slow_contract(contract, _sees(arrays)), _part(arrays, "slow.")
     walkers = [
         perceptron_of(arrays, contract.observation_size, f"walkers.{index}.") for index in range(_walkers(arrays))
     ]
@@ -76,6 +79,32 @@ def read_gated(path: Path) -> tuple[GatedStudent, PolicyContract]:
     if not acts_as_said(gated, contract):
         raise VmError(f"{path.name}: its walkers and gate do not give its golden action")
     return gated.eval(), contract
+
+
+def read_quick(path: Path) -> tuple[Student, PolicyContract] | None:
+    """The walker of quick steps of a policy file of two paces, without a golden pair; None if it has one pace.
+
+    Raises:
+        VmError: a contract that commands cannot drive.
+    """
+    contract, arrays = _commanded(path)
+    quick_s = contract.gait_quick_step_s
+    if quick_s is None:
+        return None
+    student = perceptron_of(_part(arrays, "quick."), _sees(arrays))
+    assert student is not None  # its own first layer says what it sees
+    return student.eval(), replace(slow_contract(contract, _sees(arrays)), gait_step_s=quick_s, golden=None)
+
+
+def _sees(arrays: Arrays) -> int:
+    """How many numbers the walkers of a policy file of two paces see."""
+    return int(arrays["quick.layers.0.weight"].shape[1])
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    """Constants of one part of a network, and those without a name of a part."""
+    own = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    return own | {name: value for name, value in arrays.items() if "." not in name and name != "shown"}
 
 
 def grid_place(contract: PolicyContract) -> GridPlace:

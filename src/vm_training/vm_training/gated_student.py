@@ -39,15 +39,19 @@ class GridPlace:
     unknown_m: float
 
     def highest_edge(self, observation: torch.Tensor) -> torch.Tensor:
-        """(N,) [m]: the highest rise or drop from a known cell to the next one ahead, that half of the columns have.
+        """(N,) [m]: the highest rise or drop from a known cell to one of the next two, that half of the columns have.
 
-        Steps are as wide as a robot; single cells are the map's errors, of which some are as high as a kerb.
+        Steps are as wide as a robot; single cells are the map's errors, of which some are as high as a kerb. A map
+        from scans smears an edge over two cells; no tread is so short that two cells reach over two edges.
         """
         flat = observation[:, self.start : self.start + self.rows * self.columns]
         height = flat.reshape(-1, self.rows, self.columns) / self.scale
         known = ((height - self.unknown_m).abs() > 1e-3).to(height.dtype)
-        ahead = (height[:, 1:] - height[:, :-1]).abs() * known[:, 1:] * known[:, :-1]
-        return ahead.amax(dim=1).topk((self.columns + 1) // 2, dim=1).values[:, -1]
+        rises = [
+            ((height[:, cells:] - height[:, :-cells]).abs() * known[:, cells:] * known[:, :-cells]).amax(dim=1)
+            for cells in (1, 2)
+        ]
+        return torch.maximum(*rises).topk((self.columns + 1) // 2, dim=1).values[:, -1]
 
 
 class GatedStudent(NormalizedNetwork):

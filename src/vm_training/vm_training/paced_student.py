@@ -8,38 +8,48 @@ from pathlib import Path
 import torch
 
 from vm_core.errors import VmError
-from vm_core.policy_contract import ObservationTerm, PolicyContract
-from vm_training.exported_students import read_gated, read_student
-from vm_training.gated_student import GatedStudent
+from vm_core.policy_contract import PolicyContract
+from vm_training.exported_students import grid_place, read_gated, read_student
+from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.paced_contract import AHEAD_ROWS, paced_contract
 from vm_training.student import NormalizedNetwork, Student
 from vm_training.tasks.gate_places import widest
 from vm_training.tasks.mixing import check_same_task
 
-PACE_TERM = ObservationTerm("gait_pace", 1)
-
 
 class PacedStudent(NormalizedNetwork):
-    """From (N, inputs) observations, of which the last number says the pace, to (N, outputs) raw actions.
+    """From (N, inputs) observations to (N, outputs) raw actions.
+
+    The last term is the pace, the one before a height grid of which walkers see the rear part.
 
     Attributes:
         slow: whose hand counts at rest and for slow steps.
-        quick: the same while quick steps are under way.
+        quick: the same while quick steps are under way; it walks on level ground alone, and is shown that.
+        sees: how many of the inputs walkers see.
+        shown: (sees,) 1 for what the walker of quick steps is shown, 0 for the height grid.
     """
 
-    def __init__(self, slow: GatedStudent | Student, quick: Student) -> None:
-        super().__init__(quick.mean.numel() + 1)
+    shown: torch.Tensor
+
+    def __init__(self, slow: GatedStudent | Student, quick: Student, grid: GridPlace, ahead_rows: int) -> None:
+        self.sees = quick.mean.numel()
+        super().__init__(self.sees + ahead_rows * grid.columns + 1)
         self.slow, self.quick = slow, quick
+        shown = torch.ones_like(quick.mean)
+        shown[grid.start : grid.start + grid.rows * grid.columns] = 0.0
+        self.register_buffer("shown", shown)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        seen, pace = observation[:, :-1], observation[:, -1:]
-        return pace * self.quick(seen) + (1.0 - pace) * self.slow(seen)
+        seen, pace = observation[:, : self.sees], observation[:, -1:]
+        level = self.quick.mean + self.shown * (seen - self.quick.mean)
+        return pace * self.quick(level) + (1.0 - pace) * self.slow(seen)
 
 
 def join_paces(slow: Path, quick: Path) -> tuple[PacedStudent, PolicyContract]:
-    """The network and its contract, without what training says of either.
+    """The network and its contract, without a golden pair.
 
     Args:
-        slow: file of a walker, or of several behind a gate.
+        slow: file of several walkers behind a gate.
         quick: file of a walker of quick steps.
 
     Raises:
@@ -50,6 +60,5 @@ def join_paces(slow: Path, quick: Path) -> tuple[PacedStudent, PolicyContract]:
     if slow_s is None or quick_s is None or quick_s >= slow_s:
         raise VmError(f"{quick.name}: steps of {quick_s} s; expected quicker ones than {slow_s} s")
     check_same_task(quick.name, replace(its, gait_step_s=slow_s), contract)
-    both = widest([its, contract])
-    joined = replace(both, observation=(*both.observation, PACE_TERM), gait_quick_step_s=quick_s, golden=None)
-    return PacedStudent(steady, nimble), joined
+    joined = paced_contract(widest([its, contract]), quick_s)
+    return PacedStudent(steady, nimble, grid_place(contract), AHEAD_ROWS), joined

@@ -11,7 +11,7 @@ import numpy as np
 from vm_core.errors import VmError
 from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.export import check_policy_name, export_policy
-from vm_training.exported_students import read_walkers_behind_gate
+from vm_training.exported_students import read_quick, read_walkers_behind_gate
 from vm_training.motions.planned import SIT
 from vm_training.paced_student import join_paces
 from vm_training.policy_file import PolicyFile
@@ -108,7 +108,8 @@ class PaceWalkers:
         slow, quick = (PolicyFile.load(path).contract for path in (self.slow, self.quick))
         about = slow.training | {"quick": quick.training, "command": " ".join(["vm-train", *sys.argv[1:]])}
         assert slow.golden is not None
-        seen = np.array([*slow.golden.observation, 0.0])
+        seen = np.zeros(contract.observation_size)
+        seen[: slow.observation_size] = slow.golden.observation
         export_policy(student, replace(contract, name=self.out.stem, training=about), seen, self.out)
         print(f"policy: {self.out}")
         return 0
@@ -142,4 +143,14 @@ class SplitWalkers:
             )
             export_policy(student, own, np.array(contract.golden.observation), self.out / f"{name}.onnx")
             print(f"policy: {self.out / name}.onnx; {', '.join(kinds)}")
+        self._quick()
         return 0
+
+    def _quick(self) -> None:
+        found = read_quick(self.policy)
+        if found is None:
+            return
+        student, contract = found
+        own = replace(contract, name="quick", command_limits=command_limits(False), training=contract.training["quick"])
+        export_policy(student, own, student.mean.numpy(), self.out / "quick.onnx")
+        print(f"policy: {self.out}/quick.onnx; quick, quick_arc")

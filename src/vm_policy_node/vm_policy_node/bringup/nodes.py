@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_policy_node.bringup.topics import remappings
+from vm_policy_node.onnx_policy import read_contract
 
 Parameter = str | int | float | bool
 TELEOPS = ("none", "joystick")
 SIM_ODOMETRY, OWN_ODOMETRY = "/ground_truth/odometry", "/odometry"
 SIM_COMMAND_RATE_HZ = 100.0
 """A laptop's cores also run the simulator, which would read each repeated command, too."""
+_GRID_UNITS = {"resolution": "_m", "center_x": "_m"}  # at the end of the height map's parameters
 VIDEO_SUFFIXES = (".mp4", ".npz")
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
@@ -207,10 +211,31 @@ def _height_map(system: System) -> NodeSpec:
         "odometry_source": source,
         "odometry_topic": system.odometry,
         "autostart": not system.supervise,
+        **_grid_geometry(system.policy),
     }
     name, ready = "vm_heightmap", ("/height_grid",)
     # a visual policy reads no grid: compiling the map must not keep it from its states
     return NodeSpec(name, name, "vm-heightmap", parameters, ready_topics=ready, optional=bool(system.task))
+
+
+def _grid_geometry(policy: str) -> dict[str, Parameter]:
+    """The height map's parameters for the grid that a policy reads, where they are not its own defaults.
+
+    Of a file that cannot be read nothing is said here: the policy node says it.
+    """
+    try:
+        grid = read_contract(Path(policy)).height_grid
+    except VmError:
+        return {}
+    usual = HeightGridSpec()
+    if grid is None or grid == usual:
+        return {}
+    wanted = asdict(grid)
+    return {
+        f"grid_{name}{_GRID_UNITS.get(name, '')}": value
+        for name, value in wanted.items()
+        if value != asdict(usual)[name]
+    }
 
 
 def _policy(system: System) -> NodeSpec:
