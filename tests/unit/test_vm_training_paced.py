@@ -10,7 +10,7 @@ import torch
 from vm_core.errors import VmError
 from vm_core.policy_clocks import PolicyClocks
 from vm_training.export import export_policy, walking_contract
-from vm_training.exported_students import read_gated, read_quick
+from vm_training.exported_students import read_gated, read_quick, read_student
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.walk_observations import GRID
 from vm_training.motions.courses import QUICK_STEP_S, WALKING_GAIT
@@ -100,6 +100,10 @@ def test_who_cannot_be_joined_is_told_why(gated, tmp_path):
         PaceWalkers(gated, write(tmp_path / "same.onnx", 1, WALKING_GAIT.step_s), tmp_path / "out.onnx").run()
     with pytest.raises(VmError, match="no walkers behind a gate"):
         PaceWalkers(tmp_path / "walks.onnx", tmp_path / "walks.onnx", tmp_path / "out.onnx").run()
+    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
+    PaceWalkers(gated, quick, out).run()
+    with pytest.raises(VmError, match="split_walkers gives its walkers alone"):
+        read_student(out)
     contract = PolicyFile.load(gated).contract
     with pytest.raises(VmError, match="if, and only if, it reads gait_pace"):
         replace(contract, gait_quick_step_s=0.3)

@@ -32,7 +32,8 @@ def read_student(path: Path) -> tuple[Student, PolicyContract]:
     contract, arrays = _commanded(path)
     student = perceptron_of(arrays, contract.observation_size)
     if student is None:
-        hint = "; vm-train split_walkers gives its walkers alone" if _walkers(arrays) else ""
+        several = _walkers(arrays) or contract.gait_quick_step_s is not None
+        hint = "; vm-train split_walkers gives its walkers alone" if several else ""
         raise VmError(f"{path.name}: not a plain perceptron of this project{hint}")
     if not acts_as_said(student, contract):
         raise VmError(f"{path.name}: its layers alone do not give its golden action; not a plain perceptron")
