@@ -98,8 +98,8 @@ class PacedGait:
             heights: (rows * columns,) [m] as the policy sees them; None: nothing is known.
             period_s: control period.
         """
-        ahead = bool(command[0] > -LEAST_COMMAND) and heights is not None
-        fits = ahead and open_ground(heights, self._shape, self._unknown_m)
+        ahead = bool(command[0] > -LEAST_COMMAND)
+        fits = ahead and heights is not None and open_ground(heights, self._shape, self._unknown_m)
         if self.rests:
             self._is_quick, self._other_s, self._held = fits, 0.0, False
         else:

@@ -100,8 +100,7 @@ class Robots:
     def act(self, command: np.ndarray, grid: GridSource | None, active: np.ndarray) -> None:
         """One control period of robots (E,) under commands (N, 3)."""
         qpos = np.nan_to_num(self.physics.qpos)  # a robot that diverged is seen by nobody; it only fills a row
-        sees = self.contract.height_grid is not None and grid is not None
-        heights = grid.heights(self) if sees else None
+        heights = None if grid is None or self.contract.height_grid is None else grid.heights(self)
         inputs = self._inputs(qpos, np.nan_to_num(self.physics.qvel), command, heights)
         reference = self.policy.reference
         if reference is not None:
@@ -136,8 +135,10 @@ class Robots:
     ) -> ObservationInputs:
         noise, rng, count, period = self.noise, self.rng, self.num, self.contract.control_period_s
         tilt = quat_from_rotvec(rng.normal(0.0, noise.tilt_rad, (count, 3)))
-        seen = [None] * count if heights is None else heights
-        told = [own.update(*pair, period) for own, *pair in zip(self._clocks, command, seen, strict=True)]
+        seen = [None] * count if heights is None else list(heights)
+        told = [
+            own.update(*shown, period) for own, shown in zip(self._clocks, zip(command, seen, strict=True), strict=True)
+        ]
         more: dict[str, Any] = {name: np.stack([one.inputs[name] for one in told]) for name in told[0].inputs}
         odometry = qpos[:, :3] + rng.normal(0.0, noise.position_m, (count, 3))
         seen_quat = quat_multiply(qpos[:, 3:7], tilt)
