@@ -40,15 +40,21 @@ def open_ground(heights: np.ndarray, shape: tuple[int, int], unknown_m: float) -
         unknown_m: what a cell says that nobody has seen.
     """
     known = np.abs(heights - unknown_m) > 1e-3
-    if known.mean() < LEAST_KNOWN:
+    if np.count_nonzero(known) < LEAST_KNOWN * known.size:
         return False
-    filled = np.where(known, heights, np.median(heights[known])).reshape(shape)
-    return all(_is_level(np.median(filled, axis=axis)) for axis in (0, 1))
+    filled = np.where(known, heights, _middle(heights[known])).reshape(shape)
+    return _is_level(_middle(filled)) and _is_level(_middle(filled.T))
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """Medians over the last axis, the upper one of two; `np.median` takes five times as long."""
+    return np.sort(values, axis=-1)[..., values.shape[-1] // 2]
 
 
 def _is_level(profile: np.ndarray) -> bool:
-    edge = max(float(np.abs(profile[cells:] - profile[:-cells]).max()) for cells in (1, 2))
-    return edge < EDGE_M and float(np.ptp(profile)) < OPEN_M
+    if profile.max() - profile.min() >= OPEN_M:
+        return False
+    return all(np.abs(profile[cells:] - profile[:-cells]).max() < EDGE_M for cells in (1, 2))
 
 
 @dataclass
