@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vm_core.gait_clock import LEAST_COMMAND, GaitClock
+from vm_core.gait_clock import LEAST_COMMAND, QUICK_STOP, GaitClock
 from vm_core.gait_pace import CLOSE_S, EDGE_M, OPEN_S, PacedGait, open_ground
 
 SHAPE, UNKNOWN_M, PERIOD_S = (11, 11), 0.85, 0.02
@@ -22,7 +22,7 @@ def with_edge(rise_m: float, rows: int = 3) -> np.ndarray:
 
 @pytest.fixture
 def gait() -> PacedGait:
-    return PacedGait(GaitClock(0.65, 2.0), GaitClock(0.32, 2.0), SHAPE, UNKNOWN_M)
+    return PacedGait(GaitClock(0.65, 2.0), GaitClock(0.32, 2.0, QUICK_STOP), SHAPE, UNKNOWN_M)
 
 
 def run(gait: PacedGait, command: np.ndarray, heights: np.ndarray | None, seconds: float) -> list:

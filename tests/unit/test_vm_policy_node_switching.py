@@ -9,6 +9,7 @@ import two_policies
 from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm
+from vm_policy_node.bringup.demo import DEMO_POLICY
 from vm_policy_node.controller import Controller, ControllerConfig
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -127,6 +128,13 @@ def test_no_switch_into_the_middle_of_a_clip(tmp_path):
     controller = Controller(first, limits=two_policies.QUICK, second=OnnxPolicy.load(path))
     cases.to_running(controller)
     assert "follows a clip from its first frame" in controller.request("switch", 2.2).message
+
+
+def test_policies_of_different_grids_do_not_go_together():
+    """There is one height map; the other's grid would reach the network as numbers too many, in mid-walk."""
+    longer, usual = (OnnxPolicy.load(DEMO_POLICY.with_name(f"{name}.onnx")) for name in ("g1_generalist", "g1_walk"))
+    with pytest.raises(VmError, match="height grids of different sizes"):
+        Controller(longer, second=usual)
 
 
 def test_policies_of_different_periods_do_not_go_together(tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from vm_training.paced_contract import AHEAD_ROWS
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 from vm_training.tasks.gate_places import Place, read_walkers
+from vm_training.teachers import sampled_lqr
+from vm_training.teachers.sampled_lqr import LqrConfig, TeacherRound
 from vm_training.walker_joining import PaceWalkers
 
 PERIOD_S = 0.02
@@ -107,3 +110,18 @@ def test_who_cannot_be_joined_is_told_why(gated, tmp_path):
     contract = PolicyFile.load(gated).contract
     with pytest.raises(VmError, match="if, and only if, it reads gait_pace"):
         replace(contract, gait_quick_step_s=0.3)
+
+
+@pytest.mark.parametrize(("least", "expected"), [(1, 2), (4, 4)])
+def test_a_teacher_that_is_good_enough_is_sampled_on_if_asked_to(monkeypatch, least, expected):
+    """More samples hold larger pushes; the judge is content after two rounds."""
+    found: list[TeacherRound] = []
+    clip = SimpleNamespace(num_frames=4, fps=50.0)
+    env = SimpleNamespace(clip=clip, reference_qvel=np.ones((4, 3)))
+    monkeypatch.setattr(sampled_lqr, "collect", lambda *_: None)
+    monkeypatch.setattr(sampled_lqr, "fit_local_models", lambda *_: None)
+    monkeypatch.setattr(sampled_lqr, "regulator_gains", lambda *_: np.zeros((4, 23, 59)))
+    monkeypatch.setattr(sampled_lqr, "evaluate", lambda *_: (0.5 * (len(found) + 1), 1.0))
+    config = LqrConfig(rounds=5, least_rounds=least)
+    sampled_lqr.train_lqr(env, config, found.append, good_enough=1.0)  # type: ignore[arg-type]
+    assert len(found) == expected

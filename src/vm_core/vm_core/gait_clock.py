@@ -13,6 +13,8 @@ RAMP_S = 0.5
 """Time in which the weight goes over one foot before the first step, and back between both after the last [s]."""
 STEPS_TO_REST = 2
 """Steps that begin after a command has ended: one to lose speed, one to close the feet."""
+QUICK_STOP = 0.6
+"""`steps_to_rest` of those who stop at once: as few as do not throw the robot over (0.3: an eighth falls)."""
 LEAST_COMMAND = 0.05
 """Smaller commands [m/s, rad/s] mean standing still."""
 

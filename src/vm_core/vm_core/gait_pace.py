@@ -22,9 +22,6 @@ LEAST_KNOWN = 0.6
 """Share of the cells that must be known; what nobody has seen may be an edge."""
 CLOSE_S, OPEN_S = 0.03, 3.0
 """Ground that is not open for so long ends quick steps; ground that is open for so long ends slow ones."""
-QUICK_STOP = 0.6
-"""`steps_to_rest` of quick steps: they end with the step that has begun or the next, and hold that as they hold pushes;
-an edge comes into view half a metre ahead, and who steps over it needs a third of a metre before it."""
 HOLD_S = 0.02
 """Time constant with which the command is held back, and let go again."""
 

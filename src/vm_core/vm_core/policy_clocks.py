@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vm_core.gait_clock import GaitClock
-from vm_core.gait_pace import QUICK_STOP, PacedGait
+from vm_core.gait_clock import QUICK_STOP, GaitClock
+from vm_core.gait_pace import PacedGait
 from vm_core.phase_clocks import CLOCKS, PhaseClock
 from vm_core.policy_contract import PolicyContract
 

@@ -30,13 +30,15 @@ class LoadedPolicies:
         """The first one stands up and runs.
 
         Raises:
-            VmError: control periods differ, or two of them see.
+            VmError: control periods or height grids differ, or two of them see.
         """
         if len({policy.contract.control_period_s for policy in policies}) > 1:
             raise VmError("the two policies have different control periods; expected one")
         self.runners = [_runner(policy) for policy in policies]
         if sum(runner.needs.depth is not None for runner in self.runners) > 1:
             raise VmError("two visual policies; expected at most one, for there is one camera")
+        if len({runner.needs.grid for runner in self.runners} - {None}) > 1:
+            raise VmError("the two policies read height grids of different sizes; expected one, for there is one map")
         self.runner = self.runners[0]
         self.switch: PolicySwitch | None = None
         self.period_s = policies[0].contract.control_period_s

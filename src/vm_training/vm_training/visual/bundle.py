@@ -19,12 +19,13 @@ from vm_core import visual_bundle as vb
 from vm_core.atomic_files import atomic_path
 from vm_core.depth_image import DepthSpec
 from vm_core.errors import VmError
+from vm_core.gait_clock import QUICK_STOP
 from vm_core.keypoint_command import CommandStatistics
 from vm_core.policy_contract import METADATA_KEY, ObservationTerm, PolicyContract
 from vm_training.export import export_policy, joint_fields, without_traces
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
-from vm_training.visual.gait_table import QUICK_STOP, STEP_S, gait_table
+from vm_training.visual.gait_table import STEP_S, gait_table
 from vm_training.visual.generator import OWN_TERMS, SEEING_TERMS, Generator, Sight
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS

@@ -16,7 +16,7 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.frames import heading_quat, quat_rotate, quat_rotate_inverse, yaw_from_quat
-from vm_core.gait_clock import RAMP_S, steps_of_walk
+from vm_core.gait_clock import QUICK_STOP, RAMP_S, steps_of_walk
 from vm_core.keypoint_command import COMMAND_SIZE, keypoints_of_joints
 from vm_training.mdp.feet import foot_poses
 from vm_training.motions.footsteps import Gait
@@ -32,8 +32,6 @@ REACHING = reaching_arms(-0.65, 0.15, 0.0, 1.0)
 STYLES: tuple[tuple[np.ndarray, float], ...] = ((ARMS_AT_EASE, 0.0), (REACHING, 0.0), (REACHING, 25.0))
 """Arms and the load that the body leans against [N]: at ease, reaching, pushing."""
 FPS = 50.0
-QUICK_STOP = 0.6
-"""Steps to rest of generators that are trained here: as few as do not throw the robot over (0.3: an eighth falls)."""
 
 
 @dataclass

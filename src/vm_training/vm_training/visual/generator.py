@@ -9,7 +9,7 @@ import torch
 
 from vm_core.depth_image import DepthSpec
 from vm_core.frames import quat_rotate_inverse, yaw_from_quat
-from vm_core.gait_clock import gait_phase
+from vm_core.gait_clock import QUICK_STOP, gait_phase
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_core.observation import build_terms
 from vm_core.policy_contract import ObservationTerm
@@ -18,7 +18,7 @@ from vm_sim.depth_shapes import DepthCamera, camera_pose
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
-from vm_training.visual.gait_table import QUICK_STOP, STEP_S
+from vm_training.visual.gait_table import STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tasks.base import LANE_M
 from vm_training.visual.tracker import LEAD_S, Proprioceptor

@@ -12,6 +12,7 @@ import torch
 from vm_core import keypoint_command as kc
 from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
+from vm_core.gait_clock import QUICK_STOP
 from vm_core.halting import Halting
 from vm_core.observation import build_terms
 from vm_core.scene_asset import SceneAsset
@@ -23,7 +24,7 @@ from vm_sim.terrain import add_scene
 from vm_training.mdp.clip_tracking import NUM_JOINTS, NUM_SPEEDS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges, vary_model
-from vm_training.visual.gait_table import QUICK_STOP, BatchGaitClock, GaitTable
+from vm_training.visual.gait_table import BatchGaitClock, GaitTable
 from vm_training.visual.tasks.base import ObjectTask, ObjectView
 from vm_training.visual.tracker import (
     ACTION_SCALE_RAD,
