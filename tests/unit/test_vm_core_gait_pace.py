@@ -97,6 +97,22 @@ def test_a_glimpse_of_an_edge_does_not_stop_the_robot_and_slow_steps_end_after_a
     assert run(gait, AHEAD, LEVEL, 4.0)[-1].quick == 1.0
 
 
+def test_an_edge_that_goes_out_of_view_at_rest_is_walked_up_to_slowly(gait):
+    """A robot that stops sways back; with quick steps at once it went to and fro before the edge for many seconds."""
+    run(gait, AHEAD, LEVEL, 3.0)
+    while not gait.rests:
+        gait.update(AHEAD, with_edge(0.1, rows=1), PERIOD_S)
+    paces = run(gait, AHEAD, LEVEL, OPEN_S - 0.5)
+    assert not any(pace.quick for pace in paces)
+    np.testing.assert_allclose(paces[-1].command, AHEAD)
+
+
+def test_a_glimpse_at_rest_does_not_make_the_next_steps_slow(gait):
+    run(gait, np.zeros(3), LEVEL, 1.0)
+    run(gait, np.zeros(3), with_edge(0.1), CLOSE_S - 0.01)
+    assert all(pace.quick for pace in run(gait, AHEAD, LEVEL, 1.0))
+
+
 def test_backwards_and_blind_are_slow(gait):
     assert not any(pace.quick for pace in run(gait, np.array([-0.2, 0.0, 0.0]), LEVEL, 2.0))
     gait.reset()

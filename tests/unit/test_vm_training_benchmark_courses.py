@@ -34,3 +34,15 @@ def test_who_leaves_a_seat_begins_right_before_it():
         assert way.seat_m == 0.0 and way.goal_m == 1.5  # which is walked to, and not sat on
         assert -0.13 < box.center_world[0] + box.half_size[0] < -0.07
     assert tops == {0.35, 0.4, 0.45, 0.5}
+
+
+@pytest.mark.parametrize("name", ["stairs_up_10cm", "stairs_down_14cm", "kerbs", "rough", "mixed"])
+def test_steps_up_to_the_first_edge_are_others_each_time(name):
+    """A walker that always began equally far off would have to master one way of placing its feet only."""
+    course, edges = chosen_courses((name,))[0], set()
+    for index in range(24):
+        boxes = course.make(index, np.random.default_rng(index)).scene.boxes
+        sides = [b.center_world[0] + side * b.half_size[0] for b in boxes for side in (-1.0, 1.0)]
+        edges.add(round(min(side for side in sides if side > 0.0), 3))
+    assert min(edges) >= 0.8
+    assert len(edges) == 5 and max(edges) - min(edges) == pytest.approx(0.8 * 0.26)

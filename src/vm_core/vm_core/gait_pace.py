@@ -21,7 +21,8 @@ other within all of it."""
 LEAST_KNOWN = 0.6
 """Share of the cells that must be known; what nobody has seen may be an edge."""
 CLOSE_S, OPEN_S = 0.03, 3.0
-"""Ground that is not open for so long ends quick steps; ground that is open for so long ends slow ones."""
+"""Ground that is not open for so long ends quick steps; ground that is open for so long allows them again. At rest, too:
+who stops before an edge sways, and the edge goes out of view."""
 HOLD_S = 0.02
 """Time constant with which the command is held back, and let go again."""
 
@@ -86,7 +87,8 @@ class PacedGait:
         """At rest."""
         for clock in (self.slow, self.quick):
             clock.reset()
-        self._is_quick, self._held, self._share, self._other_s = False, False, 1.0, 0.0
+        self._is_quick, self._held, self._share = False, False, 1.0
+        self._closed_s, self._open_s = 0.0, OPEN_S
 
     @property
     def rests(self) -> bool:
@@ -101,15 +103,22 @@ class PacedGait:
             heights: (rows * columns,) [m] as the policy sees them; None: nothing is known.
             period_s: control period.
         """
-        ahead = bool(command[0] > -LEAST_COMMAND)
-        fits = ahead and heights is not None and open_ground(heights, self._shape, self._unknown_m)
+        fits, closed = self._look(command, heights, period_s)
         if self.rests:
-            self._is_quick, self._other_s, self._held = fits, 0.0, False
+            self._is_quick, self._held = fits and self._open_s >= OPEN_S, False
         else:
-            self._other_s = self._other_s + period_s if fits != self._is_quick else 0.0
-            self._held |= self._other_s > (CLOSE_S if self._is_quick else OPEN_S)
+            self._held |= closed if self._is_quick else self._open_s > OPEN_S
         self._share += (1.0 - math.exp(-period_s / HOLD_S)) * (float(not self._held) - self._share)
         shown = self._share * command
         clock = self.quick if self._is_quick else self.slow
         phase = clock.update(shown, period_s)
         return Pace(shown, phase, float(self._is_quick and not self.rests))
+
+    def _look(self, command: np.ndarray, heights: np.ndarray | None, period_s: float) -> tuple[bool, bool]:
+        """Whether quick steps would fit now, and whether they have not for longer than a glimpse."""
+        ahead = bool(command[0] > -LEAST_COMMAND)
+        fits = ahead and heights is not None and open_ground(heights, self._shape, self._unknown_m)
+        self._closed_s = 0.0 if fits else self._closed_s + period_s
+        closed = self._closed_s > CLOSE_S
+        self._open_s = 0.0 if closed else min(self._open_s + period_s, 2.0 * OPEN_S)
+        return fits, closed

@@ -19,10 +19,13 @@ SEAT_EDGE_M = (0.11, 0.15)
 DEFAULT_FEET_M = 0.034
 """How far ahead of the pelvis the feet's middle is in the pose in which robots start."""
 SIT_COURSES = "sit_stand"
-APPROACH_M = 0.8
+APPROACH_M, APPROACHES = 0.8, 5
+"""The nearest first edge, and how many places it has within a stride: the steps up to it are others each time."""
 STEPS = 6
 SIT_SKILL = "sit"
 """A policy that can sit says so in its contract: training["skills"] holds this."""
+LONGEST_STRIDE_M = 0.26
+"""Of a step of 0.65 s at 0.4 m/s, the fastest that is asked for."""
 _SIDE_M = 1.2
 _DEPTH_M = 0.5
 
@@ -87,6 +90,11 @@ def _box(x: tuple[float, float], top: float, label: str, y: tuple[float, float] 
     return SceneBox(center, (0.5 * (x[1] - x[0]), 0.5 * (y[1] - y[0]), 0.5 * (top - low)), label=label)
 
 
+def _approach(turn: int) -> float:
+    """To the first edge [m]; each place in turn, the strides up to it divided equally."""
+    return APPROACH_M + LONGEST_STRIDE_M * (turn % APPROACHES) / APPROACHES
+
+
 def _way(scene: SceneAsset, goal_m: float, rng: np.random.Generator, slope: float = 0.0) -> Episode:
     speed = float(rng.uniform(0.28, 0.4))
     return Episode(scene, goal_m, speed, 4.0 + 1.6 * goal_m / speed, slope)
@@ -110,11 +118,11 @@ def standing(index: int, rng: np.random.Generator) -> Episode:
 
 
 def stairs(rise_m: float, up: bool) -> Callable[[int, np.random.Generator], Episode]:
-    """A flight of six steps; the tread goes round RUNS_M with the episode."""
+    """A flight of six steps; treads and approaches go round with the episode."""
 
     def make(index: int, rng: np.random.Generator) -> Episode:
         run = RUNS_M[index % len(RUNS_M)]
-        edges = APPROACH_M + run * np.arange(STEPS)
+        edges = _approach(index // len(RUNS_M)) + run * np.arange(STEPS)
         end = float(edges[-1] + run + 1.0)
         if up:
             boxes = [_box((float(x), end + 2.0), rise_m * (i + 1), "step") for i, x in enumerate(edges)]
@@ -129,7 +137,9 @@ def stairs(rise_m: float, up: bool) -> Callable[[int, np.random.Generator], Epis
 def kerbs(index: int, rng: np.random.Generator) -> Episode:
     """Onto a kerb and off it, twice; heights of 5 to 12 cm."""
     first, second = ((0.05, 0.08), (0.07, 0.10), (0.09, 0.12), (0.12, 0.06))[index % 4]
-    return _way(SceneAsset(boxes=(_box((1.0, 2.2), first, "kerb"), _box((3.2, 4.4), second, "kerb"))), 5.0, rng)
+    x = _approach(index // 4) + 0.2
+    boxes = (_box((x, x + 1.2), first, "kerb"), _box((x + 2.2, x + 3.4), second, "kerb"))
+    return _way(SceneAsset(boxes=boxes), x + 4.0, rng)
 
 
 def slope(index: int, rng: np.random.Generator) -> Episode:
@@ -140,21 +150,27 @@ def slope(index: int, rng: np.random.Generator) -> Episode:
 
 def rough(index: int, rng: np.random.Generator) -> Episode:
     """Square slabs of 0.4 m, each within 5 cm of the level."""
-    field = np.random.default_rng(index % 8)
+    field, start = np.random.default_rng(index % 8), _approach(index)
     boxes = [
-        _box((0.8 + 0.4 * i, 1.2 + 0.4 * i), float(field.uniform(0.005, 0.05)), "slab", (0.4 * j - 0.8, 0.4 * j - 0.4))
+        _box(
+            (start + 0.4 * i, start + 0.4 * (i + 1)),
+            float(field.uniform(0.005, 0.05)),
+            "slab",
+            (0.4 * j - 0.8, 0.4 * j - 0.4),
+        )
         for i in range(8)
         for j in range(4)
     ]
-    return _way(SceneAsset(boxes=tuple(boxes)), 4.5, rng)
+    return _way(SceneAsset(boxes=tuple(boxes)), start + 3.7, rng)
 
 
 def mixed(index: int, rng: np.random.Generator) -> Episode:
     """A kerb, three steps up, a landing, three steps down, and loose slabs."""
     kerb, rise, run = ((0.06, 0.10, 0.30), (0.08, 0.12, 0.34), (0.10, 0.14, 0.30))[index % 3]
-    boxes = [_box((1.0, 2.0), kerb, "kerb")]
-    down = 3.0 + 6 * run + 1.0
-    boxes += [_box((3.0 + run * i, down - run * i), rise * (i + 1), "step") for i in range(3)]
+    x = _approach(index // 3) + 0.2
+    boxes = [_box((x, x + 1.0), kerb, "kerb")]
+    up, down = x + 2.0, x + 3.0 + 6 * run
+    boxes += [_box((up + run * i, down - run * i), rise * (i + 1), "step") for i in range(3)]
     slabs = np.random.default_rng(index % 3).uniform(0.01, 0.04, 4)
     boxes += [_box((down + 0.8 + 0.4 * i, down + 1.2 + 0.4 * i), float(h), "slab") for i, h in enumerate(slabs)]
     return _way(SceneAsset(boxes=tuple(boxes)), down + 3.2, rng)

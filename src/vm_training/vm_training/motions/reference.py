@@ -103,11 +103,12 @@ def reference_of_stances(
     lean = _between(gait.lean_rad, gait.stairs_lean_rad, stairs)
     acceleration = np.gradient(np.gradient(support + height, dt_s), dt_s)
     heading = mean_heading(feet, dt_s)
+    qpos = None
     load = None if asks.load_n is None else -asks.load_n[:, None] * np.column_stack([ahead_of(heading), 0.0 * heading])
     for round_ in range(corrections + 1):
         com_xy = [com_from_zmp(asked[:, axis], height, acceleration, dt_s) for axis in (0, 1)]
         com = np.column_stack([*com_xy, support + height])
-        qpos, foot_error = solve_kinematics(model, feet, com, heading, lean, asks.arms)
+        qpos, foot_error = solve_kinematics(model, feet, com, heading, lean, asks.arms, qpos)
         motion = with_dynamics(model, qpos, feet.planted, foot_error, dt_s, load, slope=feet.slope)
         error = measured_zmp(model, motion, support, dt_s, load) - wanted
         if round_ < corrections:

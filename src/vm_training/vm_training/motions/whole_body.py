@@ -23,6 +23,8 @@ EDGES = len(_SIDES)
 SEAT_PRICE = 40.0
 """How much dearer than from a sole a force from a seat is at first, so that it takes over smoothly."""
 FIRST_FRAME_ITERATIONS, ITERATIONS = 80, 4
+CONVERGED_RAD = 2e-3
+"""Steps of the inverse kinematics fall off quadratically: after one of this size 1e-5 is left."""
 ARM_JOINTS: tuple[str, ...] = tuple(name for name in g1.POLICY_JOINT_NAMES if "shoulder" in name or "elbow" in name)
 HAND_BODIES = ("left_wrist_yaw_link", "right_wrist_yaw_link")
 
@@ -61,6 +63,7 @@ def solve_kinematics(
     heading: np.ndarray,
     lean_rad: np.ndarray | float = 0.0,
     arms: np.ndarray | None = None,
+    near: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Configurations (T, nq) and sole errors (T,) [m] for planned feet, centre of mass (T, 3), heading (T,) [rad].
 
@@ -69,6 +72,7 @@ def solve_kinematics(
         feet, com_world, heading: the plan.
         lean_rad: (T,) or one for all, of pelvis and torso.
         arms: (T, 8) angles of ARM_JOINTS that the posture is drawn to [rad]; by default those of standing.
+        near: (T, nq) where each frame's search begins; by default at the frame before.
     """
     configuration = mink.Configuration(model)
     start = stand_qpos(model)
@@ -102,9 +106,13 @@ def solve_kinematics(
             wish = start.copy()
             wish[arms_at] = arms[frame]
             posture.set_target(wish)
-        for _ in range(ITERATIONS if frame else FIRST_FRAME_ITERATIONS):
+        if near is not None:
+            configuration.update(near[frame])
+        for _ in range(ITERATIONS if frame or near is not None else FIRST_FRAME_ITERATIONS):
             velocity = mink.solve_ik(configuration, tasks, 1.0, solver="daqp", damping=1e-5, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)
+            if np.abs(velocity).max() < CONVERGED_RAD and frame:
+                break
         qpos[frame] = configuration.q
         error[frame] = max(np.linalg.norm(task.compute_error(configuration)[:3]) for task in foot_tasks.values())
     return qpos, error
