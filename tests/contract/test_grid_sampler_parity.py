@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vm_core.frames import quat_from_yaw
-from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
+from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world, sample_points_world
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_heightmap.elevation_map import ElevationMap
 from vm_heightmap.grid_sampler import sample_grid
@@ -66,3 +66,16 @@ def test_grid_equals_ray_cast(simulator: tuple[mujoco.MjModel, mujoco.MjData], y
     assert np.all(sample.source == CellSource.SEEN)
     np.testing.assert_allclose(sample.age_s, 0.5)
     np.testing.assert_allclose(sample.height[flat], cast_down(simulator, xy[flat]), atol=1e-3)
+
+    spec = HeightGridSpec(samples_per_side=3)
+    means = sample_grid(elevation.view, spec, torso, quat, 0.5)
+    inside = sample_points_world(spec, xy, quat)
+    truth = cast_down(simulator, inside.reshape(-1, 2)).reshape(spec.num_cells, -1)
+    clear = away_from_edges(simulator, inside.reshape(-1, 2)).reshape(truth.shape)
+    np.testing.assert_allclose(means.height[clear.all(axis=1)], truth[clear.all(axis=1)].mean(axis=1), atol=1e-3)
+    over_edges = np.ptp(truth, axis=1) > 0.04
+    assert over_edges.sum() >= 8
+    # the map knows an edge to about a cell of 2 cm; a third of a height grid's cell is 3.3 cm
+    off, off_of_middles = (np.abs(grid.height - truth.mean(axis=1))[over_edges].mean() for grid in (means, sample))
+    assert off < 0.025 and off < 0.6 * off_of_middles
+    assert np.all(means.source == sample.source)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vm_core import g1
-from vm_core.height_grid import HeightGridSpec, cell_points_world
+from vm_core.height_grid import cell_points_world, mean_heights
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.inputs import Grid, Odometry, RobotState
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -66,6 +66,7 @@ def inputs(
     told = None
     if grid is not None:
         torso, quat = (part[0] for part in grid.torso(robots))
-        heights = SCENE.height_at(cell_points_world(HeightGridSpec(), torso, quat)[:, :2])
-        told = Grid(float(torso[2]), heights, HeightGridSpec())
+        cells = cell_points_world(grid.spec, torso, quat)[:, :2]
+        heights = mean_heights(grid.spec, cells, quat, SCENE.height_at)
+        told = Grid(float(torso[2]), heights, grid.spec)
     return PolicyInputs(state, qpos[3:7], command, told, Odometry(qpos[:3], qvel[:3]))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import cell_points_world, policy_heights
+from vm_core.height_grid import cell_points_world, mean_heights, policy_heights
 from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
 from vm_training.exported_students import read_student
 from vm_training.mdp.commands import CommandRanges
@@ -37,7 +37,8 @@ def test_robots_see_what_the_node_would_show_them():
         qpos, qvel, command = env.sim.qpos.double().numpy(), env.sim.qvel.double().numpy(), env.commands.value.numpy()
         position, quat = torso_pose(qpos)
         cells = cell_points_world(contract.height_grid, position, quat)[..., :2]
-        terrain = np.stack([scene.height_at(xy) for scene, xy in zip(scenes, cells, strict=True)])
+        places = zip(scenes, cells, quat, strict=True)
+        terrain = np.stack([mean_heights(contract.height_grid, xy, turn, at.height_at) for at, xy, turn in places])
         inputs = ObservationInputs(
             joint_pos=qpos[:, 7:],
             joint_vel=qvel[:, 6:],

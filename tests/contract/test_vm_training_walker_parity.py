@@ -7,7 +7,7 @@ import pytest
 import test_vm_training_policy_parity as tracker
 import torch
 
-from vm_core.height_grid import cell_points_world
+from vm_core.height_grid import cell_points_world, mean_heights
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
@@ -58,7 +58,7 @@ def tell(controller: Controller, env: ClipTracking, now_s: float) -> None:
     """State and grid of one control period, as the node gives them, and a step."""
     qpos, qvel = env.physics.qpos[0], env.physics.qvel[0]
     torso, quat = (part[0] for part in torso_pose(qpos[None]))
-    heights = env.scene.height_at(cell_points_world(GRID, torso, quat)[:, :2])
+    heights = mean_heights(GRID, cell_points_world(GRID, torso, quat)[:, :2], quat, env.scene.height_at)
     controller.on_low_state(tracker.low_state(qpos, qvel, 0.0), now_s)
     controller.on_grid(Grid(float(torso[2]), heights, GRID), now_s)
     controller.step(now_s)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vm_core.frames import yaw_from_quat
-from vm_core.height_grid import cell_points_world
+from vm_core.height_grid import cell_points_world, mean_heights
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import new_low_cmd
 from vm_policy_node.controller import Controller
@@ -51,9 +51,10 @@ class Walk:
         data, controller = self.robot.data, self.controller
         position, spec = data.xpos[self.torso], self.policy.contract.height_grid
         assert spec is not None
-        cells = cell_points_world(spec, position, data.xquat[self.torso])[:, :2]
+        quat = data.xquat[self.torso]
+        heights = mean_heights(spec, cell_points_world(spec, position, quat)[:, :2], quat, self.scene.height_at)
         controller.on_low_state(self.robot.low_state().tobytes(), now)
-        controller.on_grid(Grid(float(position[2]), self.scene.height_at(cells), spec), now)
+        controller.on_grid(Grid(float(position[2]), heights, spec), now)
         controller.command.on_cmd_vel(*wish, now)
         if controller.machine.state == State.IDLE:
             controller.step(now)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec, quat_from_yaw
 from vm_core.height_grid import CellSource, HeightGridSpec, cell_points_world
 from vm_heightmap import steady_timer
@@ -35,6 +36,8 @@ def sloped() -> ElevationMap:
         HeightGridSpec(17, 11, 0.1, center_x=0.3),
         HeightGridSpec(5, 7, 0.05),
         HeightGridSpec(full_attitude=True),
+        HeightGridSpec(samples_per_side=3),
+        HeightGridSpec(18, 11, center_x=0.35, samples_per_side=2),
     ],
 )
 def test_every_geometry_reads_the_terrain_below_its_cells(sloped: ElevationMap, spec: HeightGridSpec) -> None:
@@ -53,6 +56,29 @@ def test_a_leaning_grid_is_shorter_and_a_look_ahead_lies_in_front() -> None:
     ahead = cell_points_world(HeightGridSpec(17, 11, 0.1, center_x=0.3), TORSO, quat_from_yaw(np.array(np.pi / 2)))
     assert ahead[:, 1].max() - TORSO[1] == pytest.approx(1.1)
     assert ahead[:, 1].min() - TORSO[1] == pytest.approx(-0.5)
+
+
+def test_means_are_over_what_is_known_and_unknown_where_the_middle_is() -> None:
+    elevation = ElevationMap()
+    elevation.move_to(np.zeros(2))
+    x, y = (axis.ravel() for axis in elevation.cell_centers())
+    points = np.column_stack([x, y, np.where(x > 0.02, 0.2, 0.0)])[x < 0.3]
+    elevation.add_points(points, points + [0.0, 0.0, 2.0], 0.0)
+    spec, quat = HeightGridSpec(11, 1, 0.1, samples_per_side=3), quat_from_yaw(np.array(0.0))
+    sample = GridSampler(spec).sample(elevation.view, np.array([0.0, 0.0, 0.9]), quat, 0.0)
+    plain = GridSampler(HeightGridSpec(11, 1, 0.1)).sample(elevation.view, np.array([0.0, 0.0, 0.9]), quat, 0.0)
+    assert np.array_equal(np.isnan(sample.height), np.isnan(plain.height))
+    assert np.array_equal(np.isnan(sample.height), sample.source == CellSource.UNKNOWN)
+    np.testing.assert_allclose(sample.height[4:7], [0.0, 0.2 / 3, 0.2], atol=1e-6)
+    assert plain.height[5] in (0.0, 0.2)
+
+
+@pytest.mark.parametrize("wrong", [{"samples_per_side": 0}, {"samples_per_side": 9}])
+def test_samples_of_a_cell_have_limits(wrong) -> None:
+    with pytest.raises(VmError, match="samples"):
+        HeightGridSpec(**wrong)
+    with pytest.raises(VmError, match="tilts"):
+        HeightGridSpec(samples_per_side=2, full_attitude=True)
 
 
 def test_a_copy_does_not_change_with_the_map() -> None:

@@ -85,6 +85,11 @@ def test_before_the_first_state_everything_trips():
         (measured(about=grid(spec=HeightGridSpec(5, 5, 0.2))), SEEING, "grid: 5×5 at 0.2 m, the policy expects 11×11"),
         (measured(about=grid(spec=HeightGridSpec(center_x=0.3))), SEEING, "grid: 11×11 at 0.1 m, 0.300 m ahead, the"),
         (measured(about=grid(spec=HeightGridSpec(full_attitude=True))), SEEING, "grid: 11×11 at 0.1 m, leaning, the"),
+        (
+            measured(about=grid(spec=HeightGridSpec(samples_per_side=3))),
+            SEEING,
+            "grid: 11×11 at 0.1 m, means of 3×3 po",
+        ),
         (measured(about=grid(FLAT[:7])), SEEING, "grid: 7 heights for 121 cells"),
         (measured(about=grid(torso=math.nan)), SEEING, "grid: the torso's height"),
         (measured(about=grid(FLAT - 50.0)), SEEING, "grid: a cell lies 50.8 m off the torso"),

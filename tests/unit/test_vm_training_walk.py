@@ -10,7 +10,7 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import cell_points_world
+from vm_core.height_grid import cell_points_world, mean_heights
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_training import train
@@ -234,7 +234,9 @@ def test_some_robots_see_the_grid_as_it_is(folder):
         lane = make_lane(motion, None, motion.clip.joint_pos[0], replace(LANE, exact_grids=share), 0)
         qpos, qvel = (np.tile(row[0], (4, 1)) for row in (lane.env.reference_qpos, lane.env.reference_qvel))
         seen.append(lane.observer._grid(qpos, qvel))
-        exact = torso_pose(qpos)[0][0, 2] - motion.scene.height_at(cell_points_world(GRID, *torso_pose(qpos))[0, :, :2])
+        torso, quat = (part[0] for part in torso_pose(qpos))
+        cells = cell_points_world(GRID, torso, quat)[:, :2]
+        exact = torso[2] - mean_heights(GRID, cells, quat, motion.scene.height_at)
         off = np.abs(seen[-1] - exact).max(axis=1)
         assert np.all((off < 1e-5) == [share > 0.0, share > 0.0, False, False])
 

@@ -21,8 +21,8 @@ other within all of it."""
 LEAST_KNOWN = 0.6
 """Share of the cells that must be known; what nobody has seen may be an edge."""
 CLOSE_S, OPEN_S = 0.03, 3.0
-"""Ground that is not open for so long ends quick steps; ground that is open for so long allows them again. At rest, too:
-who stops before an edge sways, and the edge goes out of view."""
+"""Ground that is not open for so long ends quick steps; ground that is open for so long allows them again. At rest
+too: who stops before an edge sways, and the edge goes out of view."""
 HOLD_S = 0.02
 """Time constant with which the command is held back, and let go again."""
 

@@ -19,7 +19,7 @@ class GridSample:
     Attributes:
         height: (num_cells,) terrain z in the map's frame [m]; NaN where unknown.
         variance: (num_cells,) [m²].
-        source: (num_cells,) uint8 CellSource.
+        source: (num_cells,) uint8 CellSource; of the middle, as variance and age.
         age_s: (num_cells,) since the cell was last seen; NaN where unknown.
         points_world: (num_cells, 3) cell centres at torso height.
     """
@@ -41,16 +41,39 @@ class GridSampler:
     def __init__(self, spec: HeightGridSpec) -> None:
         self.spec = spec
         self._offsets = spec.cell_offsets_xy
+        inside = spec.sample_offsets_xy
+        self._samples = (self._offsets[:, None] + inside).reshape(-1, 2) if len(inside) > 1 else None
 
     def sample(self, view: MapView, torso_pos: np.ndarray, torso_quat_wxyz: np.ndarray, now_s: float) -> GridSample:
         """The grid around a torso pose (3,), (4,) in the map's frame at the time now_s, in the map's clock."""
         quat = torso_quat_wxyz if self.spec.full_attitude else heading_quat(torso_quat_wxyz)
         # the matrix's first two columns carry the grid's x and y
         axes = np.ascontiguousarray(matrix_from_quat(np.asarray(quat, dtype=float))[:, :2])
-        n = self.spec.num_cells
-        points, out, source = np.empty((n, 3)), np.empty((n, 3)), np.empty(n, dtype=np.uint8)
-        sample_cells(self._offsets, np.asarray(torso_pos, dtype=float), axes, view.arrays, now_s, out, source, points)
-        return GridSample(out[:, 0], out[:, 1], source, out[:, 2], points)
+        pose = (np.asarray(torso_pos, dtype=float), axes)
+        out, source, points = _read(self._offsets, pose, view, now_s)
+        height = out[:, 0] if self._samples is None else self._means(pose, view, now_s, out[:, 0])
+        return GridSample(height, out[:, 1], source, out[:, 2], points)
+
+    def _means(
+        self, pose: tuple[np.ndarray, np.ndarray], view: MapView, now_s: float, middle: np.ndarray
+    ) -> np.ndarray:
+        """(num_cells,) means over what is known of each cell; NaN where its middle (num_cells,) is unknown."""
+        assert self._samples is not None
+        heights = _read(self._samples, pose, view, now_s)[0][:, 0].reshape(self.spec.num_cells, -1)
+        known = np.isfinite(heights)
+        count = known.sum(axis=1)
+        means = np.where(known, heights, 0.0).sum(axis=1) / np.maximum(count, 1)
+        return np.where(np.isnan(middle) | (count == 0), middle, means)
+
+
+def _read(
+    offsets: np.ndarray, pose: tuple[np.ndarray, np.ndarray], view: MapView, now_s: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Heights, variances and ages (N, 3), sources (N,) and places (N, 3) at offsets (N, 2) from a pose with axes."""
+    n = len(offsets)
+    points, out, source = np.empty((n, 3)), np.empty((n, 3)), np.empty(n, dtype=np.uint8)
+    sample_cells(offsets, *pose, view.arrays, now_s, out, source, points)
+    return out, source, points
 
 
 def sample_grid(

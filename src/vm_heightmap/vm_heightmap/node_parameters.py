@@ -36,6 +36,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "grid_size_y": (HeightGridSpec.size_y, "cells to the side"),
     "grid_resolution_m": (HeightGridSpec.resolution, "distance between the grid's cells [m]"),
     "grid_center_x_m": (HeightGridSpec.center_x, "from the torso forward to the grid's middle, to look ahead [m]"),
+    "grid_samples_per_side": (HeightGridSpec.samples_per_side, "a height is the mean at so many² points of its cell"),
     "grid_full_attitude": (HeightGridSpec.full_attitude, "the grid leans with the torso"),
     "map_size_m": (MapConfig.size_m, "side of the rolling map [m]"),
     "map_resolution_m": (MapConfig.resolution_m, "side of a map cell [m]"),
@@ -65,7 +66,7 @@ def mapper_config(get: Callable[[str], Any]) -> MapperConfig:
         raise VmError(f"parameter odometry_source is {get('odometry_source')!r}; expected topic or own")
     turns = [frames.quat_from_rotvec(get(f"lidar_{name}_rad") * axis) for name, axis in _URDF_TURNS]
     mount = frames.quat_multiply(frames.quat_multiply(turns[0], turns[1]), turns[2])
-    geometry = ("size_x", "size_y", "resolution_m", "full_attitude", "center_x_m")
+    geometry = ("size_x", "size_y", "resolution_m", "full_attitude", "center_x_m", "samples_per_side")
     return MapperConfig(
         grid=HeightGridSpec(*(get(f"grid_{name}") for name in geometry)),
         map=MapConfig(size_m=get("map_size_m"), resolution_m=get("map_resolution_m")),

@@ -149,6 +149,7 @@ def grid_msg(sample: GridSample, shown: Shown, spec: HeightGridSpec, frame_id: s
     turn.w, turn.x, turn.y, turn.z = quat.tolist()
     msg.size_x, msg.size_y, msg.resolution = spec.size_x, spec.size_y, spec.resolution
     msg.full_attitude, msg.center_x = spec.full_attitude, spec.center_x
+    msg.samples_per_side = spec.samples_per_side
     msg.height, msg.variance = sample.height.astype(np.float32), sample.variance.astype(np.float32)
     msg.source, msg.age = sample.source, sample.age_s.astype(np.float32)
     msg.scan_stamp = time_msg(shown.scan_end_s if np.isfinite(shown.scan_end_s) else 0.0)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from vm_core import frames
 from vm_core.errors import VmError
-from vm_core.height_grid import HeightGridSpec
+from vm_core.height_grid import MOST_SAMPLES, HeightGridSpec
 from vm_msgs.msg import HeightGrid, PolicyStatus, RootCommand
 from vm_policy_node.controller import Controller
 from vm_policy_node.inputs import Grid
@@ -29,7 +29,9 @@ def grid_from_msg(msg: HeightGrid) -> Grid:
     """The grid of a message; contradicting sizes are caught by the controller."""
     resolution = float(msg.resolution) if 0.0 < msg.resolution < 10.0 else 1e-3
     ahead = float(msg.center_x) if abs(msg.center_x) < 10.0 else 0.0
-    spec = HeightGridSpec(max(int(msg.size_x), 1), max(int(msg.size_y), 1), resolution, bool(msg.full_attitude), ahead)
+    leans, samples = bool(msg.full_attitude), min(max(int(msg.samples_per_side), 1), MOST_SAMPLES)
+    sizes = (max(int(msg.size_x), 1), max(int(msg.size_y), 1))
+    spec = HeightGridSpec(*sizes, resolution, leans, ahead, 1 if leans else samples)
     sent, scanned = (t.sec + 1e-9 * t.nanosec for t in (msg.header.stamp, msg.scan_stamp))
     scan_age_s = max(sent - scanned, 0.0) if scanned > 0.0 else math.inf
     return Grid(float(msg.grid_pose.position.z), np.asarray(msg.height, dtype=float), spec, scan_age_s)

@@ -192,7 +192,9 @@ def grid_form(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:
 def _geometry(spec: HeightGridSpec) -> str:
     """Names a grid's geometry, to what a message's float32 keeps of it."""
     ahead = f", {spec.center_x:.3f} m ahead" if abs(spec.center_x) > 5e-4 else ""
-    return f"{spec.size_x}×{spec.size_y} at {spec.resolution:.4g} m{ahead}{', leaning' if spec.full_attitude else ''}"
+    means = f", means of {spec.samples_per_side}×{spec.samples_per_side} points" if spec.samples_per_side > 1 else ""
+    leans = ", leaning" if spec.full_attitude else ""
+    return f"{spec.size_x}×{spec.size_y} at {spec.resolution:.4g} m{ahead}{means}{leans}"
 
 
 def grid_unknown(m: Measurement, limits: SafetyLimits, needs: Needs) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vm_core.g1_kinematics import torso_pose
-from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
+from vm_core.height_grid import HeightGridSpec, cell_points_world, mean_heights, policy_heights
 from vm_training.benchmark.robots import WAIST, Robots
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 
@@ -29,14 +29,18 @@ class TrueGrid:
     def heights(self, robots: Robots) -> np.ndarray:
         position, quat = self.torso(robots)
         cells = cell_points_world(self.spec, position, quat)[..., :2]
-        return self._read(robots, cells, position[:, 2])
+        return self._read(robots, cells, position[:, 2], quat)
 
     def after_step(self, robots: Robots, active: np.ndarray) -> None:
         """The truth remembers nothing."""
 
-    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray) -> np.ndarray:
-        terrain = terrain_heights(robots, cells)
+    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray, quat: np.ndarray) -> np.ndarray:
+        terrain = self._means(robots, cells, quat)
         return policy_heights(torso_height, terrain, robots.contract.height_grid_unknown)
+
+    def _means(self, robots: Robots, cells: np.ndarray, quat: np.ndarray) -> np.ndarray:
+        """Terrain (N, cells) [m] over cells with middles (N, cells, 2)."""
+        return mean_heights(self.spec, cells, quat, lambda xy: terrain_heights(robots, xy))
 
 
 class NoisyGrid(TrueGrid):
@@ -48,9 +52,9 @@ class NoisyGrid(TrueGrid):
         period = robots.contract.control_period_s
         self._errors = GridErrors(robots.num, self.spec, GridErrorScales.measured(), generator, period)
 
-    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray) -> np.ndarray:
+    def _read(self, robots: Robots, cells: np.ndarray, torso_height: np.ndarray, quat: np.ndarray) -> np.ndarray:
         read_at = self._errors.shift(torch.from_numpy(cells.astype(np.float32)))
-        terrain = torch.from_numpy(terrain_heights(robots, read_at.numpy()))
+        terrain = torch.from_numpy(self._means(robots, read_at.numpy(), quat))
         speed = torch.from_numpy(np.nan_to_num(np.linalg.norm(robots.physics.qvel[:, :2], axis=1)).astype(np.float32))
         wrong = self._errors.disturb(terrain, speed).numpy()
         return policy_heights(torso_height, wrong, robots.contract.height_grid_unknown)

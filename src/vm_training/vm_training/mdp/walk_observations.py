@@ -9,7 +9,7 @@ import torch
 
 from vm_core import g1, g1_kinematics
 from vm_core.frames import quat_from_rotvec, quat_multiply
-from vm_core.height_grid import HeightGridSpec, cell_points_world, policy_heights
+from vm_core.height_grid import HeightGridSpec, cell_points_world, mean_heights, policy_heights
 from vm_core.observation import ObservationInputs, build_terms
 from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
@@ -17,7 +17,8 @@ from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import Operator
 
-GRID = HeightGridSpec()
+GRID = HeightGridSpec(samples_per_side=3)
+"""Feet come down 14 cm before an edge; that a cell of 10 cm is "higher" or "lower" is too coarse for that."""
 UNKNOWN_M = PolicyContract.height_grid_unknown
 HISTORY = 5
 WALK_TERMS = (
@@ -107,16 +108,17 @@ class WalkObserver:
         torso_pos, torso_quat = torso_pose(qpos)
         cells = cell_points_world(GRID, torso_pos, torso_quat)[..., :2]
         if not self.grid_errors:
-            return policy_heights(torso_pos[:, 2], self._terrain(cells), UNKNOWN_M)
-        terrain = self._terrain(self._errors.shift(torch.as_tensor(cells)).numpy())
+            return policy_heights(torso_pos[:, 2], mean_heights(GRID, cells, torso_quat, self._terrain), UNKNOWN_M)
+        misplaced = self._errors.shift(torch.as_tensor(cells)).numpy()
+        terrain = mean_heights(GRID, misplaced, torso_quat, self._terrain)
         speed = torch.as_tensor(np.linalg.norm(qvel[:, :2], axis=1))
         mapped = self._errors.disturb(torch.as_tensor(terrain), speed).numpy()
         if self._exact.any():
-            mapped[self._exact] = self._terrain(cells[self._exact])
+            mapped[self._exact] = mean_heights(GRID, cells[self._exact], torso_quat[self._exact], self._terrain)
         return policy_heights(torso_pos[:, 2], mapped, UNKNOWN_M)
 
     def _terrain(self, xy: np.ndarray) -> np.ndarray:
-        terrain = self.env.scene.ground_height_at(xy.reshape(-1, 2)).reshape(xy.shape[:2])
+        terrain = self.env.scene.ground_height_at(xy.reshape(-1, 2)).reshape(xy.shape[:-1])
         for x, y, half_x, half_y, top in self._box:
             inside = (np.abs(xy[..., 0] - x) <= half_x) & (np.abs(xy[..., 1] - y) <= half_y)
             terrain = np.where(inside, np.maximum(terrain, top), terrain)

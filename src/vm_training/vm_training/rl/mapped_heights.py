@@ -26,7 +26,10 @@ class MappedHeights:
         another skill."""
         self._errors, self._terrain, self._scene_of, self._unknown_m = errors, terrain, scene_of, unknown_m
         self._share, self._exact = exact, torch.zeros(len(scene_of), dtype=torch.bool, device=scene_of.device)
-        self._cells = torch.tensor(grid.cell_offsets_xy, dtype=torch.float32, device=scene_of.device)
+        self._cells, self._samples = (
+            torch.tensor(offsets, dtype=torch.float32, device=scene_of.device)
+            for offsets in (grid.cell_offsets_xy, grid.sample_offsets_xy)
+        )
 
     def reset(self, envs: torch.Tensor) -> None:
         """Draws the errors of robots (E,) anew."""
@@ -42,12 +45,24 @@ class MappedHeights:
             torso_yaw: (N,) [rad].
             speed: (N,) horizontal [m/s], which says how old the cells are.
         """
-        c, s = torso_yaw.cos()[:, None], torso_yaw.sin()[:, None]
-        x, y = self._cells[:, 0], self._cells[:, 1]
-        cells = torch.stack([torso_pos[:, :1] + c * x - s * y, torso_pos[:, 1:2] + s * x + c * y], dim=-1)
-        terrain = self._terrain.heights(self._scene_of, self._errors.shift(cells))
+        cells = torso_pos[:, None, :2] + _turned(self._cells, torso_yaw)
+        terrain = self._ground(self._scene_of, self._errors.shift(cells), torso_yaw)
         mapped = self._errors.disturb(terrain, speed)
         exact = self._exact.nonzero()[:, 0]
         if len(exact):
-            mapped[exact] = self._terrain.heights(self._scene_of[exact], cells[exact])
+            mapped[exact] = self._ground(self._scene_of[exact], cells[exact], torso_yaw[exact])
         return policy_heights(torso_pos[:, 2], mapped, self._unknown_m)
+
+    def _ground(self, scene: torch.Tensor, cells: torch.Tensor, yaw: torch.Tensor) -> torch.Tensor:
+        """Terrain z (N, C) [m], means over cells with middles (N, C, 2)."""
+        if len(self._samples) == 1:
+            return self._terrain.heights(scene, cells)
+        points = cells[:, :, None] + _turned(self._samples, yaw)[:, None]
+        return self._terrain.heights(scene, points.flatten(1, 2)).view(*points.shape[:3]).mean(-1)
+
+
+def _turned(offsets: torch.Tensor, yaw: torch.Tensor) -> torch.Tensor:
+    """Offsets (P, 2) by headings (N,) [rad]: (N, P, 2)."""
+    c, s = yaw.cos()[:, None], yaw.sin()[:, None]
+    x, y = offsets[:, 0], offsets[:, 1]
+    return torch.stack([c * x - s * y, s * x + c * y], dim=-1)
