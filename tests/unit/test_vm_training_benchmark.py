@@ -89,6 +89,14 @@ def test_who_never_arrives_has_not_succeeded(still):
     assert not result.fell and not result.success and result.progress < 0.1
 
 
+def test_courses_can_begin_farther_off(still):
+    box = SceneBox((1.2, 0.0, 0.05), (0.4, 1.5, 0.05))
+    where = course("kerb", scene=SceneAsset(boxes=(box,)), goal_m=2.0, speed=0.3)
+    for farther_m in (0.0, 1.5):
+        (result,) = run(still, where, episodes=1, farther_m=farther_m)
+        assert result.scene.boxes[0].center_world[0] == pytest.approx(1.2 + farther_m)
+
+
 def test_figures_are_measured(still):
     results = run(still, course("stand", 0.2))
     row = row_of("stand", results, {"seed": 0, "grid": "true", "physics": "time_step"})
@@ -243,6 +251,8 @@ def test_mistakes_on_the_command_line_are_one_line(tmp_path):
         evaluate.Evaluate(tmp_path / "a.onnx", physics=("moon",))
     with pytest.raises(VmError, match="expected at least 1"):
         evaluate.Evaluate(tmp_path / "a.onnx", episodes=0)
+    with pytest.raises(VmError, match="expected 0 to 10 m"):
+        evaluate.Evaluate(tmp_path / "a.onnx", farther_m=-1.0)
     with pytest.raises(VmError, match="expected four numbers"):
         play.read_script("0.3 0 0")
     on_it = SceneAsset(boxes=(SceneBox((0.0, 0.0, 0.1), (0.5, 0.5, 0.1)),))

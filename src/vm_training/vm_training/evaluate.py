@@ -46,6 +46,7 @@ class Evaluate:
         seed: decides places, starts, noise and pushes; equal for every policy.
         grid: height grids: true; noisy (as the mapper was measured to err); estimated (by the mapper itself, slow).
         physics: names of physics; nominal, time_step, solver, friction, mass, latency, varied.
+        farther_m: stairs, kerbs and slabs stand so much farther ahead [m]; with estimated grids a metre more.
         courses: names of courses, or beginnings of names; all by default.
         scene: folders of scenes to be walked from their origin to their highest box; a tracker follows its clip there.
         json: file for the rows.
@@ -60,6 +61,7 @@ class Evaluate:
     seed: int = 0
     grid: tuple[GridName, ...] = ("true",)
     physics: tuple[str, ...] = ("nominal",)
+    farther_m: float = 0.0
     courses: tuple[str, ...] = ()
     scene: tuple[Path, ...] = ()
     json: Path | None = None
@@ -74,6 +76,8 @@ class Evaluate:
                 f"episodes {self.episodes}, threads {self.threads}, films {self.films}, seed {self.seed}; "
                 "expected at least 1, 1, 1 and 0"
             )
+        if not 0.0 <= self.farther_m <= 10.0:
+            raise VmError(f"--farther-m {self.farther_m}: expected 0 to 10 m")
         if not self.grid or not self.physics:
             raise VmError("expected at least one grid and one physics")
         for name in self.physics:
@@ -110,6 +114,7 @@ def evaluate(options: Evaluate) -> list[dict[str, Any]]:
             bar.set_description(f"{course.name} ")
             results = _run(policy, course, grid, physics, options, bar, done)
             about = {"seed": options.seed, "grid": grid, "physics": physics, "policy": policy.contract.name}
+            about |= {"farther_m": options.farther_m} if options.farther_m else {}
             rows.append(row_of(course.name, results, about))
             tqdm.write(report.table_line(rows[-1]))
             _write(options, policy, course, rows, results)
@@ -139,6 +144,7 @@ def _run(
         variant=physics_named(physics),
         threads=options.threads,
         make_grid=make_grid,
+        farther_m=options.farther_m,
         on_step=on_step,
     )
 

@@ -53,6 +53,7 @@ def run_course(
     variant: PhysicsVariant,
     threads: int,
     make_grid: Callable[[Robots, str, int], GridSource],
+    farther_m: float = 0.0,
     on_step: OnStep = lambda share: None,
 ) -> list[EpisodeResult]:
     """All episodes of a course at once.
@@ -66,13 +67,14 @@ def run_course(
         variant: the physics.
         threads: of the physics.
         make_grid: the height grids of robots.
+        farther_m: what stands in the way does so much farther ahead; estimated grids add what no LiDAR sees at first.
         on_step: told the share of the time limit that has passed, at least.
     """
     seed = seed + zlib.crc32(course.name.encode()) % 10_000
     rng = np.random.default_rng(seed)
     ways = [course.make(i, np.random.default_rng([seed, i])) for i in range(episodes)]
-    if grid == "estimated":
-        ways = [way.from_afar(BLIND_M) for way in ways]
+    farther_m += BLIND_M if grid == "estimated" else 0.0
+    ways = [way.from_afar(farther_m) for way in ways] if farther_m else ways
     ways = _share_scenes(ways)
     models = build_models([way.scene for way in ways], policy.contract, variant, rng)
     robots = Robots(policy, models, ways, variant, seed, threads)
