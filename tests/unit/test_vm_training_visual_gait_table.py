@@ -3,23 +3,28 @@
 import numpy as np
 import pytest
 
+from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
 from vm_core.keypoint_command import keypoints_of_joints
+from vm_training.motions.courses import QUICK_STEP_S
 from vm_training.visual.gait_table import (
     QUICK_STOP,
     STAND_S,
-    STEP_S,
     STEPS,
     BatchGaitClock,
     command_of,
     gait_table,
     plan_time,
 )
+from vm_training.visual.motions import SLOW_STEP_S
+
+STEP_S = SLOW_STEP_S
 
 
-def test_clock_of_many_is_the_clock_of_one():
-    rng, many = np.random.default_rng(0), BatchGaitClock(4)
-    one = [GaitClock(STEP_S, steps_to_rest=QUICK_STOP) for _ in range(4)]
+@pytest.mark.parametrize("step_s", [SLOW_STEP_S, QUICK_STEP_S])
+def test_clock_of_many_is_the_clock_of_one(step_s: float):
+    rng, many = np.random.default_rng(0), BatchGaitClock(4, step_s=step_s)
+    one = [GaitClock(step_s, steps_to_rest=QUICK_STOP) for _ in range(4)]
     run = np.zeros(4, dtype=bool)
     for _ in range(1500):
         run ^= rng.random(4) < 0.01
@@ -74,3 +79,22 @@ def test_turns_beyond_the_widest_go_on_with_the_tables_slope():
     left, right = said(0.39)[0, 1], said(-0.39, mirrored=True)[0, 0]
     assert left[18] == pytest.approx(-right[18])
     assert np.array_equal(said(0.0, stride=0.26), said(0.0, stride=0.5))  # steps do not
+
+
+def test_a_quick_walk_repeats_a_later_step_of_its_plan_at_the_same_speed():
+    since = np.array([3.5, 4.5, 6.5]) * QUICK_STEP_S
+    time_s, mirrored = plan_time(since, np.full(3, np.inf), QUICK_STEP_S)
+    assert np.allclose(time_s, STAND_S + np.array([3.5, 4.5, 4.5]) * QUICK_STEP_S) and not mirrored.any()
+    goes = []
+    for step_s in (SLOW_STEP_S, QUICK_STEP_S):
+        time_s, mirrored = plan_time(np.array([4.0, 5.0]) * step_s, np.full(2, np.inf), step_s)
+        table, no = gait_table(step_s), np.zeros(2)
+        rows, weights = table.look_up(time_s, mirrored, np.full(2, 0.2), no, no)
+        assert table.step_s == step_s
+        goes.append((weights * rows[..., 0]).sum(axis=1))
+    assert goes[1] == pytest.approx(goes[0], abs=0.03)  # the root is led as far ahead of the feet that bear
+
+
+def test_tables_of_other_steps_are_not_there():
+    with pytest.raises(VmError, match="there are those of 0.65, 0.32 s"):
+        gait_table(0.5)

@@ -25,14 +25,17 @@ from vm_core.policy_contract import METADATA_KEY, ObservationTerm, PolicyContrac
 from vm_training.export import export_policy, joint_fields, without_traces
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
-from vm_training.visual.gait_table import STEP_S, gait_table
+from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import OWN_TERMS, SEEING_TERMS, Generator, Sight
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS
 from vm_training.visual.tracker_training import ACTION_CLIP
 
 
-def tracker_contract(name: str, statistics: CommandStatistics, training: dict[str, Any]) -> PolicyContract:
+def tracker_contract(
+    name: str, statistics: CommandStatistics, training: dict[str, Any], step_s: float = SLOW_STEP_S
+) -> PolicyContract:
     """What a keypoint tracker says of itself, without golden pair."""
     return PolicyContract(
         name=name,
@@ -41,6 +44,7 @@ def tracker_contract(name: str, statistics: CommandStatistics, training: dict[st
         observation=TRACKER_TERMS,
         action_clip=ACTION_CLIP,
         command_statistics=statistics,
+        gait_step_s=step_s,
         training=training,
     )
 
@@ -67,6 +71,7 @@ def export_bundle(
     seen: tuple[np.ndarray, np.ndarray, np.ndarray],
     training: tuple[dict[str, Any], dict[str, Any]],
     tracker_file: Path | None = None,
+    step_s: float = SLOW_STEP_S,
 ) -> None:
     """Writes tracker.onnx and generator.onnx.
 
@@ -78,6 +83,7 @@ def export_bundle(
         seen: golden inputs: tracker's observation, depth (height, width) scaled, generator's observation.
         training: of tracker and generator, for people.
         tracker_file: the tracker as a file, taken over as it is; None: written from `student`.
+        step_s: time of the steps that the tracker was taught.
 
     Raises:
         VmError: a generator that knows what no robot does.
@@ -85,7 +91,7 @@ def export_bundle(
     if generator.sight == "state":
         raise VmError("a generator that knows the object's state cannot run on a robot; export one that sees depth")
     folder.mkdir(parents=True, exist_ok=True)
-    contract = tracker_contract(f"{folder.name}_tracker", statistics, training[0])
+    contract = tracker_contract(f"{folder.name}_tracker", statistics, training[0], step_s)
     if tracker_file is None:
         export_policy(student, contract, seen[0], folder / vb.TRACKER_FILE)
     else:
@@ -102,9 +108,9 @@ def export_bundle(
         joint_names=contract.joint_names,
         default_joint_pos=contract.default_joint_pos,
         observation=SEEING_TERMS if generator.sight == "depth" else OWN_TERMS,
-        gait_step_s=STEP_S,
+        gait_step_s=step_s,
         gait_steps_to_rest=QUICK_STOP,
-        rest_keypoints=tuple(gait_table().stand_keypoints.ravel().tolist()),
+        rest_keypoints=tuple(gait_table(step_s).stand_keypoints.ravel().tolist()),
         golden=vb.GoldenCommand(
             tuple(depth.numpy().ravel().tolist()), tuple(observation.numpy()[0].tolist()), tuple(command.tolist())
         ),
@@ -185,7 +191,8 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
     if contract.observation != TRACKER_TERMS or not _seeing(about.observation) or about.depth != DepthSpec():
         raise VmError(f"{folder}: other terms than this evaluation gives; expected a bundle that vm-train exported")
     assert contract.command_statistics is not None and contract.observation_size == OBSERVATION_SIZE
-    tracker = Tracker(OnnxTracker(sessions[vb.TRACKER_FILE]), contract.command_statistics)
+    session = sessions[vb.TRACKER_FILE]
+    tracker = Tracker(OnnxTracker(session), contract.command_statistics, step_s=about.gait_step_s or SLOW_STEP_S)
     generator = OnnxGenerator(sessions[vb.GENERATOR_FILE], about)
     assert about.golden is not None
     depth = np.array(about.golden.depth, np.float32).reshape(1, about.depth.height, about.depth.width)

@@ -20,19 +20,20 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.bundle import export_bundle
 from vm_training.visual.commander import golden_inputs
 from vm_training.visual.curves import write_curve
-from vm_training.visual.gait_table import TABLE_FILE, gait_table, write_gait_table
+from vm_training.visual.gait_table import TABLE_FILES, gait_table, write_gait_table
 from vm_training.visual.generator import Generator, Sight
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
 from vm_training.visual.generator_weights import generator_arrays, generator_of
 from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
 from vm_training.visual.motion_library import PlannedMotion, make_library
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.resting_teacher import RestingConfig, train_resting
 from vm_training.visual.shared_teacher import SharedTeacherConfig, train_shared
 from vm_training.visual.tasks import find_object_task
-from vm_training.visual.tracker_evaluation import evaluate_tracker
-from vm_training.visual.tracker_file import read_tracker
+from vm_training.visual.tracker_evaluation import evaluate_tracker, falls_under
+from vm_training.visual.tracker_file import read_tracker, step_s_of
 from vm_training.visual.tracker_training import TrackerConfig, tracker_of, train_tracker
 
 UNSEEN_SEED = 1_000
@@ -49,7 +50,10 @@ class KeypointTracker:
         sampled: how many of all give samples for the gains.
         unseen: how many others, of any kind, judge the tracker.
         start: folder of an earlier tracker of the same layers, to begin from, with its gains.
+        step_s: time of a step, of all motions [s].
         judge_teachers: say, too, how many starts on the unseen motions the teachers themselves lose.
+        judge_hands_n: and how many the tracker, and these, lose under each of these forces on the hands [N].
+        judge_kicks_n: and under kicks of a tenth of a second against a foot, one every two seconds [N].
         teacher: how the gains are found.
         resting: how many walks halt at any moment, and how gains for what follows are found.
         tracker: everything that decides the student.
@@ -61,7 +65,10 @@ class KeypointTracker:
     sampled: int = 40
     unseen: int = 24
     start: Path | None = None
+    step_s: float = SLOW_STEP_S
     judge_teachers: bool = False
+    judge_hands_n: tuple[float, ...] = ()
+    judge_kicks_n: tuple[float, ...] = ()
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
     resting: RestingConfig = field(default_factory=RestingConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
@@ -73,8 +80,8 @@ class KeypointTracker:
 
     def run(self) -> int:
         folder, seed = self.out / "motions", self.tracker.seed
-        motions = make_library(folder, self.motions, seed)
-        motions += make_library(folder, self.working, seed, "working") if self.working else []
+        motions = make_library(folder, self.motions, seed, "motion", self.step_s)
+        motions += make_library(folder, self.working, seed, "working", self.step_s) if self.working else []
         gains = WorkFolder(self.out / "gains")
         gains.begin({"config": asdict(self.teacher), "motions": self.sampled, "seed": self.tracker.seed})
         if not (gains / "common.npz").is_file():
@@ -87,10 +94,10 @@ class KeypointTracker:
             None if self.start is None else tracker_of(WorkFolder(self.start / "tracker").read_arrays("tracker.npz"))
         )
         folder = WorkFolder(self.out / "tracker")
-        halts = make_library(self.out / "motions", self.resting.halts, seed, "halting")
+        halts = make_library(self.out / "motions", self.resting.halts, seed, "halting", self.step_s)
         resting = self._resting_gains(halts, common, gains) if halts else None
         student, _, _ = train_tracker(motions + halts, common, self.tracker, folder, start and start[0], resting)
-        unseen = make_library(self.out / "motions", self.unseen, self.tracker.seed + UNSEEN_SEED)
+        unseen = make_library(self.out / "motions", self.unseen, seed + UNSEEN_SEED, "motion", self.step_s)
         if self.judge_teachers:
             print(f"teachers: {evaluate_tracker(None, unseen, common, self.tracker.sight).falls:.1%} fall")
         score = evaluate_tracker(student, unseen, common, self.tracker.sight)
@@ -100,6 +107,14 @@ class KeypointTracker:
             f"{100 * score.keypoint_error_m:.1f} cm off, {100 * score.relative_error_m:.1f} cm relative to the root, "
             f"{score.falls:.1%} fall, {score.lost:.1%} end more than 0.4 m off"
         )
+        who = {"tracker": student} | ({"teachers": None} if self.judge_teachers else {})
+        for where, forces in (("hands", self.judge_hands_n), ("feet", self.judge_kicks_n)):
+            for force in forces:
+                falls = [
+                    f"{name} {falls_under(net, unseen, common, self.tracker.sight, where, force):.1%}"
+                    for name, net in who.items()
+                ]
+                print(f"{force:.0f} N on the {where}: of {', '.join(falls)} fall")
         return 0
 
     def _resting_gains(self, halts: list[PlannedMotion], common: LqrTeacher, folder: WorkFolder) -> np.ndarray:
@@ -173,7 +188,7 @@ class ImitateGenerator:
     def run(self) -> int:
         tracker = frozen_tracker(self.tracker, self.clip)
         teacher = None if self.teacher is None else load_generator(self.teacher, "state")
-        task, table = find_object_task(self.task), gait_table()
+        task, table = find_object_task(self.task), gait_table(tracker.step_s)
         start = None if self.start is None else load_generator(self.start, self.config.sight)
         _, records = train_generator(task, tracker, table, self.config, WorkFolder(self.out), teacher, start)
         write_curve(self.out / "curve.png", records, f"{self.task}, {self.config.sight}")
@@ -199,8 +214,8 @@ class GeneratorTeacher(RunTask):
 
     def run(self) -> int:
         start = None if self.start is None else load_generator(self.start, "state")
-        task, table = find_object_task(self.task), gait_table()
         tracker = frozen_tracker(self.tracker)
+        task, table = find_object_task(self.task), gait_table(tracker.step_s)
         generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
         with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, **generator_arrays(generator, len(trainer.records)))  # type: ignore[arg-type]
@@ -227,13 +242,14 @@ class ExportVisual:
 
     def run(self) -> int:
         student, statistics = load_tracker(self.tracker)
+        step_s = step_s_of(self.tracker)
         generator = load_generator(self.generator, self.sight)
-        frozen = Tracker(student, statistics)
-        seen = golden_inputs(find_object_task(self.task), frozen, gait_table(), generator)
+        frozen = Tracker(student, statistics, step_s=step_s)
+        seen = golden_inputs(find_object_task(self.task), frozen, gait_table(step_s), generator)
         commit, command = git_commit(), " ".join(["vm-train", *sys.argv[1:]])
         about = [{"commit": commit, "command": command, "folder": str(part)} for part in (self.tracker, self.generator)]
         kept = self.tracker if self.tracker.is_file() else None
-        export_bundle(self.out, self.task, student, statistics, generator, seen, (about[0], about[1]), kept)
+        export_bundle(self.out, self.task, student, statistics, generator, seen, (about[0], about[1]), kept, step_s)
         print(f"bundle: {self.out}")
         return 0
 
@@ -243,21 +259,26 @@ class PlanGaitTable:
     """Plans the walks that scripts of object tasks look up.
 
     Attributes:
+        step_s: time of a step [s].
         out: file to write; by default the one that comes with the package.
     """
 
-    out: Path = TABLE_FILE
+    step_s: float = SLOW_STEP_S
+    out: Path | None = None
 
     def run(self) -> int:
-        write_gait_table(self.out)
-        print(f"gait table: {self.out}")
+        if self.out is None and self.step_s not in TABLE_FILES:
+            raise VmError(f"no gait table of steps of {self.step_s} s comes with the package; expected a file to write")
+        out = self.out or TABLE_FILES[self.step_s]
+        write_gait_table(out, self.step_s)
+        print(f"gait table: {out}")
         return 0
 
 
 def frozen_tracker(place: Path, clip: bool = True) -> Tracker:
     """A trained tracker with its commands' statistics."""
     student, statistics = load_tracker(place)
-    return Tracker(student.eval(), statistics, clip)
+    return Tracker(student.eval(), statistics, clip, step_s_of(place))
 
 
 def load_generator(folder: Path, sight: Sight) -> Generator:

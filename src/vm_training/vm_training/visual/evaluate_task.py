@@ -58,8 +58,9 @@ class EvaluateTask:
                           "expected at least 1 of 1 s, nothing negative")  # fmt: skip
 
     def run(self) -> int:
-        task, table = find_object_task(self.task), gait_table()
+        task = find_object_task(self.task)
         trained_for, tracker, generator = load_bundle(self.bundle)
+        table = gait_table(tracker.step_s)
         if trained_for != self.task:
             print(f"note: {self.bundle.name} was trained for {trained_for}")
         who: list[tuple[str, Saying | None]] = [("script (knows)", None)] if task.script and self.script else []

@@ -18,7 +18,6 @@ from vm_sim.depth_shapes import DepthCamera, camera_pose
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
-from vm_training.visual.gait_table import STEP_S
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tasks.base import LANE_M
 from vm_training.visual.tracker import LEAD_S, Proprioceptor
@@ -131,7 +130,7 @@ class GeneratorEyes:
         world = self._world
         inputs = self._own.sense(world.qpos, world.qvel, self._rng)
         inputs.last_keypoint_command = world.command
-        inputs.gait_phase = np.nan_to_num(gait_phase(*_finite(*world.clock), STEP_S))
+        inputs.gait_phase = np.nan_to_num(gait_phase(*_finite(*world.clock), world.table.step_s))
         inputs.task_yaw = yaw_from_quat(world.qpos[:, 3:7])
         inputs.run, inputs.memory = world.run.astype(float), self.memory
         seen = self._own.observe(build_terms(self.terms, inputs))

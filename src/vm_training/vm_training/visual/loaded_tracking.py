@@ -20,6 +20,7 @@ class Surprises:
         error: half-width of each robot's own factor on the expected load.
         bump_n: standard deviation of a force from anywhere on each hand, drawn anew each second.
         share: of the robots that meet what nobody expects, for as long as they last; the rest meets the above only.
+        least: of such a force, and of a kick, as a share of the largest.
         hands_n: largest force from ahead on both hands together; it comes, holds and goes, as a box that is met.
         aside: its largest part from the side, as a share of it.
         holds_s: mean time that such a force, or none, lasts.
@@ -30,6 +31,7 @@ class Surprises:
     error: float = 0.2
     bump_n: float = 2.0
     share: float = 0.0
+    least: float = 0.0
     hands_n: float = 0.0
     aside: float = 0.3
     holds_s: float = 2.0
@@ -40,8 +42,8 @@ class Surprises:
 
     def __post_init__(self) -> None:
         forces = (self.error, self.bump_n, self.hands_n, self.aside, self.kick_n)
-        if not 0.0 <= self.share <= 1.0 or min(forces) < 0.0:
-            raise VmError(f"{self}: expected a share in [0, 1] and forces from 0")
+        if not 0.0 <= self.share <= 1.0 or not 0.0 <= self.least <= 1.0 or min(forces) < 0.0:
+            raise VmError(f"{self}: expected shares in [0, 1] and forces from 0")
         if min(self.holds_s, self.rise_s, self.kick_s, self.kick_every_s) <= 0.0:
             raise VmError(f"{self}: expected positive times")
 
@@ -91,18 +93,22 @@ class LoadedTracking(ClipTracking):
     def _surprise(self, at: np.ndarray) -> None:
         how, rng, period_s = self.surprises, self.rng, 1.0 / self.clip.fps
         changes = self._surprised & (rng.random(self.num_envs) < period_s / how.holds_s)
-        size = -how.hands_n * rng.random(self.num_envs) * (rng.random(self.num_envs) < 0.6)
+        size = -how.hands_n * self._sizes() * (rng.random(self.num_envs) < 0.6)
         aside = how.aside * rng.uniform(-1.0, 1.0, self.num_envs)
         self._met[changes] = np.stack([size, size * aside], axis=1)[changes]
         self._felt += period_s / how.rise_s * (self._met - self._felt)
         starts = self._surprised & (self._kick_left <= 0.0) & (rng.random(self.num_envs) < period_s / how.kick_every_s)
         which = rng.integers(0, 2, self.num_envs)[:, None] == np.arange(2)
-        self._kick[starts] = (which * -how.kick_n * rng.random((self.num_envs, 1)))[starts]
+        self._kick[starts] = (which * -how.kick_n * self._sizes()[:, None])[starts]
         self._kick_left = np.where(starts, how.kick_s, self._kick_left - period_s)
         world = self._felt[:, :1] * self._ahead[at] + self._felt[:, 1:] * self._left[at]
         kick = self._kick * (self._kick_left > 0.0)[:, None]
         self._wrench[:, self._hands, :2] += 0.5 * world[:, None]
         self._wrench[:, self._feet, :2] = kick[..., None] * self._ahead[at][:, None]
+
+    def _sizes(self) -> np.ndarray:
+        """(N,) of forces, as shares of the largest."""
+        return self.surprises.least + (1.0 - self.surprises.least) * self.rng.random(self.num_envs)
 
     def advance(self, target: np.ndarray, delay: np.ndarray) -> None:
         """The physics of one control period."""

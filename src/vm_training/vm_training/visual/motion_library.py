@@ -20,7 +20,7 @@ from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
 from vm_training.visual.halts import halted
-from vm_training.visual.motions import ARMS_AT_EASE, FLAT, MotionPlan, random_plan, working_plan
+from vm_training.visual.motions import ARMS_AT_EASE, FLAT, SLOW_STEP_S, MotionPlan, gait_of, random_plan, working_plan
 
 TIMING_FPS = 50.0
 
@@ -33,6 +33,7 @@ class PlannedMotion:
         clip: with feed-forward targets.
         load_n: (F,) force against the hands that the motion expects, from ahead.
         steps: with the closing one; 0: it stands.
+        step_s: time of each.
         halt: of a walk that is told to halt: the frame, the one at which the last foot then lands, its place in SIDES.
         walked_on: (n, 30) where the pelvis and joints of a halted walk would have been from the halt on.
     """
@@ -40,6 +41,7 @@ class PlannedMotion:
     clip: MotionClip
     load_n: np.ndarray
     steps: int
+    step_s: float = SLOW_STEP_S
     halt: tuple[int, int, int] | None = None
     walked_on: np.ndarray = field(default_factory=lambda: np.zeros((0, 30)))
 
@@ -51,8 +53,7 @@ class PlannedMotion:
     @property
     def timing(self) -> Timing:
         """When it steps."""
-        gait = Gait()
-        return Timing(gait.stand_s, self.steps * gait.step_s, gait.step_s, 0.0, 0.0)
+        return Timing(Gait().stand_s, self.steps * self.step_s, self.step_s, 0.0, 0.0)
 
     def keypoints(self) -> np.ndarray:
         """(F, 5, 3) in the world [m]."""
@@ -76,7 +77,7 @@ def planned(plan: MotionPlan, source: str) -> tuple[PlannedMotion, str]:
     clip = reference_clip(reference, source)
     load = plan.body(np.arange(clip.num_frames) / clip.fps).load_n
     steps = len(plan.steps) + 1 if len(plan.steps) else 0
-    motion = PlannedMotion(clip, np.zeros(clip.num_frames) if load is None else load, steps)
+    motion = PlannedMotion(clip, np.zeros(clip.num_frames) if load is None else load, steps, plan.gait.step_s)
     return motion, Feasibility.of(reference).problems
 
 
@@ -87,63 +88,73 @@ def planned_halt(plan: MotionPlan, frame: int, source: str) -> tuple[PlannedMoti
     clip = reference_clip(halt.reference, source)
     qpos = walk.motion.qpos[frame : frame + MOST_LEAD]
     steps = len(plan.steps) + 1
-    motion = PlannedMotion(clip, np.zeros(clip.num_frames), steps, (frame, *halt.landed), qpos)
+    none, step_s = np.zeros(clip.num_frames), plan.gait.step_s
+    motion = PlannedMotion(clip, none, steps, step_s, (frame, *halt.landed), qpos)
     # the limbs' inertia is not allowed for in the fifth of a second that a foot takes to come down
     ends = replace(Feasibility.of(halt.reference), root_residual=0.0)
     return motion, Feasibility.of(walk).problems or ends.problems
 
 
-def steady_plan(step: np.ndarray, count: int = 8, arms: np.ndarray = ARMS_AT_EASE, load_n: float = 0.0) -> MotionPlan:
+def steady_plan(
+    step: np.ndarray, count: int = 8, arms: np.ndarray = ARMS_AT_EASE, load_n: float = 0.0, gait: Gait | None = None
+) -> MotionPlan:
     """`count` equal steps (3,), the first and the last half, arms (8,) held."""
     steps = np.tile(step, (count, 1))
     steps[[0, -1], :2] *= 0.5
-    return MotionPlan(steps, np.array([0.0, 60.0]), np.tile(arms, (2, 1)), load_n)
+    return MotionPlan(steps, np.array([0.0, 60.0]), np.tile(arms, (2, 1)), load_n, gait or Gait())
 
 
 @cache
-def common_motion() -> PlannedMotion:
-    """The walk that common gains are found for: eight steps of 15 cm."""
-    return planned(steady_plan(np.array([0.15, 0.0, 0.0])), "common walk")[0]
+def common_motion(step_s: float = SLOW_STEP_S) -> PlannedMotion:
+    """The walk that common gains of steps of this time are found for: eight of 15 cm, as fast where they are quick."""
+    gait = gait_of(step_s)
+    plan = steady_plan(np.array([0.15 * step_s / SLOW_STEP_S, 0.0, 0.0]), gait=gait)
+    return planned(plan, "common walk")[0]
 
 
 MOST_LEAD = 25
 """Frames of a walk that are kept from where it was told to halt."""
 
 
-def _halting(rng: np.random.Generator, source: str) -> tuple[PlannedMotion, str]:
-    plan = replace(working_plan(rng), load_n=0.0)
-    gait = plan.gait
+def _halting(rng: np.random.Generator, source: str, gait: Gait) -> tuple[PlannedMotion, str]:
+    plan = replace(working_plan(rng, gait), load_n=0.0)
     walk_s = len(plan.steps) * gait.step_s
     return planned_halt(plan, round((gait.stand_s + rng.uniform(0.0, walk_s)) * TIMING_FPS), source)
 
 
-KINDS: dict[str, Callable[[np.random.Generator, str], tuple[PlannedMotion, str]]] = {
-    "motion": lambda rng, source: planned(random_plan(rng), source),
-    "working": lambda rng, source: planned(working_plan(rng), source),
+KINDS: dict[str, Callable[[np.random.Generator, str, Gait], tuple[PlannedMotion, str]]] = {
+    "motion": lambda rng, source, gait: planned(random_plan(rng, gait), source),
+    "working": lambda rng, source, gait: planned(working_plan(rng, gait), source),
     "halting": _halting,
 }
 """Kinds of motions: each draws one, and says what rules it out."""
 
 
-def make_library(folder: Path, count: int, seed: int, kind: str = "motion") -> list[PlannedMotion]:
-    """Motions 0 to count - 1 of a kind and seed; what is there already is read, infeasible plans are drawn anew.
+def make_library(
+    folder: Path, count: int, seed: int, kind: str = "motion", step_s: float = SLOW_STEP_S
+) -> list[PlannedMotion]:
+    """Motions 0 to count - 1 of a kind and seed, in steps of this time; what is there already is read, infeasible plans
+    are drawn anew.
 
     Raises:
-        VmError: a damaged file.
+        VmError: a damaged file, or one of other steps.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    motions = []
+    motions, gait = [], gait_of(step_s)
     with Progress("motions", count, unit="motion") as bar:
         for index in range(count):
             path = folder / f"{kind}_{seed}_{index:04d}.npz"
-            motions.append(load_motion(path) if path.is_file() else _make(path, kind, seed, index))
+            motions.append(load_motion(path) if path.is_file() else _make(path, kind, seed, index, gait))
+            if motions[-1].step_s != step_s:
+                raise VmError(f"{path}: steps of {motions[-1].step_s} s; expected {step_s} s, or another folder")
             bar.round_done()
     return motions
 
 
-def _make(path: Path, kind: str, seed: int, index: int) -> PlannedMotion:
+def _make(path: Path, kind: str, seed: int, index: int, gait: Gait) -> PlannedMotion:
     for attempt in range(100):
-        motion, problems = KINDS[kind](np.random.default_rng([seed, index, attempt]), f"{kind} {seed}/{index}")
+        rng = np.random.default_rng([seed, index, attempt])
+        motion, problems = KINDS[kind](rng, f"{kind} {seed}/{index}", gait)
         if not problems:
             save_motion(motion, path)
             return motion
@@ -163,6 +174,7 @@ def save_motion(motion: PlannedMotion, path: Path) -> None:
             joint_target=np.asarray(clip.joint_target),
             load_n=motion.load_n,
             steps=motion.steps,
+            step_s=motion.step_s,
             halt=np.array(motion.halt or (), dtype=int),
             walked_on=motion.walked_on,
         )
@@ -178,6 +190,7 @@ def load_motion(path: Path) -> PlannedMotion:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         load, steps = found.pop("load_n"), int(found.pop("steps"))
+        step_s = float(found.pop("step_s", SLOW_STEP_S))
         halt = tuple(found.pop("halt", np.zeros(0, int)).tolist()) or None
         walked_on = found.pop("walked_on", np.zeros((0, 30)))
         clip = MotionClip(
@@ -189,7 +202,7 @@ def load_motion(path: Path) -> PlannedMotion:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VmError(f"{path}: not a planned motion ({error}); remove it, it will be made anew") from None
-    return PlannedMotion(clip, load, steps, halt, walked_on)
+    return PlannedMotion(clip, load, steps, step_s, halt, walked_on)
 
 
 def _joint_names() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vm_core import g1
+from vm_core.errors import VmError
 from vm_core.scene_asset import SceneAsset
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.motions.footsteps import SIDES, Gait, Stance
@@ -21,6 +22,26 @@ STRIDE_M, SIDE_M, TURN_RAD = (0.0, 0.27), (-0.05, 0.05), (-0.15, 0.15)
 """Ranges of a step: ahead, to the left, turn to the left."""
 COM_HEIGHT_M = (0.60, 0.656)
 MOST_LOAD_N = 30.0
+SLOW_STEP_S = Gait().step_s
+"""Steps and turns above are of this time; quicker ones are shorter, so that speeds are the same."""
+
+
+def gait_of(step_s: float) -> Gait:
+    """Of steps of this time [s]; both feet stand for the same share of it, and shorter steps roll less over the toes.
+
+    Raises:
+        VmError: no time of a step.
+    """
+    if not 0.2 <= step_s <= 1.0:
+        raise VmError(f"steps of {step_s} s; expected 0.2 to 1")
+    slow, share = Gait(), step_s / SLOW_STEP_S
+    both_s, roll = share * slow.double_support_s, share * slow.heel_off_rad
+    return replace(slow, step_s=step_s, double_support_s=both_s, heel_off_rad=roll)
+
+
+def steps_in(gait: Gait, slow_steps: int) -> int:
+    """How many steps of a gait take the time of so many slow ones."""
+    return round(slow_steps * SLOW_STEP_S / gait.step_s)
 
 
 @dataclass(frozen=True)
@@ -108,11 +129,12 @@ def random_arms(rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([reaching_arms(*angles)[:4], reaching_arms(*other)[4:]])
 
 
-def random_plan(rng: np.random.Generator) -> MotionPlan:
-    """A walk of up to 14 steps or, one time in eight, standing; arms move or hold; half of the reaching ones push."""
-    standing = rng.random() < 0.125
-    steps = np.zeros((0, 3)) if standing else random_steps(rng, int(rng.integers(2, 15)))
-    gait = replace(Gait(), com_height_m=float(rng.uniform(*COM_HEIGHT_M)) if rng.random() < 0.5 else 0.656)
+def random_plan(rng: np.random.Generator, gait: Gait | None = None) -> MotionPlan:
+    """A walk of up to 14 slow steps' time or, one time in eight, standing; arms move or hold; half of the reaching ones
+    push."""
+    standing, gait = rng.random() < 0.125, gait or Gait()
+    steps = np.zeros((0, 3)) if standing else random_steps(rng, int(rng.integers(2, 15)), gait)
+    gait = replace(gait, com_height_m=float(rng.uniform(*COM_HEIGHT_M)) if rng.random() < 0.5 else 0.656)
     duration_s = 6.0 if standing else 2.0 * gait.stand_s + (len(steps) + 1) * gait.step_s
     times = np.concatenate([[0.0], np.cumsum(rng.uniform(0.8, 3.0, 12))])
     times = np.concatenate([times[times < duration_s], [duration_s + 1.0]])
@@ -130,13 +152,15 @@ def random_plan(rng: np.random.Generator) -> MotionPlan:
     return MotionPlan(steps, times, poses, load, gait)
 
 
-def working_plan(rng: np.random.Generator) -> MotionPlan:
+def working_plan(rng: np.random.Generator, gait: Gait | None = None) -> MotionPlan:
     """A walk as work with objects asks for: ahead and turning, arms at ease or reaching, half of those pushing."""
-    count = int(rng.integers(6, 13))
+    gait = gait or Gait()
+    count = steps_in(gait, int(rng.integers(6, 13)))
     stride, turn = rng.uniform(0.02, 0.26), rng.uniform(*TURN_RAD) if rng.random() < 0.6 else 0.0
     steps = np.tile([stride, 0.0, turn], (count, 1))
     if rng.random() < 0.5:  # another speed and turn on the way
         steps[count // 2 :] = [rng.uniform(0.02, 0.26), 0.0, rng.uniform(*TURN_RAD)]
+    steps *= gait.step_s / SLOW_STEP_S
     steps[[0, -1], :2] *= 0.5
     if rng.random() < 0.35:
         poses, load = np.tile(ARMS_AT_EASE + rng.normal(0.0, 0.05, 8), (3, 1)), 0.0
@@ -146,17 +170,20 @@ def working_plan(rng: np.random.Generator) -> MotionPlan:
         load = float(rng.uniform(0.0, MOST_LOAD_N)) if rng.random() < 0.5 else 0.0
         if rng.random() < 0.6:
             poses[0] = ARMS_AT_EASE
-    return MotionPlan(steps, np.array([0.0, rng.uniform(1.0, 2.0), 60.0]), poses, load)
+    return MotionPlan(steps, np.array([0.0, rng.uniform(1.0, 2.0), 60.0]), poses, load, gait)
 
 
-def random_steps(rng: np.random.Generator, count: int) -> np.ndarray:
-    """(count, 3) steps whose speed, direction and turn change every few steps; the first and the last are half."""
-    steps, wanted = np.zeros((count, 3)), _random_step(rng)
+def random_steps(rng: np.random.Generator, slow_steps: int, gait: Gait) -> np.ndarray:
+    """(n, 3) steps in the time of so many slow ones, whose speed, direction and turn change every few steps; the first
+    and the last are half."""
+    count, share = steps_in(gait, slow_steps), gait.step_s / SLOW_STEP_S
+    steps, wanted = np.zeros((count, 3)), share * _random_step(rng)
+    most = share**2 * np.array([0.12, 0.05, 0.15])
     for i in range(count):
-        if rng.random() < 0.25:
-            wanted = _random_step(rng)
+        if rng.random() < 0.25 * share:
+            wanted = share * _random_step(rng)
         before = steps[i - 1] if i else 0.5 * wanted
-        steps[i] = before + np.clip(wanted - before, -np.array([0.12, 0.05, 0.15]), np.array([0.12, 0.05, 0.15]))
+        steps[i] = before + np.clip(wanted - before, -most, most)
     steps[[0, -1], :2] *= 0.5
     return steps
 

@@ -25,6 +25,7 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS, NUM_SPEEDS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges, vary_model
 from vm_training.visual.gait_table import BatchGaitClock, GaitTable
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.tasks.base import ObjectTask, ObjectView
 from vm_training.visual.tracker import (
     ACTION_SCALE_RAD,
@@ -50,11 +51,13 @@ class Tracker:
         student: the network.
         statistics: of the commands.
         clip: whether commands are clamped to them (without: an ablation).
+        step_s: time of the steps that it was taught.
     """
 
     student: Callable[[torch.Tensor], torch.Tensor]
     statistics: kc.CommandStatistics
     clip: bool = True
+    step_s: float = SLOW_STEP_S
 
     def clamped(self, command: np.ndarray) -> np.ndarray:
         """Commands (N, 18) [m] as the tracker may be given them."""
@@ -122,7 +125,7 @@ class ObjectWorld:
             self.weight_n[:] = 0.0
         self._senses = Proprioceptor(TRACKER_TERMS, count, config.sensors)
         self._halting = Halting(table.stand_keypoints, count)
-        self.gait = BatchGaitClock(count, config.steps_to_rest)
+        self.gait = BatchGaitClock(count, config.steps_to_rest, table.step_s)
         self.run, self.age = np.zeros(count, dtype=bool), np.zeros(count, dtype=int)
         self.command = np.zeros((count, kc.COMMAND_SIZE))
         self._target, self._start = np.zeros((count, NUM_JOINTS)), np.zeros((count, 3))

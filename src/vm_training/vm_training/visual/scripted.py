@@ -47,7 +47,7 @@ class ScriptedGenerator:
         wanted = np.stack([stick.stride, stick.turn, stick.style], axis=1)
         wanted[~world.run] = 0.0
         self._stick += PERIOD_S / SMOOTHING_S * (np.nan_to_num(wanted) - self._stick)
-        time_s, mirrored = plan_time(*world.clock)
+        time_s, mirrored = plan_time(*world.clock, world.table.step_s)
         rows, weights = world.table.look_up(time_s, mirrored, *self._stick.T)
         points = world.keypoints()
         command = command_of(rows, weights, world.qpos, points)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vm_training.mdp import mirror
+from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.mirror import mirrored_gains
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.footsteps import SIDES
@@ -21,7 +22,7 @@ from vm_training.teachers.local_models import Samples, fit_local_models, frame_g
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, collect, evaluate, smoothed
 from vm_training.teachers.transfer import donor_frames, transferred
-from vm_training.visual.loaded_tracking import LoadedTracking
+from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
 from vm_training.visual.motion_library import TIMING_FPS, PlannedMotion, common_motion
 
 CLOSES = SIDES.index("left")
@@ -41,6 +42,8 @@ class SharedTeacherConfig:
         limit_rad: of corrections.
         frames_a_model: neighbouring frames of the common walk that share a local model.
         ranges: how robots differ.
+        noise: of the starts that samples are drawn from; larger ones also teach to hold pushes.
+        surprises: forces on those robots that no motion expects.
         lqr: exploration, lengths, smoothing, cost.
         seed: of everything random.
     """
@@ -52,13 +55,23 @@ class SharedTeacherConfig:
     limit_rad: float = 0.8
     frames_a_model: int = 2
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.0))
+    noise: StartNoise = field(default_factory=StartNoise)
+    surprises: Surprises = field(default_factory=Surprises)
     lqr: LqrConfig = field(default_factory=lambda: LqrConfig(cost=TrackingCost()))
     seed: int = 0
 
 
-def make_env(motion: PlannedMotion, count: int, ranges: DomainRanges, seed: int) -> LoadedTracking:
-    """Robots on a motion, under its load."""
-    return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, load_n=motion.load_n)
+def make_env(
+    motion: PlannedMotion,
+    count: int,
+    ranges: DomainRanges,
+    seed: int,
+    noise: StartNoise | None = None,
+    surprises: Surprises | None = None,
+) -> LoadedTracking:
+    """Robots on a motion, under its load and what surprises them."""
+    disturbed = {"noise": noise or StartNoise(), "surprises": surprises or Surprises(), "load_n": motion.load_n}
+    return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **disturbed)
 
 
 def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | None = None) -> LqrTeacher:
@@ -72,7 +85,7 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | 
     frames = motion.clip.num_frames
     if not motion.steps:
         return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * WITHOUT_CONSTANT, common.limit_rad)
-    teacher = transferred(common, common_motion().timing, motion.timing, frames, TIMING_FPS)
+    teacher = transferred(common, common_motion(motion.step_s).timing, motion.timing, frames, TIMING_FPS)
     if motion.halt is not None:
         _, landed, side = motion.halt
         rest = common.gains[-1:] * WITHOUT_CONSTANT if resting is None else resting
@@ -81,9 +94,9 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | 
     return teacher
 
 
-def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
-    """Gains of the common motion from samples at its frames."""
-    own = common_motion()
+def fit_common(samples: Samples, config: SharedTeacherConfig, step_s: float) -> LqrTeacher:
+    """Gains of the common motion of steps of this time from samples at its frames."""
+    own = common_motion(step_s)
     moving = np.abs(np.gradient(own.clip.joint_pos, axis=0)).max(axis=1) > 4e-4
     group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
     models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
@@ -94,7 +107,7 @@ def fit_common(samples: Samples, config: SharedTeacherConfig) -> LqrTeacher:
 def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
     """Adds a motion's samples at the common motion's frames."""
     frame, x, u, x_next = found.stacked()
-    own = common_motion()
+    own = common_motion(motion.step_s)
     if motion.steps:
         at, mirrored = donor_frames(own.timing, motion.timing, motion.clip.num_frames, TIMING_FPS)
         at = np.concatenate([at, at[-1] + 1 + np.arange(1000)])
@@ -115,23 +128,24 @@ def train_shared(
     """The best common gains of all rounds and each round's figures.
 
     Args:
-        motions: that give samples.
+        motions: that give samples, all in steps of the same time.
         start: gains of the common motion to sample with at first; None: none at all.
         config: how.
     """
-    own = common_motion()
+    own = common_motion(step_s := motions[0].step_s)
     none = np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1))
     teacher = LqrTeacher(none if start is None else start.gains, config.limit_rad)
     pool, best, best_score, records = Samples(), teacher, -1.0, []
     with Progress("common gains", config.rounds) as bar:
         for round_ in range(config.rounds):
             for i, motion in enumerate(motions):
-                env = make_env(motion, config.robots, config.ranges, 1000 * round_ + i + config.seed)
+                seed = 1000 * round_ + i + config.seed
+                env = make_env(motion, config.robots, config.ranges, seed, config.noise, config.surprises)
                 found = Samples()
                 collect(env, teacher_of(teacher, motion), _sized(config), found)
                 env.physics.close()
                 add_in_step(pool, found, motion)
-            teacher = fit_common(pool, config)
+            teacher = fit_common(pool, config, step_s)
             success, share = judge(motions[::3], teacher, config)
             records.append({"steps": float(len(pool)), "success": success, "time_upright": share})
             bar.round_done(success=f"{success:.0%}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -81,6 +82,20 @@ def evaluate_tracker(
     starts = robots * len(motions)
     means = float(np.nanmean(errors)), float(np.nanmean(relatives))
     return TrackerScore(len(motions), starts, *means, falls / starts, lost / starts)
+
+
+def falls_under(
+    student: Student | None,
+    motions: Sequence[PlannedMotion],
+    common: LqrTeacher,
+    sight: TrackerSight,
+    where: Literal["hands", "feet"],
+    force_n: float,
+) -> float:
+    """Share of starts that fall under forces of one size that no motion expects: from ahead on both hands together,
+    for 2 s on average, 60 % of the time, or for 0.1 s on a foot, every two seconds; see `Surprises`."""
+    forces = {"hands_n": force_n} if where == "hands" else {"kick_n": force_n}
+    return evaluate_tracker(student, motions, common, sight, surprises=Surprises(share=1.0, least=1.0, **forces)).falls
 
 
 def _follow(lane: KeypointLane, policy: Callable[[], np.ndarray]) -> tuple[float, float, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -12,7 +13,18 @@ from vm_core.keypoint_command import CommandStatistics
 from vm_core.policy_contract import METADATA_KEY, PolicyContract
 from vm_training.exported_students import acts_as_said, perceptron_of
 from vm_training.student import Student
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.tracker import OBSERVATION_SIZE, TRACKER_TERMS
+
+
+def step_s_of(place: Path) -> float:
+    """Time of the steps [s] that a tracker was taught, which `load_tracker` can read; files from before it was kept in
+    them are of slow ones."""
+    if place.suffix == ".onnx":
+        metadata = {item.key: item.value for item in onnx.load(str(place)).metadata_props}
+        return PolicyContract.from_json(metadata[METADATA_KEY]).gait_step_s or SLOW_STEP_S
+    with np.load(place / "tracker" / "tracker.npz", allow_pickle=False) as archive:
+        return float(archive["step_s"]) if "step_s" in archive.files else SLOW_STEP_S
 
 
 def read_tracker(file: Path) -> tuple[Student, CommandStatistics]:

@@ -22,6 +22,7 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.mirrored import order_and_sign
 from vm_training.visual.motion_library import PlannedMotion
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.shared_teacher import teacher_of
 from vm_training.visual.tracker import (
     ACTION_CLIP,
@@ -225,15 +226,19 @@ def train_tracker(
             newest = records[-1]
             bar.round_done(loss=f"{newest['loss']:.3f}", s_a_fall=f"{newest['seconds_a_fall']:.1f}")
             folder.write_json("tracker.json", records)
-            folder.write_arrays("tracker.npz", tracker_arrays(school.student, school.moments, len(records)))
+            arrays = tracker_arrays(school.student, school.moments, len(records), motions[0].step_s)
+            folder.write_arrays("tracker.npz", arrays)
     return school.student, school.moments, records
 
 
-def tracker_arrays(student: Student, moments: CommandMoments, rounds: int) -> dict[str, np.ndarray]:
-    """A tracker as arrays."""
+def tracker_arrays(
+    student: Student, moments: CommandMoments, rounds: int, step_s: float = SLOW_STEP_S
+) -> dict[str, np.ndarray]:
+    """A tracker as arrays, with the time of the steps that it was taught."""
     weights = {key: value.numpy() for key, value in student.state_dict().items()}
     kept = {"command_count": moments.count, "command_total": moments.total, "command_squares": moments.squares}
-    return weights | {key: np.asarray(value) for key, value in kept.items()} | {"rounds": np.array(rounds)}
+    kept |= {"rounds": np.array(rounds), "step_s": np.array(step_s)}
+    return weights | {key: np.asarray(value) for key, value in kept.items()}
 
 
 def tracker_of(arrays: dict[str, np.ndarray]) -> tuple[Student, CommandMoments]:
@@ -245,6 +250,7 @@ def tracker_of(arrays: dict[str, np.ndarray]) -> tuple[Student, CommandMoments]:
     saved = dict(arrays)
     try:
         saved.pop("rounds")
+        saved.pop("step_s", None)
         kept = (saved.pop("command_count"), saved.pop("command_total"), saved.pop("command_squares"))
         widths = [len(v) for k, v in saved.items() if k.endswith(".bias")]
         student = Student(OBSERVATION_SIZE, widths[-1], widths[:-1])
