@@ -7,7 +7,7 @@ import vm_training_cases as cases
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_sim.g1_model import joint_addresses
-from vm_training.motions import feasibility
+from vm_training.motions import feasibility, whole_body
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.reference import measured_zmp, plan_reference
 from vm_training.motions.route import climb_route
@@ -59,6 +59,18 @@ def test_corrections_take_the_error_off_the_zero_moment_point():
     np.testing.assert_allclose(rough.zmp_world, fine.zmp_world)  # the path that is asked for stays
     assert fine.zmp_error_m[0] < 0.2 * rough.zmp_error_m[0]
     assert fine.zmp_error_m[1] < 0.5 * rough.zmp_error_m[1]
+
+
+def test_where_the_inverse_kinematics_begin_and_that_they_end_early_changes_nothing(monkeypatch):
+    planned = cases.planned()
+    feet, heading = planned.feet, np.zeros(len(planned.motion.qpos))
+    model, com = reference_model(), planned.motion.com_world
+    searched, _ = whole_body.solve_kinematics(model, feet, com, heading)
+    near, _ = whole_body.solve_kinematics(model, feet, com, heading, near=planned.motion.qpos)
+    monkeypatch.setattr(whole_body, "CONVERGED_RAD", 0.0)
+    to_the_end, _ = whole_body.solve_kinematics(model, feet, com, heading)
+    np.testing.assert_allclose(searched, to_the_end, atol=2e-5)
+    np.testing.assert_allclose(near, to_the_end, atol=2e-5)
 
 
 def test_the_heading_changes_nothing_but_the_heading():
