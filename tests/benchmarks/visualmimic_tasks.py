@@ -24,9 +24,10 @@ def figures(seed: int) -> Iterator[dict]:
         if not folder.is_dir():
             continue
         _, tracker, generator = load_bundle(folder)
-        script = evaluate_task(task, tracker, gait_table(), "script", None, _ROLLOUTS, seed)
-        vision = evaluate_task(task, tracker, gait_table(), "vision", generator, _ROLLOUTS, seed)
-        paused = evaluate_pauses(task, tracker, gait_table(), generator, _PAUSES, seed)
+        table = gait_table(tracker.step_s)
+        script = evaluate_task(task, tracker, table, "script", None, _ROLLOUTS, seed)
+        vision = evaluate_task(task, tracker, table, "vision", generator, _ROLLOUTS, seed)
+        paused = evaluate_pauses(task, tracker, table, generator, _PAUSES, seed)
         kept = 100.0 * vision.forward / max(script.forward, 1e-6)
         drift = 100.0 * vision.drift / max(vision.forward, 1e-6)
         yield _row(f"{name}: script forward in 60 s", script.forward, "m", None, "higher")

@@ -22,7 +22,7 @@ def test_an_installed_policy_reaches_its_object_and_moves_it(name: str):
     task, tracker, generator = load_bundle(FOLDER / name)
     assert task == name
     config = WorldConfig(2, DomainRanges.none(), run_share=1.0, run_after_s=(0.5, 0.5), vary=False)
-    world = ObjectWorld(find_object_task(task), tracker, gait_table(), config, 0)
+    world = ObjectWorld(find_object_task(task), tracker, gait_table(tracker.step_s), config, 0)
     commander = LearntCommander(world, generator)
     commander.reset(np.arange(2))
     for _ in range(400):

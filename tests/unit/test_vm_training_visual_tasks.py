@@ -191,8 +191,8 @@ def test_pushers_step_less_the_less_the_box_gives_way():
         at = far.thing + [gap - far.gap[0], 0.0, 0.0]
         return float(push(replace(far, thing=at)).stride[0])
 
-    blocked, giving, free = stride(0.24), stride(0.35), stride(0.8)
-    assert blocked < 0.005 < 0.05 < giving < 0.13 < free
+    blocked, giving, free = stride(0.2), stride(0.3), stride(0.8)
+    assert 0.05 < blocked < 0.1 < giving < 0.16 < free  # and never stand
 
 
 def test_who_only_sees_pushes_straight_ahead():

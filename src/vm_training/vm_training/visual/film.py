@@ -68,7 +68,7 @@ def _frames(
     at, _ = joint_addresses(model, g1.POLICY_JOINT_NAMES)
     wrists, _ = joint_addresses(model, g1.WRIST_JOINT_NAMES)
     view = mujoco.MjvCamera()
-    view.azimuth, view.elevation, view.distance = 130.0, -18.0, 4.0
+    view.azimuth, view.elevation, view.distance = 75.0, -14.0, 3.6  # from the right: a large box hides nobody
     options = mujoco.MjvOption()
     options.geomgroup[:] = [group <= 2 for group in range(len(options.geomgroup))]
     with mujoco.Renderer(model, config.height, config.width) as renderer:

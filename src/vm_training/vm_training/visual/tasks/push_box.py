@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from vm_sim.objects import OBJECT_SCENES
-from vm_training.visual.tasks.base import ObjectTask, ObjectView, Stick, towards
+from vm_training.visual.tasks.base import HARD_TURN_RAD, ObjectTask, ObjectView, Stick, towards
 
-NEAR_M, BLOCKED_M = 0.6, 0.27  # gaps from which on it minds its steps, and at which they are hardly any
-STRIDES_M, YIELDS = (0.02, 0.12, 0.20), 0.8  # least, largest near the box, and before; more of it for each metre of gap
-LEANING, PALMS_M = 2.0, 0.15  # style; the arms stay out of the way, for palms that meet a box push the trunk over
+NEAR_M, BLOCKED_M = 0.6, 0.27  # gaps from which on it minds its steps, and at which they are least
+STRIDES_M, YIELDS = (0.12, 0.20), 0.8  # least, and largest; more of it for each metre of gap
+AT_EASE = 0.0  # style; the arms stay out of the way, for palms that meet a box push the trunk over
 
 
 def push(view: ObjectView, *, lane: bool = True) -> Stick:
-    """Faces the box's middle, and a little against its drift; leans, and steps less the less the box gives way."""
+    """Faces the box's middle, and a little against its drift; walks into it, and steps less where it gives no way."""
     back = np.clip(-0.9 * view.thing[:, 1] - 0.3 * view.thing_yaw, -0.35, 0.35) * lane
     near = view.gap < NEAR_M
-    turn = towards(np.where(near, 0.6 * (back - view.heading) + 0.7 * view.bearing, view.bearing), 0.5)
-    least, most, before = STRIDES_M
+    angle = np.where(near, 0.6 * (back - view.heading) + 0.7 * view.bearing, view.bearing)
+    least, most = STRIDES_M
     minding = np.clip(least + YIELDS * (view.gap - BLOCKED_M), 0.0, most)
-    stride = np.where(near, minding, before * np.clip(1.2 - 1.5 * np.abs(view.bearing), 0.2, 1.0))
-    return Stick(stride, turn, np.full(len(near), LEANING), np.full(len(near), PALMS_M))
+    stride = np.where(near, minding, most * np.clip(1.2 - 1.5 * np.abs(view.bearing), 0.2, 1.0))
+    return Stick(stride, towards(angle, 1.5, HARD_TURN_RAD), np.full(len(near), AT_EASE))
 
 
 def push_ahead(view: ObjectView) -> Stick:
