@@ -109,12 +109,12 @@ class WalkObserver:
         cells = cell_points_world(GRID, torso_pos, torso_quat)[..., :2]
         if not self.grid_errors:
             return policy_heights(torso_pos[:, 2], mean_heights(GRID, cells, torso_quat, self._terrain), UNKNOWN_M)
-        misplaced = self._errors.shift(torch.as_tensor(cells)).numpy()
-        terrain = mean_heights(GRID, misplaced, torso_quat, self._terrain)
+        read_at = self._errors.shift(torch.as_tensor(cells)).numpy()
+        read_at[self._exact] = cells[self._exact]
+        terrain = mean_heights(GRID, read_at, torso_quat, self._terrain)
         speed = torch.as_tensor(np.linalg.norm(qvel[:, :2], axis=1))
         mapped = self._errors.disturb(torch.as_tensor(terrain), speed).numpy()
-        if self._exact.any():
-            mapped[self._exact] = mean_heights(GRID, cells[self._exact], torso_quat[self._exact], self._terrain)
+        mapped[self._exact] = terrain[self._exact]
         return policy_heights(torso_pos[:, 2], mapped, UNKNOWN_M)
 
     def _terrain(self, xy: np.ndarray) -> np.ndarray:
