@@ -107,15 +107,18 @@ class KeypointTracker:
             f"{100 * score.keypoint_error_m:.1f} cm off, {100 * score.relative_error_m:.1f} cm relative to the root, "
             f"{score.falls:.1%} fall, {score.lost:.1%} end more than 0.4 m off"
         )
-        who = {"tracker": student} | ({"teachers": None} if self.judge_teachers else {})
-        for where, forces in (("hands", self.judge_hands_n), ("feet", self.judge_kicks_n)):
-            for force in forces:
-                falls = [
-                    f"{name} {falls_under(net, unseen, common, self.tracker.sight, where, force):.1%}"
-                    for name, net in who.items()
-                ]
-                print(f"{force:.0f} N on the {where}: of {', '.join(falls)} fall")
+        self._tell_forces(student, unseen, common)
         return 0
+
+    def _tell_forces(self, student: Student, unseen: list[PlannedMotion], common: LqrTeacher) -> None:
+        who = {"tracker": student} | ({"teachers": None} if self.judge_teachers else {})
+        sight = self.tracker.sight
+        hands: list[tuple[Literal["hands", "feet"], float]] = [("hands", force_n) for force_n in self.judge_hands_n]
+        feet: list[tuple[Literal["hands", "feet"], float]] = [("feet", force_n) for force_n in self.judge_kicks_n]
+        for where, force_n in hands + feet:
+            falls = {name: falls_under(net, unseen, common, sight, where, force_n) for name, net in who.items()}
+            said = ", ".join(f"{name} {share:.1%}" for name, share in falls.items())
+            print(f"{force_n:.0f} N on the {where}, share that falls: {said}")
 
     def _resting_gains(self, halts: list[PlannedMotion], common: LqrTeacher, folder: WorkFolder) -> np.ndarray:
         if not (folder / "resting.npz").is_file():
