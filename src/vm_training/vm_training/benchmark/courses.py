@@ -24,7 +24,7 @@ APPROACH_M, APPROACHES = 0.8, 5
 STEPS = 6
 SIT_SKILL = "sit"
 """A policy that can sit says so in its contract: training["skills"] holds this."""
-LONGEST_STRIDE_M = 0.26
+FULL_STRIDE_M = 0.26
 """Of a step of 0.65 s at 0.4 m/s, the fastest that is asked for."""
 _SIDE_M = 1.2
 _DEPTH_M = 0.5
@@ -92,7 +92,7 @@ def _box(x: tuple[float, float], top: float, label: str, y: tuple[float, float] 
 
 def _approach(turn: int) -> float:
     """To the first edge [m]; each place in turn, the strides up to it divided equally."""
-    return APPROACH_M + LONGEST_STRIDE_M * (turn % APPROACHES) / APPROACHES
+    return APPROACH_M + FULL_STRIDE_M * (turn % APPROACHES) / APPROACHES
 
 
 def _way(scene: SceneAsset, goal_m: float, rng: np.random.Generator, slope: float = 0.0) -> Episode:
