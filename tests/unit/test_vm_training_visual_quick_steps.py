@@ -9,10 +9,12 @@ import torch
 
 from vm_core.errors import VmError
 from vm_training.mdp.clip_tracking import NUM_JOINTS
+from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.courses import QUICK_STEP_S
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
+from vm_training.visual import tracker_evaluation
 from vm_training.visual.commands import PlanGaitTable
 from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.motion_library import (
@@ -26,7 +28,7 @@ from vm_training.visual.motion_library import (
     steady_plan,
 )
 from vm_training.visual.motions import SLOW_STEP_S, gait_of, random_plan, working_plan
-from vm_training.visual.shared_teacher import teacher_of
+from vm_training.visual.shared_teacher import make_env, teacher_of
 from vm_training.visual.tracker import OBSERVATION_SIZE, CommandMoments, TrackerSight
 from vm_training.visual.tracker_evaluation import falls_under
 from vm_training.visual.tracker_file import step_s_of
@@ -82,13 +84,30 @@ def test_quick_gains_are_in_step_with_the_quick_common_walk(walk: PlannedMotion)
     assert found[lands] == pytest.approx(round((1.0 + 9 * QUICK_STEP_S) * 50), abs=1) and found[10] == 10
 
 
-def test_forces_of_one_size_throw_whom_nobody_holds(walk: PlannedMotion):
-    teacher = LqrTeacher(np.zeros((common_motion(QUICK_STEP_S).clip.num_frames, NUM_JOINTS, 59)))
-    for where in ("hands", "feet"):
-        assert 0.0 <= falls_under(None, [walk], teacher, TrackerSight(), where, 400.0) <= 1.0
-    assert falls_under(None, [walk], teacher, TrackerSight(), "hands", 400.0) == 1.0
+def test_forces_of_one_size_are_all_of_that_size(walk: PlannedMotion):
+    for least in (0.0, 0.5, 1.0):
+        env = make_env(walk, 200, DomainRanges.none(), 0, surprises=Surprises(share=1.0, least=least, hands_n=30.0))
+        sizes = env._sizes()
+        env.physics.close()
+        assert sizes.min() >= least and sizes.max() <= 1.0
+        assert np.ptp(sizes) > 0.9 * (1.0 - least) if least < 1.0 else np.all(sizes == 1.0)
     with pytest.raises(VmError, match="shares"):
         replace(Surprises(), least=1.5)
+
+
+def test_who_falls_under_a_force_is_told_for_that_force(walk: PlannedMotion, monkeypatch):
+    """All robots meet it at its full size, on the hands or on a foot, and nothing else."""
+    asked: list[Surprises] = []
+
+    def scored(student, motions, common, sight, *, surprises):
+        asked.append(surprises)
+        return tracker_evaluation.TrackerScore(1, 8, 0.0, 0.0, 0.25, 0.0)
+
+    monkeypatch.setattr(tracker_evaluation, "evaluate_tracker", scored)
+    teacher = LqrTeacher(np.zeros((common_motion(QUICK_STEP_S).clip.num_frames, NUM_JOINTS, 59)))
+    for where in ("hands", "feet"):
+        assert falls_under(None, [walk], teacher, TrackerSight(), where, 40.0) == 0.25
+    assert [(s.share, s.least, s.hands_n, s.kick_n) for s in asked] == [(1.0, 1.0, 40.0, 0.0), (1.0, 1.0, 0.0, 40.0)]
 
 
 def test_a_tracker_says_what_steps_it_was_taught(tmp_path: Path):
