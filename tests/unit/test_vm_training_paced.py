@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_clocks import PolicyClocks
+from vm_core.policy_contract import GoldenPair
 from vm_training.export import export_policy, walking_contract
 from vm_training.exported_students import read_gated, read_quick, read_student
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.walk_observations import GRID
 from vm_training.motions.courses import QUICK_STEP_S, WALKING_GAIT
-from vm_training.paced_contract import AHEAD_ROWS
+from vm_training.paced_contract import AHEAD_M, paced_contract, rows_ahead, slow_contract
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 from vm_training.tasks.gate_places import Place, read_walkers
@@ -54,19 +56,25 @@ def test_joined_walkers_act_as_each_alone_by_the_pace(gated, tmp_path):
     seen = np.random.default_rng(0).normal(size=(6, slow.contract.observation_size)).astype(np.float32)
     level = seen.copy()
     level[:, -GRID.num_cells :] = 0.0  # its mean: it has not been taught
-    ahead = np.ones((6, AHEAD_ROWS * GRID.size_y), np.float32)
     for pace, alone, sees in ((0.0, slow, seen), (1.0, nimble, level)):
-        shown = np.column_stack([seen, ahead, np.full(6, pace, np.float32)])
+        shown = np.column_stack([seen, np.full(6, pace, np.float32)])
         np.testing.assert_allclose(both.act(shown), alone.act(sees), atol=1e-5)
 
 
-def test_the_grid_reaches_further_ahead_and_its_rear_part_is_what_walkers_see(gated, tmp_path):
-    quick, out = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), tmp_path / "both.onnx"
-    PaceWalkers(gated, quick, out).run()
-    grid = PolicyFile.load(out).contract.height_grid
-    assert grid is not None
-    np.testing.assert_allclose(grid.cell_offsets_xy[: GRID.num_cells], GRID.cell_offsets_xy, atol=1e-9)
-    assert grid.cell_offsets_xy[:, 0].max() == pytest.approx(1.2)
+@pytest.mark.parametrize("rows", [11, 14, 18, 20])
+def test_the_grid_reaches_far_enough_and_its_rear_part_is_what_walkers_see(rows):
+    grid = HeightGridSpec(size_x=rows, center_x=0.05 * (rows - 11))
+    walks = walking_contract("walks", np.asarray(DEFAULT_JOINT_POS), WALKING_GAIT.step_s, {})
+    *others, last = walks.observation
+    slow = replace(walks, height_grid=grid, observation=(*others, replace(last, size=grid.num_cells)))
+    paced = paced_contract(slow, QUICK_STEP_S)
+    assert paced.height_grid is not None and rows_ahead(grid) == max(18 - rows, 0)
+    np.testing.assert_allclose(paced.height_grid.cell_offsets_xy[: grid.num_cells], grid.cell_offsets_xy, atol=1e-9)
+    assert paced.height_grid.cell_offsets_xy[:, 0].max() >= AHEAD_M - 1e-9
+    golden = GoldenPair((0.0,) * paced.observation_size, (0.0,) * 23)
+    again = slow_contract(replace(paced, golden=golden), slow.observation_size)
+    assert again.height_grid is not None and again.observation == slow.observation
+    np.testing.assert_allclose(again.height_grid.cell_offsets_xy, grid.cell_offsets_xy, atol=1e-9)
 
 
 def test_both_paces_come_out_again(gated, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from vm_core.errors import VmError
@@ -9,9 +10,9 @@ from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import GoldenPair, ObservationTerm, PolicyContract
 
 PACE_TERM = ObservationTerm("gait_pace", 1)
-AHEAD_ROWS = 7
-"""Of the grid beyond what walkers see: quick steps end half a metre before a walker of slow ones sees the edge, for it
-needs its run-up."""
+AHEAD_M = 1.2
+"""How far the grid reaches at least, beyond what walkers see if they see less: quick steps end so far from an edge, for
+a walker of slow ones needs its run-up."""
 
 
 def paced_contract(slow: PolicyContract, quick_step_s: float) -> PolicyContract:
@@ -27,7 +28,7 @@ def paced_contract(slow: PolicyContract, quick_step_s: float) -> PolicyContract:
     *others, last = slow.observation
     if slow.height_grid is None or last.name != "height_grid" or last.history_length != 1:
         raise VmError(f"{slow.name}: its last term is {last.name}; expected the height grid alone")
-    grid = _longer(slow.height_grid, AHEAD_ROWS)
+    grid = _longer(slow.height_grid, rows_ahead(slow.height_grid))
     terms = (*others, replace(last, size=grid.num_cells), PACE_TERM)
     return replace(slow, observation=terms, height_grid=grid, gait_quick_step_s=quick_step_s, golden=None)
 
@@ -46,6 +47,12 @@ def slow_contract(paced: PolicyContract, sees: int) -> PolicyContract:
     golden = GoldenPair(paced.golden.observation[:sees], paced.golden.action, paced.golden.tolerance)
     terms = (*others, replace(last, size=grid.num_cells))
     return replace(paced, observation=terms, height_grid=grid, gait_quick_step_s=None, golden=golden)
+
+
+def rows_ahead(grid: HeightGridSpec) -> int:
+    """How many rows a walker's grid lacks up to AHEAD_M."""
+    missing_m = AHEAD_M - float(grid.cell_offsets_xy[:, 0].max())
+    return max(math.ceil(missing_m / grid.resolution - 1e-6), 0)
 
 
 def _longer(grid: HeightGridSpec, rows: int) -> HeightGridSpec:

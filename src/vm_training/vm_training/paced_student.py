@@ -11,16 +11,17 @@ from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_gated, read_student
 from vm_training.gated_student import GatedStudent, GridPlace
-from vm_training.paced_contract import AHEAD_ROWS, paced_contract
+from vm_training.paced_contract import paced_contract, rows_ahead
 from vm_training.student import NormalizedNetwork, Student
 from vm_training.tasks.gate_places import widest
 from vm_training.tasks.mixing import check_same_task
+from vm_training.wider_view import with_wider_view
 
 
 class PacedStudent(NormalizedNetwork):
     """From (N, inputs) observations to (N, outputs) raw actions.
 
-    The last term is the pace, the one before a height grid of which walkers see the rear part.
+    The last term is the pace, the one before a height grid of which walkers may see the rear part only.
 
     Attributes:
         slow: whose hand counts at rest and for slow steps.
@@ -56,9 +57,11 @@ def join_paces(slow: Path, quick: Path) -> tuple[PacedStudent, PolicyContract]:
         VmError: the walkers differ in more than their pace and what they learnt.
     """
     (steady, contract), (nimble, its) = read_gated(slow), read_student(quick)
+    assert contract.height_grid is not None  # without which there is no gate
+    nimble, its = with_wider_view(nimble, its, contract.height_grid)  # of which it is shown nothing
     slow_s, quick_s = contract.gait_step_s, its.gait_step_s
     if slow_s is None or quick_s is None or quick_s >= slow_s:
         raise VmError(f"{quick.name}: steps of {quick_s} s; expected quicker ones than {slow_s} s")
     check_same_task(quick.name, replace(its, gait_step_s=slow_s), contract)
     joined = paced_contract(widest([its, contract]), quick_s)
-    return PacedStudent(steady, nimble, grid_place(contract), AHEAD_ROWS), joined
+    return PacedStudent(steady, nimble, grid_place(contract), rows_ahead(contract.height_grid)), joined

@@ -46,6 +46,7 @@ class Student(NormalizedNetwork):
 
     def __init__(self, inputs: int, outputs: int, hidden: Sequence[int] = (256, 128, 64)) -> None:
         super().__init__(inputs)
+        self.hidden = tuple(hidden)
         self.layers = perceptron(inputs, hidden, outputs)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import MOST_YAW_ERROR_RAD, ClipOperator, Operator
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.mdp.seat_operator import SeatOperator
-from vm_training.mdp.walk_observations import WalkObserver
+from vm_training.mdp.walk_observations import GRID, WalkObserver
 from vm_training.motions.route import EDGE_M
 from vm_training.tasks.motion_folder import Motion
 from vm_training.teachers.sampled_lqr import LqrTeacher
@@ -32,7 +32,8 @@ LOST_AT_SEAT_M = 0.2
 STANCE_M, STANCE_YAW_RAD, WIDE_STANCE_M = 0.015, 0.05, 0.045
 """How feet that came to a seat stand otherwise than planned; the pose in which a controller stands is wider."""
 _SAME_POSE_RAD = 0.05
-_SEEN_M = np.linspace(-0.45, 0.45, 19)
+_SEEN_M = np.arange(-0.45, GRID.cell_offsets_xy[:, 0].max() - 0.04, 0.05)
+"""Ahead of the pelvis, but for half a cell at both ends of the grid's rows."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from vm_training.mdp.grid_errors import GridErrors, GridErrorScales
 from vm_training.mdp.observations import SensorNoise
 from vm_training.mdp.operators import Operator
 
-GRID = HeightGridSpec(samples_per_side=3)
-"""Feet come down 14 cm before an edge; that a cell of 10 cm is "higher" or "lower" is too coarse for that."""
+GRID = HeightGridSpec(size_x=18, center_x=0.35, samples_per_side=3)
+"""Feet come down 14 cm before an edge; that a cell of 10 cm is "higher" or "lower" is too coarse for that. A step is
+chosen as the foot lifts, when the torso is half a step behind the other foot: to 1.2 m ahead there are three steps
+left to come to an edge at the right place, to 0.5 m hardly one."""
 UNKNOWN_M = PolicyContract.height_grid_unknown
 HISTORY = 5
 WALK_TERMS = (

@@ -1,4 +1,4 @@
-"""A walker that begins from an earlier one, which may have stood in another pose."""
+"""A walker that begins from an earlier one, which may have stood in another pose and seen less of the ground."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from vm_core.errors import VmError
 from vm_training.exported_students import read_student
 from vm_training.mdp.lane import ACTION_SCALE_RAD
-from vm_training.mdp.walk_observations import WALK_TERMS
+from vm_training.mdp.walk_observations import GRID, WALK_TERMS
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
+from vm_training.wider_view import with_wider_view
 
 WALKER_FILE = "walker.npz"
 
@@ -26,9 +27,9 @@ def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: Path)
     """Fills a student with the earlier walker, for a pose (J,) [rad] that its actions shall add to.
 
     Args:
-        student: of the same layers and inputs.
+        student: of the same layers, that sees the grid of all walkers that are taught now.
         default_joint_pos: the pose.
-        earlier: work folder of the earlier walker, or its policy file.
+        earlier: work folder of the earlier walker, or its policy file, which may see a part of that grid.
 
     Raises:
         VmError: there is no walker, or one of other layers or inputs.
@@ -48,7 +49,7 @@ def _of_folder(earlier: WorkFolder) -> dict[str, np.ndarray]:
 
 
 def _of_policy(policy: Path) -> dict[str, np.ndarray]:
-    earlier, contract = read_student(policy)
+    earlier, contract = with_wider_view(*read_student(policy), GRID)
     weights = {name: value.numpy() for name, value in earlier.state_dict().items()}
     return weights | {"default_joint_pos": np.array(contract.default_joint_pos)}
 

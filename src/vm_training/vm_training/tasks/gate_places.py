@@ -13,8 +13,10 @@ from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_student
 from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.mdp.walk_observations import GRID
 from vm_training.motions.courses import HIGH_STAIRS
 from vm_training.tasks.mixing import check_same_task
+from vm_training.wider_view import with_wider_view
 
 GATE_TERMS = ("velocity_commands", "height_grid")
 
@@ -33,14 +35,15 @@ class Place:
 
 
 def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]:
-    """The walkers behind a gate that does not know yet, and the last one's contract.
+    """The walkers behind a gate that does not know yet, and the last one's contract, for the grid of today's lessons.
 
     Raises:
         VmError: fewer than two, or walkers that differ in more than what they learnt and what they are shown.
     """
     if len(places) < 2:
         raise VmError(f"{len(places)} walkers; expected at least two")
-    read = [read_student(place.policy) for place in places]
+    apart = [read_student(place.policy) for place in places]
+    read = [with_wider_view(walker, contract, GRID) for walker, contract in apart]
     contract = read[-1][1]
     for place, (_, its) in zip(places, read, strict=True):
         check_same_task(place.policy.name, its, contract)

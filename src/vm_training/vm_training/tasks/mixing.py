@@ -17,7 +17,10 @@ from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import read_student
 from vm_training.student import Student
 
-_SAME = ("joint_names", "default_joint_pos", "action_scale", "gait_step_s", "gait_fade_steps", "control_period_s")
+_SAME = (
+    *("joint_names", "default_joint_pos", "action_scale"),
+    *("gait_step_s", "gait_fade_steps", "control_period_s", "height_grid"),
+)
 
 
 def mix_policies(policies: Sequence[Path], shares: Sequence[float]) -> tuple[Student, PolicyContract]:
@@ -43,7 +46,7 @@ def mix_policies(policies: Sequence[Path], shares: Sequence[float]) -> tuple[Stu
         name: torch.stack([share / total * state[name] for share, state in zip(shares, states, strict=True)]).sum(0)
         for name in states[-1]
     }
-    mixed = Student(contract.observation_size, len(contract.joint_names), _layers(student))
+    mixed = Student(contract.observation_size, len(contract.joint_names), student.hidden)
     mixed.load_state_dict(mean)
     said = {path.stem: round(share / total, 4) for path, share in zip(policies, shares, strict=True)}
     about = {name: value for name, value in contract.training.items() if name != "checks"}  # which are another's
@@ -67,7 +70,7 @@ def _check_alike(
     path: Path, last: Path, student: Student, other: Student, its: PolicyContract, c: PolicyContract
 ) -> None:
     differs = _differences(its, c)
-    if _layers(student) != _layers(other):
+    if student.hidden != other.hidden:
         differs.append("layers")
     elif not (torch.allclose(student.mean, other.mean) and torch.allclose(student.spread, other.spread)):
         differs.append("normalization")
@@ -75,7 +78,3 @@ def _check_alike(
         raise VmError(
             f"{path.name} and {last.name} differ in {', '.join(differs)}; expected one to have begun as the other"
         )
-
-
-def _layers(student: Student) -> list[int]:
-    return [layer.out_features for layer in student.layers if isinstance(layer, torch.nn.Linear)][:-1]

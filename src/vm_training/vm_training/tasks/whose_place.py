@@ -15,8 +15,8 @@ from vm_training.motions.planned import LEAVE, NO_SEAT, SEATED
 from vm_training.tasks.gate_places import Place
 
 AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
-IN_VIEW_M = 0.5 * (GRID.size_x - 1) * GRID.resolution + 0.02
-"""As long as the grid's last row may hold a seat: walkers that never saw one behind them fall from there."""
+IN_VIEW_M = -float(GRID.cell_offsets_xy[:, 0].min()) + 0.02
+"""As long as the grid's row farthest behind may hold a seat: walkers that never saw one behind them fall from there."""
 FLAT = "flat"
 _BACK_M_S = -0.04
 _AT = [term.name for term in WALK_TERMS].index("velocity_commands")
