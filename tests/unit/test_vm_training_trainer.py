@@ -18,6 +18,7 @@ import torch
 
 from vm_core.errors import VmError
 from vm_training.rl.run_folder import CURVE_FILE, PICTURE_FILE, RunFolder, read_checkpoint
+from vm_training.rl.trainer import Trainer
 
 sys.path.append(str(Path(__file__).parent))
 tiny = importlib.import_module("vm_training_tiny_run")
@@ -41,6 +42,22 @@ def test_it_learns(tmp_path, overlap):
     records = tiny.tiny_run(tmp_path / "run", config).records
     first, last = (sum(r["reward"] for r in part) / 5 for part in (records[:5], records[-5:]))
     assert last > 0.5 * first, f"reward {first:.3f} to {last:.3f}"
+
+
+@pytest.mark.parametrize("late", ["_collect", "_learn"])
+def test_figures_are_the_same_whoever_is_late(tmp_path, monkeypatch, late):
+    """The learner may end before the robots have acted once, or after they have gathered the next batch."""
+    config = replace(tiny.CONFIG, iterations=6, save_every=6)
+    expected = tiny.tiny_run(tmp_path / "run", config).records
+    hurried = getattr(Trainer, late)
+
+    def delayed(self, storage):
+        time.sleep(0.3)
+        return hurried(self, storage)
+
+    monkeypatch.setattr(Trainer, late, delayed)
+    assert json.dumps(tiny.tiny_run(tmp_path / "late", config).records) == json.dumps(expected)
+    assert len({record["std"] for record in expected[1:]}) > 2
 
 
 def newest(path: Path) -> int:

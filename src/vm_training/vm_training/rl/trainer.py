@@ -188,7 +188,9 @@ class Trainer:
         losses = self.ppo.update()
         if not all(torch.isfinite(p).all() for p in (*self.ppo.actor.parameters(), *self.ppo.critic.parameters())):
             self._stop_at_nan({"losses": losses})
-        std = float(self._acting[0].output_std.detach().mean())  # of the batch
+        assert storage.distribution_params is not None  # a batch is full
+        # not the acting policy's, which is another as soon as it has acted: before or after this line
+        std = float(storage.distribution_params[1].mean())
         named = {f"loss_{name}": float(loss) for name, loss in losses.items()}
         return named | {"std": std, "learning_rate": float(self.ppo.learning_rate)}
 

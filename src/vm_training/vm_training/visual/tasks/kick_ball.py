@@ -19,7 +19,7 @@ def go_through(view: ObjectView) -> Stick:
     """Goes behind the thing as seen from a point on the x axis ahead of it, then through it."""
     angle = _angle(view.ahead(_behind_or_through(view, LINED_UP_RAD)))
     stride = STRIDE_M * np.clip(1.25 - 1.5 * np.abs(angle), 0.15, 1.0)
-    return Stick(stride, towards(angle, 0.6), np.zeros(len(angle)))
+    return Stick(stride, towards(angle, 2.0, HARD_TURN_RAD), np.zeros(len(angle)))
 
 
 def dribble(view: ObjectView) -> Stick:
