@@ -30,8 +30,9 @@ setup:  # by the first of these interpreters that runs and is supported
 demo: setup
 	@$(RUN) vm-demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)" --height $(HEIGHT))
 
-test: setup
-	@$(RUN) python -m pytest -q tests
+test: setup  # what moves in real time goes alone, after the rest
+	@$(RUN) python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --ignore tests/ros tests; many=$$?; \
+	  $(RUN) python -m pytest -q tests/ros && exit $$many
 
 check: setup
 	@$(VENV)/bin/ruff check src tests requirements launch

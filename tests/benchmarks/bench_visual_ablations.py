@@ -22,7 +22,6 @@ from vm_core.errors import VmError
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
-from vm_training.visual.commands import UNSEEN_SEED
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
 from vm_training.visual.loaded_tracking import Surprises
@@ -31,6 +30,7 @@ from vm_training.visual.object_evaluation import evaluate_task
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import CommandMoments, TrackerSight
+from vm_training.visual.tracker_commands import UNSEEN_SEED
 from vm_training.visual.tracker_evaluation import evaluate_tracker
 from vm_training.visual.tracker_training import TrackerConfig, train_tracker
 

@@ -15,10 +15,10 @@ from vm_core.errors import VmError
 from vm_training.student import Student
 from vm_training.visual.bundle import export_bundle, load_bundle
 from vm_training.visual.commander import golden_inputs
-from vm_training.visual.commands import load_tracker
 from vm_training.visual.evaluate_task import EvaluateTask
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import MEMORY_SIZE, Generator
+from vm_training.visual.trained_parts import load_tracker
 
 
 def test_a_bundle_does_what_the_networks_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -15,7 +15,7 @@ from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual import tracker_evaluation
-from vm_training.visual.commands import PlanGaitTable
+from vm_training.visual.generator_commands import PlanGaitTable
 from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.motion_library import (
     PlannedMotion,
