@@ -67,7 +67,7 @@ class Told(ScriptedGenerator):
 def test_by_thought_the_script_knows_no_more_than_the_student(by_thought: bool):
     config = GeneratorConfig("depth", steps=2, batch=8, lessons=64, hidden=(8,), by_thought=by_thought, world=STILL)
     school = GeneratorSchool(DRIBBLE, stand_still(), gait_table(), config)
-    school._teacher = teacher = Told(school.world, seeing=True)
+    school._teacher = teacher = Told(school.world)
     teacher.thoughts = []
     assert school.round(0, fresh=True)["steps"] > 0
     if by_thought:
@@ -80,7 +80,7 @@ def test_by_thought_the_script_knows_no_more_than_the_student(by_thought: bool):
 
 def test_scripts_turn_to_where_the_thing_is_thought_to_be():
     found = ObjectWorld(DRIBBLE, stand_still(), gait_table(), STILL, 0)
-    script = ScriptedGenerator(found, seeing=True)
+    script = ScriptedGenerator(found)
     sticks = []
     for aside in (0.3, -0.3):
         script.reset(np.arange(STILL.worlds))

@@ -15,7 +15,7 @@ from vm_training.visual.task_rewards import TaskRewards, approach, nearness
 from vm_training.visual.tasks import OBJECT_TASKS, find_object_task
 from vm_training.visual.tasks.base import HARD_TURN_RAD, ObjectView
 from vm_training.visual.tasks.kick_ball import dribble
-from vm_training.visual.tasks.push_box import push, push_ahead
+from vm_training.visual.tasks.push_box import push
 
 
 def view(name: str, *, moved: tuple[float, float, float] = (0.0, 0.0, 0.0), speed: float = 0.0) -> ObjectView:
@@ -195,7 +195,12 @@ def test_pushers_step_less_the_less_the_box_gives_way():
     assert 0.05 < blocked < 0.1 < giving < 0.16 < free  # and never stand
 
 
-def test_who_only_sees_pushes_straight_ahead():
-    aside = view("push_box", moved=(0.0, 0.4, 0.0))
-    aside = replace(aside, thing=aside.thing - [0.3, 0.0, 0.0])
-    assert push(aside).turn[0] < push_ahead(aside).turn[0]
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_pusher_heads_back_to_the_line_that_the_box_began_on(side: float):
+    near = view("push_box", moved=(-0.3, 0.0, 0.0))
+    drifted = [
+        replace(near, thing=near.thing + [0.0, side * by, 0.0], root=near.root + [0.0, side * by, 0.0])
+        for by in (0.0, 0.05, 0.2, 2.0)
+    ]
+    straight, little, more, most = (-side * float(push(now).turn[0]) for now in drifted)
+    assert abs(straight) < 1e-9 < little < more <= most <= HARD_TURN_RAD

@@ -85,9 +85,7 @@ class GeneratorSchool:
         self.world = ObjectWorld(task, tracker, table, config.world, config.seed)
         self._pupil = LearntCommander(self.world, self.generator, config.depth_noise)
         self._teacher: Commander = (
-            ScriptedGenerator(self.world, seeing=config.sight == "depth")
-            if teacher is None
-            else LearntCommander(self.world, teacher)
+            ScriptedGenerator(self.world) if teacher is None else LearntCommander(self.world, teacher)
         )
         self._lessons = SeenLessons(config.lessons, config.sight)
         self._off_m: list[float] = []

@@ -16,13 +16,13 @@ LEAST_REACH_M = 0.15
 class ScriptedGenerator:
     """Commands of a task's script for all worlds; sees everything, needs no training."""
 
-    def __init__(self, world: ObjectWorld, *, seeing: bool = False) -> None:
-        """Takes the task's script, or what it teaches those who see.
+    def __init__(self, world: ObjectWorld) -> None:
+        """Takes the task's script.
 
         Raises:
             VmError: it has none.
         """
-        script = (world.task.taught if seeing else None) or world.task.script
+        script = world.task.script
         if script is None:
             raise VmError(
                 f"{world.task.name} has no script: no walk does it; expected a teacher that was trained for it"

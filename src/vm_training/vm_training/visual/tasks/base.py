@@ -152,7 +152,6 @@ class ObjectTask:
         scene: the object and how it varies.
         script: what a walker that knows everything would do; None: no walk does it, only learning can.
         success_text, success: in words, and from figures of a rollout, each (N,); see `measures.Measures`.
-        taught: the script for students that see, where it asks for what they could not know; None: the same.
         mark: of the object, what eyes are to find: its middle, or the face that is near.
         glances_m: least and largest places ahead and to the left at which new eyes are shown the object's centre [m].
         goal_m: (2,) where the object is to come to, from where it was, along x and to the left [m].
@@ -167,7 +166,6 @@ class ObjectTask:
     script: Callable[[ObjectView], Stick] | None
     success_text: str
     success: Callable[[dict[str, np.ndarray]], np.ndarray]
-    taught: Callable[[ObjectView], Stick] | None = None
     mark: Literal["middle", "near_face"] = "middle"
     glances_m: tuple[tuple[float, float], tuple[float, float]] = ((-0.6, 1.7), (-1.2, 1.2))
     goal_m: tuple[float, float] = (0.0, 0.0)
