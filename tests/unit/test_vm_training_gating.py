@@ -166,7 +166,7 @@ def test_high_stairs_take_the_first_walkers_share_and_no_other(walkers, tmp_path
     seen = torch.full((1, contract.observation_size), 0.1)
     seen[:, -GRID.num_cells :] = 1.4
     steps = seen.clone()
-    steps[:, -GRID.num_cells :].view(1, 11, 11)[:, 7:] -= 2.0 * 0.17
+    steps[:, -GRID.num_cells :].view(1, GRID.size_x, GRID.size_y)[:, 7:] -= 2.0 * 0.17
     first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
 
     def alone(walker: int, shown: torch.Tensor) -> torch.Tensor:

@@ -10,12 +10,11 @@ from object_worlds import STILL, stirred, world
 from vm_core.depth_image import DepthSpec
 from vm_training.visual.eyes import KINDS, LATENT
 from vm_training.visual.generator import (
-    GOES,
     HEADING,
     HEADING_SCALE,
     INPUTS,
+    LEGS,
     MEMORY_SIZE,
-    SECONDS_AHEAD,
     Generator,
     GeneratorEyes,
 )
@@ -49,7 +48,7 @@ def test_what_is_remembered_turns_with_the_robot_until_the_picture_shows_it():
         thought = generator.think(latent, seen)[0].detach()
     assert np.allclose(thought.numpy(), [[np.cos(0.5), -np.sin(0.5), 0.4]], atol=6e-3)
     seen[:] = 0.0
-    seen[0, GOES] = torch.tensor([0.1, 0.0]) * SECONDS_AHEAD  # told to go ahead at 0.1 m/s
+    seen[0, LEGS] = torch.tensor([0.1, 0.0])  # its legs go ahead at 0.1 m/s
     seen[:, -MEMORY_SIZE:] = thought
     carried = generator.think(latent, seen)[0].detach()
     assert np.allclose((thought - carried).numpy(), [[0.002, 0.0, 0.0]], atol=1e-6)
@@ -69,7 +68,7 @@ def test_who_sees_knows_how_far_it_went_to_the_left_of_its_start():
     for heading, goes, way_m in ((0.5, (0.3, 0.0), 0.3 * np.sin(0.5)), (0.5, (0.0, 0.1), 0.1 * np.cos(0.5))):
         before = thought[0, 2].item()
         seen[0, HEADING] = HEADING_SCALE * torch.tensor([np.cos(heading), np.sin(heading)], dtype=torch.float32)
-        seen[0, GOES] = torch.tensor(goes) * SECONDS_AHEAD
+        seen[0, LEGS] = torch.tensor(goes)
         for _ in range(50):
             seen[:, -MEMORY_SIZE:] = thought
             thought = generator.think(torch.zeros(1, LATENT), seen)[0].detach()

@@ -19,6 +19,7 @@ from vm_core.frames import (
     rotvec_from_quat,
 )
 from vm_core.g1 import IMU_POS_IN_PELVIS
+from vm_core.leg_velocity import leg_velocity
 
 
 @dataclass
@@ -169,6 +170,10 @@ def _foot_phase(x: ObservationInputs) -> Array:
     return _need(x.foot_phase, "a clock of the feet")
 
 
+def _leg_velocity(x: ObservationInputs) -> Array:
+    return leg_velocity(x.root_quat_wxyz, x.root_ang_vel_body, x.joint_pos, x.joint_vel)
+
+
 TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "base_ang_vel": lambda x: x.root_ang_vel_body,
     "projected_gravity": _projected_gravity,
@@ -203,12 +208,14 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
     "task_heading": _task_heading,
     "run": lambda x: _need(x.run, "a run bit")[..., None],
     "memory": lambda x: _need(x.memory, "a memory"),
+    "leg_velocity": _leg_velocity,
     "ref_phase": lambda x: _reference(x).phase[..., None],
 }
 """Every term by name. Errors are in the robot's heading frame [m, m/s], orientations as rotation vectors [rad];
 `base_lin_vel` is the pelvis origin's and `imu_lin_vel` the IMU's, in the pelvis frame; `ref_anchor_pos` and
 `ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row);
-`task_heading` is cosine and sine of the heading since the policy began."""
+`task_heading` is cosine and sine of the heading since the policy began; `leg_velocity` is the pelvis' ahead and to the
+left, over the foot that bears, of the 23 joints in the policy's order and numpy arrays."""
 COMMAND_TERMS = frozenset(("keypoint_command", "last_keypoint_command", "task_heading", "run", "memory"))
 """Terms that only the node's visual policies are told (`vm_core.visual_bundle`)."""
 ODOMETRY_TERMS = frozenset(

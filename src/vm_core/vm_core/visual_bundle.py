@@ -36,9 +36,12 @@ GENERATOR_FILE, TRACKER_FILE = "generator.onnx", "tracker.onnx"
 GENERATOR_KEY = "vm_generator_contract"
 DEPTH_INPUT, OBSERVATION_INPUT, COMMAND_OUTPUT, MEMORY_OUTPUT = "depth", "observation", "command", "memory"
 FORMAT_VERSION = 1
-COMMAND_TERM = "keypoint_command"
+COMMAND_TERM, LEGS_TERM = "keypoint_command", "leg_velocity"
 _TOLD = frozenset(
-    ("base_ang_vel", "projected_gravity", "joint_pos", "joint_pos_rel", "joint_vel_rel", "last_action", "gait_phase")
+    (
+        *("base_ang_vel", "projected_gravity", "joint_pos", "joint_pos_rel", "joint_vel_rel", "last_action"),
+        *("gait_phase", LEGS_TERM),
+    )
 )
 """What both networks may read beside COMMAND_TERMS: the robot's own state, no odometry."""
 
@@ -101,6 +104,8 @@ class GeneratorContract:
             raise VmError(f"generator rests after {self.gait_steps_to_rest} steps; expected 0 to 4")
         if self.rest_keypoints is not None:
             self._check_rest()
+        if LEGS_TERM in names and self.joint_names != g1.POLICY_JOINT_NAMES:
+            raise VmError(f"generator reads {LEGS_TERM} of {len(self.joint_names)} joints; expected the policy's 23")
         if any(term.name == "memory" and term.history_length != 1 for term in self.observation):
             raise VmError("generator reads a history of its memory; expected the newest only")
         if self.history_layout not in HISTORY_LAYOUTS:

@@ -202,10 +202,11 @@ def load_bundle(folder: Path) -> tuple[str, Tracker, OnnxGenerator]:
 
 
 def _seeing(terms: tuple[ObservationTerm, ...]) -> bool:
-    """Whether a generator reads OWN_TERMS, and beside them its memory at most, of whatever size."""
+    """Whether a generator reads OWN_TERMS, and beside them at most its legs' velocity and a memory of whatever size."""
     own, others = terms[: len(OWN_TERMS)], terms[len(OWN_TERMS) :]
-    memories = tuple(replace(SEEING_TERMS[-1], size=term.size) for term in others[:1])
-    return own == OWN_TERMS and others == memories
+    legs, memory = SEEING_TERMS[len(OWN_TERMS) :]
+    remembered = others[1:] if others[:1] == (legs,) else others
+    return own == OWN_TERMS and remembered == tuple(replace(memory, size=term.size) for term in remembered[:1])
 
 
 _KEYS = {vb.TRACKER_FILE: METADATA_KEY, vb.GENERATOR_FILE: vb.GENERATOR_KEY}

@@ -20,7 +20,7 @@ from vm_training.student import NormalizedNetwork, perceptron
 from vm_training.visual.eyes import KINDS, LATENT, Eyes, cell_of
 from vm_training.visual.object_world import PERIOD_S, ObjectWorld
 from vm_training.visual.tasks.base import LANE_M
-from vm_training.visual.tracker import LEAD_S, Proprioceptor
+from vm_training.visual.tracker import Proprioceptor
 
 HISTORY = 3
 OWN_TERMS = (
@@ -35,9 +35,9 @@ OWN_TERMS = (
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
 PLACE_SIZE, MEMORY_SIZE, MEMORY_M = 2, 3, 2.0
-SEEING_TERMS = (*OWN_TERMS, ObservationTerm("memory", MEMORY_SIZE))
-"""One that sees also knows where it thought the thing is, ahead and to the left of the pelvis, and how far to the left
-of its start it thought itself, across the way that it faced then; each up to MEMORY_M [m]."""
+SEEING_TERMS = (*OWN_TERMS, ObservationTerm("leg_velocity", 2), ObservationTerm("memory", MEMORY_SIZE))
+"""One that sees also knows how fast its legs carry it, where it thought the thing is, ahead and to the left of the
+pelvis, and how far to the left of its start it thought itself, across the way that it faced then; to MEMORY_M [m]."""
 OBJECT_SIZE = 16
 OWN_SIZE = sum(term.size * term.history_length for term in OWN_TERMS)
 _YAW_RATE = 3 * (HISTORY - 1) + 2  # the newest of base_ang_vel's, the first term
@@ -48,17 +48,17 @@ FELT = (
 )
 FELT_SIZE = 3 + NUM_JOINTS
 """Which of OWN_TERMS say how the camera is held: the newest of gravity and of the joints."""
-_GOES_BEGIN = (6 + 2 * NUM_JOINTS) * HISTORY + (HISTORY - 1) * COMMAND_SIZE
-_HEADING_BEGIN = _GOES_BEGIN + COMMAND_SIZE + 2  # after gait_phase
+_HEADING_BEGIN = (6 + 2 * NUM_JOINTS + COMMAND_SIZE) * HISTORY + 2  # after gait_phase
 HEADING, HEADING_SCALE = slice(_HEADING_BEGIN, _HEADING_BEGIN + 2), OWN_TERMS[-2].scale[0]
 """Cosine and sine of where it faces since the start, and their scale."""
-GOES, SECONDS_AHEAD = slice(_GOES_BEGIN, _GOES_BEGIN + 2), 10.0 * LEAD_S
-"""Where the root was told to be a moment later, by the newest last_keypoint_command, and what makes a speed of it."""
+LEGS = slice(OWN_SIZE, OWN_SIZE + 2)
+"""Of SEEING_TERMS: the pelvis' velocity ahead and to the left [m/s]. What it was told to do is no measure of the way of
+one that pushes: after 30 s before a box it was 1 m off to the side, the legs' 0.1 m."""
 _UNMASKED_M, _UNSURE, MOST_TRUST, SURPRISE_M, UNLIKELY = 0.12, 0.7, 0.3, 0.3, 0.05
 COMMAND_SCALE_M = 0.1
 Sight = Literal["state", "depth", "blind"]
 """What a generator knows of the thing: everything, a depth picture, nothing."""
-INPUTS: dict[Sight, int] = {"state": OWN_SIZE + OBJECT_SIZE, "depth": OWN_SIZE + MEMORY_SIZE, "blind": OWN_SIZE}
+INPUTS: dict[Sight, int] = {"state": OWN_SIZE + OBJECT_SIZE, "depth": OWN_SIZE + 2 + MEMORY_SIZE, "blind": OWN_SIZE}
 """How many numbers it reads beside a picture."""
 
 
@@ -232,7 +232,7 @@ class Generator(NormalizedNetwork):
         thought has no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
         """
         was = observation[:, -MEMORY_SIZE:]
-        goes = observation[:, GOES] / SECONDS_AHEAD * PERIOD_S
+        goes = PERIOD_S * observation[:, LEGS]
         ahead, left = (was[:, :PLACE_SIZE] - goes).unbind(1)
         turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
         before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
