@@ -17,6 +17,7 @@ SIZES = {
     "gait_phase": 2,
     "ref_phase": 1,
     "joint_pos": J,
+    "leg_velocity": 2,
     "ref_joint_state": 2 * J,
     "ref_anchor_ori": 6,
     "linear_velocity_commands": 2,

@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from vm_core.frames import heading_quat, quat_conjugate, quat_multiply, quat_rotate, yaw_from_quat
+from vm_core.arrays import array_namespace
+from vm_core.frames import Array, heading_quat, quat_conjugate, quat_multiply, quat_rotate, yaw_from_quat
 from vm_core.keypoint_command import COMMAND_SIZE, keypoint_poses
 
 GRAVITY, COM_HEIGHT_M = 9.81, 0.656
@@ -112,18 +113,18 @@ class Halting:
         self._feet[told] = paths
 
 
-def sensed(
-    quat_wxyz: np.ndarray, gyro: np.ndarray, joint_pos: np.ndarray, joint_vel: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keypoints (N, 5, 3) [m] and the soles' speed (N, 2, 3) [m/s] from the pelvis, their yaw (N, 2), all in the axes
-    of the pelvis' heading; arguments as of `Halting.command`."""
+def sensed(quat_wxyz: Array, gyro: Array, joint_pos: Array, joint_vel: Array) -> tuple[Array, Array, Array]:
+    """Keypoints (..., 5, 3) [m] and the soles' speed (..., 2, 3) [m/s] from the pelvis, their yaw (..., 2), all in the
+    axes of the pelvis' heading; arguments as of `Halting.command`, of any batch."""
+    xp = array_namespace(joint_pos)
     quat = quat_multiply(quat_conjugate(heading_quat(quat_wxyz)), quat_wxyz)
-    origin, moment_s = np.zeros((len(quat), 3)), 0.01
+    origin, moment_s = xp.zeros_like(quat[..., :3]), 0.01
     points, turned = keypoint_poses(origin, quat, joint_pos)
     soon, _ = keypoint_poses(origin, quat, joint_pos + moment_s * joint_vel)
-    spin = quat_rotate(quat, gyro)
-    speed = (soon - points)[:, 3:] / moment_s + np.cross(spin[:, None], points[:, 3:])
-    return points, speed, yaw_from_quat(turned[:, 3:])
+    soles = points[..., 3:, :]
+    spin = quat_rotate(quat, gyro)[..., None, :] + xp.zeros_like(soles)
+    speed = (soon[..., 3:, :] - soles) / moment_s + xp.linalg.cross(spin, soles)
+    return points, speed, yaw_from_quat(turned[..., 3:, :])
 
 
 def halt_path(

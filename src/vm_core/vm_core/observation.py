@@ -215,7 +215,7 @@ TERMS: dict[str, Callable[[ObservationInputs], Array]] = {
 `base_lin_vel` is the pelvis origin's and `imu_lin_vel` the IMU's, in the pelvis frame; `ref_anchor_pos` and
 `ref_anchor_ori` are the reference's anchor in the robot's (two columns of the rotation matrix, row by row);
 `task_heading` is cosine and sine of the heading since the policy began; `leg_velocity` is the pelvis' ahead and to the
-left, over the foot that bears, of the 23 joints in the policy's order and numpy arrays."""
+left, over the foot that bears, of the 23 joints in the policy's order."""
 COMMAND_TERMS = frozenset(("keypoint_command", "last_keypoint_command", "task_heading", "run", "memory"))
 """Terms that only the node's visual policies are told (`vm_core.visual_bundle`)."""
 ODOMETRY_TERMS = frozenset(
