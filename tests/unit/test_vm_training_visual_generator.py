@@ -75,6 +75,17 @@ def test_who_sees_knows_how_far_it_went_to_the_left_of_its_start():
         assert thought[0, 2].item() - before == pytest.approx(way_m, abs=1e-4)
 
 
+def test_who_went_far_aside_finds_back():
+    generator, seen, thought = Generator("depth", (8,)), torch.zeros(1, INPUTS["depth"]), torch.zeros(1, MEMORY_SIZE)
+    seen[0, HEADING] = HEADING_SCALE * torch.tensor([1.0, 0.0])
+    for aside in (1.0, -1.0):
+        seen[0, LEGS] = torch.tensor([0.0, aside])
+        for _ in range(250):  # 5 m and back
+            seen[:, -MEMORY_SIZE:] = thought
+            thought = generator.think(torch.zeros(1, LATENT), seen)[0].detach()
+        assert thought[0, 2].item() == pytest.approx(2.5 * (1.0 + aside), abs=1e-3)
+
+
 def test_the_heading_is_where_the_network_looks_for_it():
     found = world()
     found.physics.qpos[:, 3:7] = [np.cos(0.3), 0.0, 0.0, np.sin(0.3)]

@@ -34,10 +34,11 @@ OWN_TERMS = (
     ObservationTerm("run", 1, (2.0,)),
 )
 """What every generator reads, on the robot too; the gait clock goes while the run bit is 1."""
-PLACE_SIZE, MEMORY_SIZE, MEMORY_M = 2, 3, 2.0
+PLACE_SIZE, MEMORY_SIZE, MEMORY_M, FARTHEST_M = 2, 3, 2.0, 50.0
 SEEING_TERMS = (*OWN_TERMS, ObservationTerm("leg_velocity", 2), ObservationTerm("memory", MEMORY_SIZE))
 """One that sees also knows how fast its legs carry it, where it thought the thing is, ahead and to the left of the
-pelvis, and how far to the left of its start it thought itself, across the way that it faced then; to MEMORY_M [m]."""
+pelvis, each up to MEMORY_M, and how far to the left of its start it thought itself, across the way that it faced then,
+up to FARTHEST_M [m]: a count that ends early is wrong for good."""
 OBJECT_SIZE = 16
 OWN_SIZE = sum(term.size * term.history_length for term in OWN_TERMS)
 _YAW_RATE = 3 * (HISTORY - 1) + 2  # the newest of base_ang_vel's, the first term
@@ -244,8 +245,8 @@ class Generator(NormalizedNetwork):
         trust = MOST_TRUST * likely * in_picture * torch.sigmoid(trust)
         cos, sin = (observation[:, HEADING] / HEADING_SCALE).unbind(1)
         lane = was[:, PLACE_SIZE:] + (sin * goes[:, 0] + cos * goes[:, 1])[:, None]
-        thought = torch.cat([before + trust * (found - before), lane], dim=1)
-        return thought.clamp(-MEMORY_M, MEMORY_M), found
+        place = (before + trust * (found - before)).clamp(-MEMORY_M, MEMORY_M)
+        return torch.cat([place, lane.clamp(-FARTHEST_M, FARTHEST_M)], dim=1), found
 
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """`forward` on arrays, without gradients."""
