@@ -63,6 +63,7 @@ def test_the_height_map_makes_the_grid_that_the_policy_reads():
         ("missing.onnx", {}),
         ("kick_ball", {}),
         ("push_box", {}),
+        ("kick_box", {}),
     ):
         nodes = {node.package: node for node in node_list(System(policy=str(policies / name)))}
         given = nodes["vm_heightmap"].parameters
