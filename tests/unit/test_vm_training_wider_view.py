@@ -56,7 +56,9 @@ def test_new_cells_can_be_learnt():
     wide, its = with_wider_view(*walker_of(SMALL), GRID)
     wide.train()
     wide(torch.randn(3, its.observation_size)).sum().backward()
-    assert (wide.layers[0].weight.grad[:, -GRID.num_cells :].abs().amax(dim=0) > 0.0).all()
+    first = wide.layers[0]
+    assert isinstance(first, torch.nn.Linear) and first.weight.grad is not None
+    assert (first.weight.grad[:, -GRID.num_cells :].abs().amax(dim=0) > 0.0).all()
     assert (wide.spread > 0.0).all()
 
 
