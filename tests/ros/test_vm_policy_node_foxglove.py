@@ -66,9 +66,15 @@ class Viewer:
         """Subscribes, waits for a message and lets go again."""
         number = 100 + len(self.binary)
         channel = self.take(lambda: self.channels.get(topic))
-        self.send(op="subscribe", subscriptions=[{"id": number, "channelId": channel["id"]}])
+        subscription = {"op": "subscribe", "subscriptions": [{"id": number, "channelId": channel["id"]}]}
+        self.send(**subscription)
 
         def payload() -> bytes | None:
+            # foxglove-sdk 0.30.3 tells of a channel a moment before it knows it itself: who is too quick asks again
+            unknown = [said for said in self.said if f"Unknown channel ID: {channel['id']}" in said.get("message", "")]
+            for said in unknown:
+                self.said.remove(said)
+                self.send(**subscription)
             heads = ((m, struct.unpack_from("<BIQ", m)) for m in self.binary if m[0] == 1)
             return next((m[13:] for m, head in heads if head[1] == number), None)
 
