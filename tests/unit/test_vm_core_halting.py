@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from vm_core import g1
 from vm_core.halting import (
+    AWAY_M,
     COM_HEIGHT_M,
     FOOT_REACH_M,
     GRAVITY,
     PERIOD_S,
     SOLE_M,
+    STEADY_AFTER_S,
     STRETCH_M,
     Halting,
     eased,
@@ -102,3 +104,24 @@ def test_a_robot_that_walks_again_forgets_its_halt(frames):
     assert law.since[0] == -1
     law.reset(np.array([0]))
     assert law.since[0] == -1
+
+
+@settings(max_examples=20, deadline=None)
+@given(aside=st.floats(0.3, 1.5), ahead=st.floats(-0.5, 0.5))
+def test_a_body_that_is_not_caught_is_still_told_to_come_back_between_its_feet(aside, ahead):
+    """The path of one that goes out to the left for good ends metres away; robots that were told it fell."""
+    law = Halting(POINTS)
+    law._foot_speed[:] = [-ahead, -aside, 0.0]  # the body goes the other way
+    for _ in range(40):
+        command = law.command(np.ones(1, bool), LEVEL, NONE, STAND[None], np.zeros((1, 23)))
+        assert abs(command[0, 1]) < 0.01 and abs(command[0, 0]) < AWAY_M[0] + 0.03
+
+
+def test_what_senses_make_up_reaches_one_that_stands_only_in_part():
+    law, rng, commands = Halting(POINTS), np.random.default_rng(2), []
+    for _ in range(500):
+        joints = STAND + rng.normal(0.0, 0.01, 23)
+        commands.append(law.command(np.ones(1, bool), LEVEL, NONE, joints[None], np.zeros((1, 23)))[0])
+    settled = round(STEADY_AFTER_S / PERIOD_S)
+    before, after = (np.std(part, axis=0)[:3].max() for part in (commands[:settled], commands[settled + 10 :]))
+    assert 0.2 * before < after < 0.7 * before
