@@ -28,19 +28,24 @@ def test_the_same_configuration_keeps_results(tmp_path):
     assert json.loads((again / CONFIG_FILE).read_text()) == {"seed": 0}
 
 
-def test_another_configuration_starts_over_and_says_so(tmp_path, capsys):
-    folder = begun(tmp_path / "work")
+def test_another_configuration_starts_over_and_keeps_what_was_there(tmp_path, capsys):
+    """A changed number of rounds once cost the hundred that were done."""
+    folder = begun(tmp_path / "work", seed=0, lane={"envs": 8, "threads": 1}, motions="m" * 50)
     folder.write_arrays("teacher.npz", {"gains": np.eye(3)})
-    folder.write_json("teacher.json", [1])
     (folder / "notes.txt").write_text("mine")
-    begun(tmp_path / "work", seed=1)
-    assert "starting over" in capsys.readouterr().out
-    assert sorted(p.name for p in folder.path.iterdir()) == [CONFIG_FILE, "notes.txt"]
-    assert json.loads((folder / CONFIG_FILE).read_text()) == {"seed": 1}
+    begun(tmp_path / "work", seed=1, lane={"envs": 9, "threads": 1}, motions="n")
+    said = capsys.readouterr().out
+    assert "(seed: 0 → 1, lane.envs: 8 → 9, motions); starting over; what was there is in earlier_1/" in said
+    assert sorted(p.name for p in folder.path.iterdir()) == [CONFIG_FILE, "earlier_1", "notes.txt"]
+    assert json.loads((folder / CONFIG_FILE).read_text())["seed"] == 1
+    earlier = begun(tmp_path / "work" / "earlier_1", seed=0, lane={"envs": 8, "threads": 1}, motions="m" * 50)
+    np.testing.assert_array_equal(earlier.read_arrays("teacher.npz")["gains"], np.eye(3))
+    begun(tmp_path / "work", **{f"setting{i}": i for i in range(9)})
+    assert "8 more); starting over" in capsys.readouterr().out and (folder / "earlier_2" / CONFIG_FILE).is_file()
 
 
-def test_clearing_that_is_killed_can_be_repeated(tmp_path, monkeypatch):
-    """The old configuration stays until the results that belong to it are gone."""
+def test_setting_aside_that_is_killed_goes_on_in_the_same_place(tmp_path, monkeypatch):
+    """The old configuration stays until the results that belong to it are away."""
     folder = begun(tmp_path / "work")
     for name in ("a.json", "b.json"):
         folder.write_json(name, [])
@@ -50,7 +55,8 @@ def test_clearing_that_is_killed_can_be_repeated(tmp_path, monkeypatch):
             begun(tmp_path / "work", seed=1)
     (folder / "b.json").write_text("[]")  # as if it had been killed one file earlier
     begun(tmp_path / "work", seed=1)
-    assert [p.name for p in folder.path.iterdir()] == [CONFIG_FILE]
+    assert sorted(p.name for p in folder.path.iterdir()) == [CONFIG_FILE, "earlier_1"]
+    assert sorted(p.name for p in (folder / "earlier_1").iterdir()) == ["a.json", "b.json", CONFIG_FILE]
 
 
 def _killed(path):

@@ -30,7 +30,7 @@ LIFTED_M, LANDING_S, SINKING_S_M, LONGEST_S = 0.012, 0.08, 2.0, 0.16
 AWAY_M = np.array([0.06, 0.0])
 """How far ahead and aside of where it is to rest the body may be told to be on its way there: sideways it goes straight
 to the middle between the feet. On the whole path a tenth more robots were late to be still, and more fell."""
-STEADY, STEADY_AFTER_S = 0.3, 0.2
+STEADY, STEADY_AFTER_S = 0.5, 0.4
 """Share of the newest command in the one of a robot that has stood for so long: what senses make up sways it less."""
 PERIOD_S, LEAD_S, SETTLES_S = 0.02, 0.28, 0.04
 _FRAMES, _LEAD, _SETTLES = 70, round(LEAD_S / PERIOD_S), round(SETTLES_S / PERIOD_S)

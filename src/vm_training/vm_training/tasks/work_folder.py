@@ -12,7 +12,9 @@ import numpy as np
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 
-CONFIG_FILE = "config.json"
+CONFIG_FILE, EARLIER = "config.json", "earlier_"
+"""What results came from; folders, numbered, of results that came from other settings."""
+_MOST_SHOWN = 4
 
 
 class WorkFolder:
@@ -31,7 +33,7 @@ class WorkFolder:
         return self.path / name
 
     def begin(self, resolved: dict[str, Any]) -> None:
-        """Keeps earlier results if they came from the same configuration, else clears them.
+        """Keeps earlier results if they came from the same configuration, else sets them aside.
 
         Raises:
             VmError: the folder holds something that no training wrote.
@@ -48,12 +50,24 @@ class WorkFolder:
                 f"{self.path}: holds {', '.join(sorted(foreign)[:3])}; expected an empty or an earlier folder"
             )
         if config.is_file() and config.read_text() != text:
-            print(f"{self.path}: other settings or another scene than before; starting over")
-            for old in [*self.path.glob("*.npz"), *self.path.glob("*.json")]:
-                if old != config:  # replaced below, last: without it the folder would be a stranger's
-                    old.unlink()
+            aside = self._set_aside(config)
+            changed = ", ".join(_changed(json.loads((aside / CONFIG_FILE).read_text()), json.loads(text)))
+            print(f"{self.path}: other settings ({changed}); starting over; what was there is in {aside.name}/")
         with atomic_path(config) as temporary:
             temporary.write_text(text)
+
+    def _set_aside(self, config: Path) -> Path:
+        """Moves all results, which may be hours of work, to a folder; one without settings is where a killed call was."""
+        number = 1
+        while (aside := self / f"{EARLIER}{number}").is_dir() and (aside / CONFIG_FILE).is_file():
+            number += 1
+        aside.mkdir(exist_ok=True)
+        for old in [*self.path.glob("*.npz"), *self.path.glob("*.json")]:
+            if old != config:  # replaced by the caller, last: without it the folder would be a stranger's
+                old.replace(aside / old.name)
+        with atomic_path(aside / CONFIG_FILE) as temporary:
+            temporary.write_text(config.read_text())
+        return aside
 
     def write_json(self, name: str, value: Any) -> None:
         with atomic_path(self / name) as temporary:
@@ -69,6 +83,21 @@ class WorkFolder:
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         with np.load(self / name, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
+
+
+def _changed(was: Any, now: Any, name: str = "") -> list[str]:
+    """Settings that differ, as name: then → now; of many, the first."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        found = [
+            line
+            for key in {**was, **now}
+            for line in _changed(was.get(key), now.get(key), f"{name}.{key}" if name else key)
+        ]
+        return [*found[:_MOST_SHOWN], f"{len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else found
+    if was == now:
+        return []
+    short = all(len(str(value)) < 40 for value in (was, now))
+    return [f"{name}: {was} → {now}" if short else name]
 
 
 def git_commit() -> str:
