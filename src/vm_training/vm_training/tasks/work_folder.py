@@ -57,7 +57,7 @@ class WorkFolder:
             temporary.write_text(text)
 
     def _set_aside(self, config: Path) -> Path:
-        """Moves all results, which may be hours of work, to a folder; one without settings is where a killed call was."""
+        """Moves all results, which may be hours of work, to a folder; one without settings is where a kill was."""
         number = 1
         while (aside := self / f"{EARLIER}{number}").is_dir() and (aside / CONFIG_FILE).is_file():
             number += 1
