@@ -25,9 +25,10 @@ DRIBBLE = OBJECT_TASKS["kick_ball"]
 def test_imitation_learns_the_script_and_goes_on(tmp_path: Path):
     config = GeneratorConfig(rounds=2, steps=12, batch=16, lessons=256, hidden=(16,), world=STILL, passes=20.0)
     folder = WorkFolder(tmp_path / "run")
-    generator, records = train_generator(TASK, stand_still(), gait_table(), config, folder)
+    tracker = stand_still()
+    generator, records = train_generator(TASK, tracker, gait_table(), config, folder)
     assert len(records) == 2 and records[1]["loss"] < records[0]["loss"] + 0.05
-    again, kept = train_generator(TASK, stand_still(), gait_table(), config, folder)
+    again, kept = train_generator(TASK, tracker, gait_table(), config, folder)
     seen = torch.randn(2, generator.mean.numel())
     assert len(kept) == 2 and torch.equal(again(None, seen)[0], generator(None, seen)[0])
 
@@ -39,6 +40,18 @@ def test_imitation_begins_with_an_earlier_generator(tmp_path: Path):
     found, _ = train_generator(TASK, stand_still(), gait_table(), config, WorkFolder(tmp_path / "run"), start=start)
     seen = torch.randn(2, start.mean.numel())
     assert torch.allclose(found(None, seen)[0], start(None, seen)[0], atol=1e-5)
+
+
+def test_a_run_that_begins_with_another_generator_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """One once went on as if nothing had changed."""
+    config = GeneratorConfig(rounds=1, steps=4, batch=8, lessons=64, hidden=(16,), world=STILL, learning_rate=1e-9)
+    seen = torch.randn(2, Generator("state", (16,)).mean.numel())
+    for start in (Generator("state", (16,)), Generator("state", (16,))):
+        stirred(start)
+        folder = WorkFolder(tmp_path / "run")
+        found, _ = train_generator(TASK, stand_still(), gait_table(), config, folder, start=start)
+        assert torch.allclose(found(None, seen)[0], start(None, seen)[0], atol=1e-5)
+    assert "earlier_1" in capsys.readouterr().out and (tmp_path / "run" / "earlier_1" / "generator.npz").is_file()
 
 
 def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,14 @@ class NormalizedNetwork(nn.Module):
         """Takes mean and spread from observations (n, inputs); what hardly moves there is not blown up."""
         self.mean.copy_(torch.from_numpy(observations.mean(axis=0, dtype=np.float64)))
         self.spread.copy_(torch.from_numpy(np.maximum(observations.std(axis=0, dtype=np.float64), least_spread)))
+
+
+def digest(network: object) -> str | None:
+    """What tells a network's weights from other ones, for a run's settings; None for what is no network."""
+    if not isinstance(network, nn.Module):
+        return None
+    parts = [part for name, value in network.state_dict().items() for part in (name.encode(), value.numpy().tobytes())]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
 
 def perceptron(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:

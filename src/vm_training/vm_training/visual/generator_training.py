@@ -11,6 +11,7 @@ from torch import nn
 from vm_core.errors import VmError
 from vm_sim.depth_noise import DepthNoiseConfig
 from vm_training.progress import Progress
+from vm_training.student import digest
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.commander import Commander, LearntCommander
 from vm_training.visual.gait_table import GaitTable
@@ -194,7 +195,8 @@ def train_generator(
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
-    folder.begin({"task": task.name, "config": asdict(config), "script": teacher is None})
+    networks = {"tracker": digest(tracker.student), "teacher": digest(teacher), "start": digest(start)}
+    folder.begin({"task": task.name, "config": asdict(config), **networks})
     school = GeneratorSchool(task, tracker, table, config, teacher)
     records = []
     if (folder / "generator.npz").is_file():

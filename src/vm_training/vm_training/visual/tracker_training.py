@@ -15,7 +15,7 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.progress import Progress
-from vm_training.student import Student
+from vm_training.student import Student, digest
 from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
@@ -215,7 +215,7 @@ def train_tracker(
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
-    folder.begin({"config": asdict(config), "motions": len(motions)})
+    folder.begin({"config": asdict(config), "motions": len(motions), "start": digest(start)})
     school = TrackerSchool(motions, common, config, resting)
     records = _resumed(school, folder)
     if start is not None and not records:
