@@ -142,7 +142,9 @@ def test_parameters_by_ros_arguments_and_end_by_duration(environment, scene, tmp
     sim = _start(environment, "--ros-args", *flags)
     output, errors = sim.communicate(timeout=90)
     assert sim.returncode == 0, errors
-    assert json.loads(report.read_text())["simulated_s"] == pytest.approx(0.5, abs=0.01)
+    end = json.loads(report.read_text())
+    assert end["simulated_s"] == pytest.approx(0.5, abs=0.01)
+    assert end["scans"] == end["pictures"] == 0  # nobody listened: neither rays nor pictures are made
     assert json.loads(output.splitlines()[-1])["lowstate"] == 250
 
 

@@ -66,6 +66,23 @@ def test_the_fast_way_to_all_links_is_the_same(seed):
     np.testing.assert_allclose(turn, frames.matrix_from_quat(wanted_quat), atol=1e-9)
 
 
+@given(seeds, st.lists(st.integers(0, 28), min_size=1, max_size=6))
+def test_some_links_of_many_robots_are_as_all_links_of_one(seed, motors):
+    """Any links in any order, any batch, numpy and torch."""
+    root, quat, joints = poses(seed, 6)
+    shaped = [part.reshape(2, 3, -1) for part in (root, quat, joints)]
+    pos, turned = link_poses_world(*shaped, np.array(motors))
+    assert pos.shape == (2, 3, len(motors), 3)
+    for row in range(6):
+        own, matrix = link_frames_in_pelvis(joints[row])
+        wanted = root[row] + frames.quat_rotate(np.tile(quat[row], (len(motors), 1)), own[motors])
+        np.testing.assert_allclose(pos.reshape(6, -1, 3)[row], wanted, atol=1e-9)
+        whole = frames.matrix_from_quat(quat[row]) @ matrix[motors]
+        np.testing.assert_allclose(frames.matrix_from_quat(turned.reshape(6, -1, 4)[row]), whole, atol=1e-9)
+    on_torch, _ = link_poses_world(*(torch.from_numpy(part).float() for part in shaped), np.array(motors))
+    np.testing.assert_allclose(on_torch.numpy(), pos, atol=1e-5)
+
+
 @given(seeds, st.floats(-3.1, 3.1))
 def test_no_error_is_zero(seed, yaw):
     _, _, root, points = goal_and_robot(seed)

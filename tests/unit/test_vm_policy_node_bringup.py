@@ -40,6 +40,13 @@ def test_simulation_moves_by_itself_and_a_robot_never():
     assert robot["vm_policy_node"].parameters["auto_run"] is False
 
 
+def test_a_visual_policy_in_simulation_has_no_height_map_beside_it():
+    """It reads no grid, and map and scans took a core from the policy; on a robot the map is also the odometry."""
+    assert list(listed(task="kick_box")) == ["vm_sim", "vm_policy_node", "vm_supervisor"]
+    robot = listed(task="kick_box", sim=False)
+    assert robot["vm_heightmap"].optional and robot["vm_heightmap"].parameters["odometry_source"] == "own"
+
+
 def test_odometry_comes_from_the_simulator_the_map_or_a_topic():
     for given, source, topic in (
         ({}, "topic", "/ground_truth/odometry"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from array_api_compat import device
@@ -92,9 +95,12 @@ def torso_pose(
 
 
 def link_poses_world(
-    root_pos: frames.Array, root_quat_wxyz: frames.Array, joint_pos: frames.Array, motors: np.ndarray
+    root_pos: frames.Array, root_quat_wxyz: frames.Array, joint_pos: frames.Array, motors: Sequence[int] | np.ndarray
 ) -> tuple[frames.Array, frames.Array]:
     """Poses of some links in the world, for numpy and torch.
+
+    For a single robot the time goes into calls, not numbers: all joints turn at once, all links that are as far from
+    the pelvis follow at once, and where they are is one product over all that carries them.
 
     Args:
         root_pos, root_quat_wxyz: (..., 3) [m], (..., 4) pelvis in the world.
@@ -105,26 +111,80 @@ def link_poses_world(
         Positions (..., L, 3) [m] and quaternions (..., L, 4) wxyz.
     """
     xp, place = array_namespace(joint_pos), device(joint_pos)
+    tree = _tree(tuple(int(motor) for motor in motors))
 
     def constant(values: np.ndarray) -> frames.Array:
-        return xp.asarray(values, dtype=joint_pos.dtype, device=place, copy=True)
+        return xp.asarray(values, dtype=joint_pos.dtype, device=place)
 
-    poses: dict[int, tuple[frames.Array, frames.Array]] = {-1: (root_pos, root_quat_wxyz)}
-    for motor in sorted({link for last in motors for link in _chain(int(last))}):
-        pos, quat = poses[int(JOINT_PARENT[motor])]
-        half = 0.5 * joint_pos[..., motor : motor + 1]
-        turn = xp.concat([xp.cos(half), xp.sin(half) * constant(np.eye(3)[JOINT_AXIS[motor]])], axis=-1)
-        own = frames.quat_multiply(constant(JOINT_LEAN_WXYZ[motor]), turn)
-        poses[motor] = (
-            pos + frames.quat_rotate(quat, constant(JOINT_OFFSET[motor]) + xp.zeros_like(pos)),
-            frames.quat_multiply(quat, own),
-        )
-    picked = [poses[int(motor)] for motor in motors]
-    return xp.stack([pos for pos, _ in picked], axis=-2), xp.stack([quat for _, quat in picked], axis=-2)
+    half = 0.5 * joint_pos[..., tree.links][..., None, None]
+    own = xp.cos(half) * constant(tree.straight) + xp.sin(half) * constant(tree.turned)
+    newest, first = root_quat_wxyz[..., None, :] + xp.zeros_like(joint_pos[..., :1, None]), 0
+    quats, carriers = [], []
+    for above in tree.above:
+        carrier = newest[..., above, :]
+        newest = (own[..., first : first + len(above), :, :] @ carrier[..., None])[..., 0]
+        first += len(above)
+        quats.append(newest)
+        carriers.append(carrier)
+    ways = frames.quat_rotate(xp.concat(carriers, axis=-2), constant(tree.offset))
+    pos = root_pos[..., None, :] + constant(tree.carried_by) @ ways
+    return pos, xp.concat(quats, axis=-2)[..., tree.wanted, :]
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Some links and all that carry them, the nearest to the pelvis first.
+
+    Attributes:
+        links: (C,) motors, level by level.
+        above: for each level, where in the level before it each of its links hangs.
+        offset: (C, 3) of each link in the one above [m].
+        straight, turned: (C, 4, 4): cos(angle / 2) of the first and sin(angle / 2) of the second make the matrix that
+            turns the quaternion of the link above into the link's own.
+        wanted: (L,) places of the wanted links among `links`.
+        carried_by: (L, C) 1 where a link carries a wanted one, or is it.
+    """
+
+    links: list[int]
+    above: list[list[int]]
+    offset: np.ndarray
+    straight: np.ndarray
+    turned: np.ndarray
+    wanted: list[int]
+    carried_by: np.ndarray
+
+
+@cache
+def _tree(motors: tuple[int, ...]) -> _Tree:
+    depth = {link: len(_chain(link)) for motor in motors for link in _chain(motor)}
+    levels = [sorted(link for link in depth if depth[link] == level + 1) for level in range(max(depth.values()))]
+    links = [link for level in levels for link in level]
+    above = [
+        [before.index(int(JOINT_PARENT[link])) for link in level]
+        for before, level in zip([[-1], *levels[:-1]], levels, strict=True)
+    ]
+    lean = JOINT_LEAN_WXYZ[links]
+    axis = np.concatenate([np.zeros((len(links), 1)), np.eye(3)[JOINT_AXIS[links]]], axis=1)
+    carried_by = np.array([[float(link in _chain(motor)) for link in links] for motor in motors])
+    return _Tree(
+        links,
+        above,
+        JOINT_OFFSET[links],
+        _multiplied_from_the_right(lean),
+        _multiplied_from_the_right(frames.quat_multiply(lean, axis)),
+        [links.index(motor) for motor in motors],
+        carried_by,
+    )
+
+
+def _multiplied_from_the_right(quat: np.ndarray) -> np.ndarray:
+    """Matrices (n, 4, 4) that turn a quaternion q into q times quaternions (n, 4)."""
+    units = np.broadcast_to(np.eye(4), (len(quat), 4, 4))
+    return np.swapaxes(frames.quat_multiply(units, quat[:, None]), -1, -2)
 
 
 def link_frames_in_pelvis(joint_pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All links of one robot at once, ten times faster than by `link_poses_world`.
+    """All links of one robot at once, as matrices.
 
     Args:
         joint_pos: (29,) [rad] in motor order.

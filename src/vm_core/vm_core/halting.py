@@ -129,15 +129,14 @@ class Halting:
 def sensed(quat_wxyz: Array, gyro: Array, joint_pos: Array, joint_vel: Array) -> tuple[Array, Array, Array]:
     """Keypoints (..., 5, 3) [m] and the soles' speed (..., 2, 3) [m/s] from the pelvis, their yaw (..., 2), all in the
     axes of the pelvis' heading; arguments as of `Halting.command`, of any batch."""
-    xp = array_namespace(joint_pos)
+    xp, moment_s = array_namespace(joint_pos), 0.01
     quat = quat_multiply(quat_conjugate(heading_quat(quat_wxyz)), quat_wxyz)
-    origin, moment_s = xp.zeros_like(quat[..., :3]), 0.01
-    points, turned = keypoint_poses(origin, quat, joint_pos)
-    soon, _ = keypoint_poses(origin, quat, joint_pos + moment_s * joint_vel)
-    soles = points[..., 3:, :]
+    both = xp.stack([joint_pos, joint_pos + moment_s * joint_vel])  # now, and in a moment
+    points, turned = keypoint_poses(xp.zeros_like(quat[..., :3]), quat, both)
+    soles = points[0, ..., 3:, :]
     spin = quat_rotate(quat, gyro)[..., None, :] + xp.zeros_like(soles)
-    speed = (soon[..., 3:, :] - soles) / moment_s + xp.linalg.cross(spin, soles)
-    return points, speed, yaw_from_quat(turned[..., 3:, :])
+    speed = (points[1, ..., 3:, :] - soles) / moment_s + xp.linalg.cross(spin, soles)
+    return points[0], speed, yaw_from_quat(turned[0, ..., 3:, :])
 
 
 def halt_path(

@@ -1,4 +1,7 @@
-"""What the simulated robot's sensors tell, each at its own rate: LiDAR, inertial unit, camera, and the truth."""
+"""What the simulated robot's sensors tell, each at its own rate: LiDAR, inertial unit, camera, and the truth.
+
+Scans and pictures are made only while somebody listens.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,8 @@ class SensorTopics:
         now = robot.time_s + 1e-9
         if now >= due["scan"]:
             due["scan"] += SUB_SCAN_S
-            self._scans.offer(stamp_ns, robot.data.qpos)
+            if self._lidar.get_subscription_count():  # rays take a fifth of a core
+                self._scans.offer(stamp_ns, robot.data.qpos)
         if now >= due["imu"]:
             due["imu"] += _IMU_PERIOD_S
             ros_conversions.fill_imu(self._imu_message, robot.read_imu(LIDAR_IMU), stamp_ns)
@@ -97,8 +101,9 @@ class SensorTopics:
             self._publish_object(stamp_ns)
         if self._pictures is not None and now >= due["picture"]:
             due["picture"] += self._pictures.period_s
-            without = self._player.name == "depth_empty"
-            self._pictures.offer(stamp_ns, robot.data.qpos, without_object=without)
+            if self._depth.get_subscription_count():
+                without = self._player.name == "depth_empty"
+                self._pictures.offer(stamp_ns, robot.data.qpos, without_object=without)
 
     def _publish_odometry(self, stamp_ns: int) -> None:
         if self._player.name == "grid_silent":  # without odometry, the height map has nothing to send a grid for

@@ -127,6 +127,11 @@ class System:
         return not self.odometry_topic and not self.sim
 
     @property
+    def maps(self) -> bool:
+        """Whether there is a height map: a visual policy reads none, and the simulator knows where the robot is."""
+        return not (self.sim and self.task)
+
+    @property
     def odometry(self) -> str:
         """The topic that the odometry comes by."""
         return self.odometry_topic or (SIM_ODOMETRY if self.sim else OWN_ODOMETRY)
@@ -171,7 +176,7 @@ def node_list(system: System, launch_folder: str = "") -> list[NodeSpec]:
     """
     nodes = [
         *([_simulator(system)] if system.sim else []),
-        _height_map(system),
+        *([_height_map(system)] if system.maps else []),
         _policy(system),
         *_viewers(system, launch_folder),
     ]
