@@ -1,0 +1,78 @@
+"""Installed visual policies in the policy node's own code, on the robot's own physics and camera: `visual_lockstep`.
+
+`VM_BENCH_VISUAL_ROBOTS` robots each (8), `VM_BENCH_VISUAL_S` simulated seconds (60) or until the robot damps;
+`VM_BENCH_VISUAL_TASK` names one task. The bit becomes 0 at the end, and who has damped 5 s later did not stand.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from visual_lockstep import VisualLockstep
+
+import vm_policy_node
+from vm_policy_node.safety import State
+
+ROBOTS, RUN_S = int(os.environ.get("VM_BENCH_VISUAL_ROBOTS", "8")), float(os.environ.get("VM_BENCH_VISUAL_S", "60"))
+STANDS_S = 5.0
+_POLICIES = Path(vm_policy_node.__file__).parent / "policies"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One robot's: the object's way ahead and aside [m], how long it was up [s], whether it then stood, its steps."""
+
+    forward: float
+    drift: float
+    up_s: float
+    stood: bool
+    control_s: list[float]
+
+
+def figures(seed: int) -> Iterator[dict]:
+    """Of each task with an installed visual policy."""
+    wanted = os.environ.get("VM_BENCH_VISUAL_TASK")
+    for folder in sorted(path.parent for path in _POLICIES.glob("*/generator.onnx")):
+        if wanted in (None, folder.name):
+            yield from _task_figures(folder, seed)
+
+
+def _task_figures(folder: Path, seed: int) -> Iterator[dict]:
+    runs = [_run(folder, seed * ROBOTS + index) for index in range(ROBOTS)]
+    up = [run for run in runs if run.up_s >= RUN_S]
+    forward = float(np.mean([run.forward for run in runs]))
+    name, within = folder.name, f"within {RUN_S:.0f} s, {ROBOTS} robots"
+    steps_ms = 1e3 * np.concatenate([run.control_s for run in runs])
+    yield _row(f"{name}: forward {within}", forward, "m", None, "higher")
+    yield _row(f"{name}: drift {within}", float(np.mean([run.drift for run in runs])), "m", None, "lower")
+    yield _row(f"{name}: damped {within}", 100.0 * (1.0 - len(up) / ROBOTS), "%", None, "lower")
+    if up:
+        yield _row(f"{name}: standing {STANDS_S:.0f} s after the pause that ends a run, of {len(up)}",
+                   100.0 * float(np.mean([run.stood for run in up])), "%", 100.0, "higher")  # fmt: skip
+    yield _row(f"{name}: control step p50", float(np.median(steps_ms)), "ms", 10.0, "lower")
+
+
+def _run(folder: Path, seed: int) -> Run:
+    robot = VisualLockstep(folder, folder.name, seed)
+    robot.start()
+    before = robot.object_pos
+    up_s = robot.run(RUN_S)
+    moved = robot.object_pos - before
+    stood = False
+    if robot.state == State.RUNNING:
+        robot.told("pause")
+        robot.run(STANDS_S)
+        stood = robot.state == State.RUNNING
+    robot.close()
+    cause = robot.controller.machine.cause
+    print(f"{folder.name} {seed}: {moved[0]:.1f} m, up {up_s:.0f} s {cause}", file=sys.stderr)
+    return Run(float(moved[0]), float(abs(moved[1])), up_s + 1e-6, stood, robot.control_s)
+
+
+def _row(figure: str, value: float, unit: str, goal: float | None, better: str) -> dict:
+    return {"figure": figure, "value": round(value, 2), "unit": unit, "goal": goal, "better": better}
