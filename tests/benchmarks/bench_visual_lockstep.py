@@ -25,11 +25,13 @@ _POLICIES = Path(vm_policy_node.__file__).parent / "policies"
 
 @dataclass(frozen=True)
 class Run:
-    """One robot's: the object's way ahead and aside [m], how long it was up [s], whether it then stood, its steps."""
+    """One robot's: the object's way ahead and aside [m], how long it was up [s], whether it had stopped for want of an
+    object in view, whether it stood after the pause, its control steps."""
 
     forward: float
     drift: float
     up_s: float
+    lost: bool
     stood: bool
     control_s: list[float]
 
@@ -51,6 +53,8 @@ def _task_figures(folder: Path, seed: int) -> Iterator[dict]:
     yield _row(f"{name}: forward {within}", forward, "m", None, "higher")
     yield _row(f"{name}: drift {within}", float(np.mean([run.drift for run in runs])), "m", None, "lower")
     yield _row(f"{name}: damped {within}", 100.0 * (1.0 - len(up) / ROBOTS), "%", None, "lower")
+    lost = 100.0 * float(np.mean([run.lost for run in runs]))
+    yield _row(f"{name}: stopped for want of an object in view {within}", lost, "%", None, "lower")
     if up:
         yield _row(f"{name}: standing {STANDS_S:.0f} s after the pause that ends a run, of {len(up)}",
                    100.0 * float(np.mean([run.stood for run in up])), "%", 100.0, "higher")  # fmt: skip
@@ -62,16 +66,16 @@ def _run(folder: Path, seed: int) -> Run:
     robot.start()
     before = robot.object_pos
     up_s = robot.run(RUN_S)
-    moved = robot.object_pos - before
-    stood = False
+    moved, stood = robot.object_pos - before, False
+    lost = robot.state == State.RUNNING and not robot.controller.task.on
     if robot.state == State.RUNNING:
         robot.told("pause")
         robot.run(STANDS_S)
         stood = robot.state == State.RUNNING
     robot.close()
     cause = robot.controller.machine.cause
-    print(f"{folder.name} {seed}: {moved[0]:.1f} m, up {up_s:.0f} s {cause}", file=sys.stderr)
-    return Run(float(moved[0]), float(abs(moved[1])), up_s + 1e-6, stood, robot.control_s)
+    print(f"{folder.name} {seed}: {moved[0]:.1f} m, up {up_s:.0f} s {'lost' if lost else cause}", file=sys.stderr)
+    return Run(float(moved[0]), float(abs(moved[1])), up_s + 1e-6, lost, stood, robot.control_s)
 
 
 def _row(figure: str, value: float, unit: str, goal: float | None, better: str) -> dict:
