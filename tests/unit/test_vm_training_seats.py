@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from vm_core.errors import VmError
 from vm_core.gait_clock import RAMP_S, STEPS_TO_REST, GaitClock
 from vm_core.scene_asset import SceneAsset
 from vm_training.benchmark.courses import Episode, chosen_courses
@@ -22,7 +23,7 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.mdp.seat_operator import SeatOperator
 from vm_training.motions import planned, seats
 from vm_training.motions.courses import WALKING_GAIT
-from vm_training.motions.planned import NO_SEAT, SIT, SIT_WALK, PlannedMotion, plan_motion
+from vm_training.motions.planned import LEAVE, NO_SEAT, SIT, SIT_WALK, PlannedMotion, plan_motion
 from vm_training.motions.seats import SitTimeline
 from vm_training.tasks.motion_folder import Motion, load_motion, motion_names
 from vm_training.teachers.sampled_lqr import LqrTeacher
@@ -82,11 +83,24 @@ def test_where_nothing_is_to_sit_on_one_stands():
     assert len(texts) > 1
 
 
-def test_what_cannot_be_sat_on_is_refused_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(seats, "SEAT_HEIGHTS_M", (0.75, 0.8))
-    refused = make_motions(MakeMotions(tmp_path, count=1, kinds=(SIT,), gait=GAIT))
-    assert "no way to sit on a seat 0.7" in refused["sit_0000"]
+def test_what_cannot_be_sat_on_is_refused_with_the_reason(tmp_path):
+    refused = make_motions(MakeMotions(tmp_path, count=1, kinds=(SIT,), gait=GAIT, seat_heights_m=(0.61, 0.615)))
+    assert "no way to sit on a seat 0.6" in refused["sit_0000"]
     assert not (tmp_path / "sit_0000" / "clip.npz").exists()
+
+
+@pytest.mark.parametrize("heights_m", [(0.5, 0.44), (0.2, 0.5), (0.44, 0.65)])
+def test_seats_are_none_that_nobody_is_to_sit_on(tmp_path, heights_m):
+    with pytest.raises(VmError, match="expected the lowest first, above 0.22 and below 0.62 m"):
+        MakeMotions(tmp_path, seat_heights_m=heights_m)
+
+
+@pytest.mark.parametrize("kind", [SIT, LEAVE])
+def test_seats_are_as_high_as_one_asks_for(tmp_path, kind):
+    make_motions(MakeMotions(tmp_path, count=3, kinds=(kind,), gait=GAIT, seat_heights_m=(0.44, 0.46)))
+    for name in motion_names(tmp_path):
+        (box,) = load_motion(tmp_path, name).scene.boxes
+        assert 0.44 <= box.top <= 0.46
 
 
 def test_a_seat_is_kept_with_its_times(tmp_path, monkeypatch):

@@ -10,15 +10,16 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.gait_clock import GaitClock
-from vm_core.height_grid import cell_points_world, mean_heights
+from vm_core.height_grid import HeightGridSpec, cell_points_world, mean_heights
 from vm_core.scene_asset import SceneAsset, SceneBox
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_training import train
+from vm_training.export import export_policy, walking_contract
 from vm_training.make_motions import MakeMotions, make_motions
 from vm_training.mdp import mirror
 from vm_training.mdp.lane import ACTION_SCALE_RAD, MOST_ALONG_ERROR_M, LaneConfig, make_lane, sees_edge
 from vm_training.mdp.operators import FADE_STEPS, ClipOperator, Timing
-from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS, torso_pose
+from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS, observation_size, torso_pose
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
 from vm_training.student import Student
@@ -28,7 +29,7 @@ from vm_training.tasks.earlier_walker import stand_differently
 from vm_training.tasks.lessons import Lessons
 from vm_training.tasks.lqr_teachers import LqrTeachersConfig, train_lqr_teachers
 from vm_training.tasks.motion_folder import load_motion
-from vm_training.tasks.school import School
+from vm_training.tasks.school import School, half_mirroring
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher
@@ -241,9 +242,47 @@ def test_some_robots_see_the_grid_as_it_is(folder):
         assert np.all((off < 1e-5) == [share > 0.0, share > 0.0, False, False])
 
 
+def test_one_who_goes_on_may_keep_the_grid_of_before(folder, tmp_path):
+    """What is seen, learnt, mirrored and exported is then by that grid, and a walker of it begins as it was."""
+    points = HeightGridSpec()
+    config = replace(CONFIG, steps=5, lane=replace(CONFIG.lane, grid=points))
+    motion = load_motion(folder / "motions", "kerb_0000")
+    default = motion.clip.joint_pos[0]
+    earlier = Student(observation_size(points), 23, config.hidden)
+    contract = walking_contract("earlier", default, motion.gait.step_s, {}, points)
+    assert contract.height_grid == points and contract.observation_size == observation_size(points)
+    export_policy(earlier, contract, np.ones(contract.observation_size), tmp_path / "earlier.onnx")
+    teacher = LqrTeacher(np.zeros((motion.clip.num_frames, 23, 59)))
+    school = School({"kerb_0000": (motion, teacher)}, default, config)
+    school.take(tmp_path / "earlier.onnx")
+    for name, value in earlier.state_dict().items():
+        torch.testing.assert_close(school.student.state_dict()[name], value)
+    school.round(0, fresh=False)
+    lane = make_lane(motion, None, default, replace(LANE, grid=points, exact_grids=1.0), 0)
+    seen = lane.observe()
+    assert seen.shape == (4, contract.observation_size)
+    torso, quat = torso_pose(lane.env.physics.qpos)
+    cells = cell_points_world(points, torso, quat)[..., :2]
+    heights = torso[:, 2, None] - motion.scene.height_at(cells.reshape(-1, 2)).reshape(cells.shape[:-1])
+    np.testing.assert_allclose(seen[:, -points.num_cells :], 2.0 * np.clip(heights, 0.0, 1.3), atol=1e-4)
+
+
+def test_the_mirror_knows_the_grid():
+    """Twice in the mirror is as before, and of the ground only its two sides change places."""
+    points = HeightGridSpec(size_x=2, size_y=3)
+    seen = np.random.default_rng(0).normal(size=(4, observation_size(points))).astype(np.float32)
+    action = np.zeros((4, 23), dtype=np.float32)
+    half_mirrored = half_mirroring(points)
+    once, _ = half_mirrored(seen.copy(), action)
+    twice, _ = half_mirrored(once.copy(), action)
+    np.testing.assert_array_equal(once[2:], seen[2:])
+    np.testing.assert_array_equal(once[:2, -6:], seen[:2, [-4, -5, -6, -1, -2, -3]])
+    np.testing.assert_array_equal(twice, seen)
+
+
 def test_mirrored_twice_is_the_same():
     for order, sign in (
-        (mirror.OBSERVATION_ORDER, mirror.OBSERVATION_SIGN),
+        mirror.term_table(WALK_TERMS, GRID),
         (mirror.ERROR_ORDER, mirror.ERROR_SIGN),
         (mirror.JOINT_ORDER, mirror.JOINT_SIGN),
     ):

@@ -17,13 +17,14 @@ import torch
 from vm_core import g1
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_core.motion_clip import MotionClip
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, GoldenPair, ObservationTerm, PolicyContract
 from vm_training.benchmark.courses import SIT_SKILL
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, TRACKING_TERMS
 from vm_training.mdp.operators import FADE_STEPS
-from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, WALK_TERMS
+from vm_training.mdp.walk_observations import GRID, UNKNOWN_M, walk_terms
 from vm_training.motions.clip import KD, KP
 from vm_training.student import NormalizedNetwork
 from vm_training.tasks import walk_config
@@ -48,7 +49,11 @@ def tracking_contract(
 
 
 def walking_contract(
-    name: str, default_joint_pos: np.ndarray, step_s: float, training: dict[str, Any]
+    name: str,
+    default_joint_pos: np.ndarray,
+    step_s: float,
+    training: dict[str, Any],
+    grid: HeightGridSpec = GRID,
 ) -> PolicyContract:
     """The contract of a walker, without its golden pair.
 
@@ -57,14 +62,15 @@ def walking_contract(
         default_joint_pos: (J,) [rad] that its actions add to.
         step_s: time of a step.
         training: for people; its `skills` say whether a command backwards means to sit down.
+        grid: by which it sees the ground.
     """
     return PolicyContract(
         name=name,
         **joint_fields(default_joint_pos),
         action_scale=(ACTION_SCALE_RAD,) * len(g1.POLICY_JOINT_NAMES),
-        observation=WALK_TERMS,
+        observation=walk_terms(grid),
         action_clip=walk_config.ACTION_CLIP,
-        height_grid=GRID,
+        height_grid=grid,
         height_grid_unknown=UNKNOWN_M,
         gait_step_s=step_s,
         gait_fade_steps=FADE_STEPS,

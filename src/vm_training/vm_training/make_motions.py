@@ -17,6 +17,7 @@ from vm_core.errors import VmError
 from vm_training.motions.courses import WALKING_GAIT
 from vm_training.motions.footsteps import Gait
 from vm_training.motions.planned import KINDS, plan_motion
+from vm_training.motions.seats import SEAT_HEIGHTS_M, TOO_HIGH_M, TOO_LOW_M
 from vm_training.tasks.motion_folder import CLIP_FILE, MOTION_FILE, SCENE_FOLDER
 
 
@@ -31,6 +32,7 @@ class MakeMotions:
         seed: of everything random; motion `kind_0003` is the same whatever else is made.
         gait: of all, but for the stride, which is the course's.
         sit_spread: how far ways to sit down differ, 0 to 1; a walker has nothing to tell it which it is to take.
+        seat_heights_m: lowest and highest seat to sit on or to leave; those that nobody can sit on stay what they are.
     """
 
     out: Path
@@ -39,6 +41,7 @@ class MakeMotions:
     seed: int = 0
     gait: Gait = WALKING_GAIT
     sit_spread: float = 0.0
+    seat_heights_m: tuple[float, float] = SEAT_HEIGHTS_M
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
@@ -46,6 +49,12 @@ class MakeMotions:
             raise VmError(
                 f"kinds {', '.join(self.kinds)}, {self.count} of each, seed {self.seed}, spread {self.sit_spread}; "
                 f"expected kinds among {', '.join(KINDS)}, at least 1, a seed from 0, a spread of 0 to 1"
+            )
+        lowest, highest = self.seat_heights_m
+        if not TOO_LOW_M[1] < lowest <= highest < TOO_HIGH_M[0]:
+            raise VmError(
+                f"seats of {lowest} to {highest} m; expected the lowest first, above {TOO_LOW_M[1]} "
+                f"and below {TOO_HIGH_M[0]} m: those beyond are none to sit on"
             )
 
 
@@ -68,7 +77,9 @@ def make_motion(kind: str, seed: list[int], options: MakeMotions, folder: Path) 
     """Plans one motion and writes its folder: always the record, clip and scene only if the plan is feasible."""
     record: dict[str, Any] = {"kind": kind, "seed": seed}
     try:
-        planned = plan_motion(kind, np.random.default_rng(seed), options.gait, options.sit_spread)
+        planned = plan_motion(
+            kind, np.random.default_rng(seed), options.gait, options.sit_spread, options.seat_heights_m
+        )
     except VmError as problem:
         planned, record["problems"] = None, str(problem)
     else:

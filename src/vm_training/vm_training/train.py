@@ -37,7 +37,7 @@ from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual import commands as visual
-from vm_training.walker_joining import GateWalkers, MixWalkers, PaceWalkers, SplitWalkers
+from vm_training.walker_joining import ExchangeWalker, GateWalkers, MixWalkers, PaceWalkers, SplitWalkers
 
 
 class Task(Protocol):
@@ -165,7 +165,7 @@ class Walk:
         lane = make_lane(first, None, default, self.config.lane, self.config.seed)
         middle = np.full(lane.env.num_envs, first.clip.num_frames // 2)
         lane.reset(np.arange(lane.env.num_envs), middle)
-        contract = walking_contract(self.out.stem, default, first.gait.step_s, training)
+        contract = walking_contract(self.out.stem, default, first.gait.step_s, training, self.config.lane.grid)
         export_policy(student, contract, lane.observer.observe()[0], self.out)
         WalkReport(
             records_of(folder, self.start),
@@ -244,6 +244,7 @@ TASKS: dict[str, type[Task]] = {
     "mix_walkers": MixWalkers,
     "gate_walkers": GateWalkers,
     "pace_walkers": PaceWalkers,
+    "exchange_walker": ExchangeWalker,
     "split_walkers": SplitWalkers,
     motion_pretraining.NAME: MotionPretraining,
     scene_tracking.NAME: SceneTracking,

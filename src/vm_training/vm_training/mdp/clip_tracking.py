@@ -127,11 +127,15 @@ class ClipTracking:
 
     def step(self, correction: np.ndarray) -> None:
         """One control period with the clip's target plus corrections (N, J) [rad]."""
-        target = self.reference_target[self.clip_frame] + correction
+        target = self.planned_target() + correction
         delay = np.floor(self.rng.uniform(0.0, self._max_delay + 1.0, self.num_envs))
         self.advance(target, np.minimum(delay, self._max_delay))
         self.last_target = target
         self.frame += 1
+
+    def planned_target(self) -> np.ndarray:
+        """(N, J) [rad] of the clip at each robot's frame."""
+        return self.reference_target[self.clip_frame]
 
     def advance(self, target: np.ndarray, delay: np.ndarray) -> None:
         """The physics of one control period with targets (N, J) [rad], `delay` (N,) physics steps late."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
+from vm_core.height_grid import HeightGridSpec
 from vm_core.scene_asset import SEAT, SceneAsset
 from vm_training.mdp.clip_tracking import LOST_POSITION_M, NUM_SPEEDS, ClipTracking, StartNoise
 from vm_training.mdp.feet import LEG_JOINTS, PelvisOverFeet, leg_jacobians, without_what_feet_block
@@ -46,6 +47,7 @@ class LaneConfig:
         start_noise: of resets.
         sensor_noise: on what the student sees.
         exact_grids: share of robots whose height grid has no errors; all its rows then say the same of an edge ahead.
+        grid: by which a student sees the ground; an earlier one goes on with its own or a larger one.
         threads: of the physics.
     """
 
@@ -54,6 +56,7 @@ class LaneConfig:
     start_noise: StartNoise = field(default_factory=StartNoise)
     sensor_noise: SensorNoise = field(default_factory=SensorNoise)
     exact_grids: float = 0.0
+    grid: HeightGridSpec = GRID
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -214,7 +217,8 @@ def make_lane(
     if operator is None:
         follows = SeatOperator(env, motion.timeline, motion.gait) if motion.timeline else None
         operator = follows or ClipOperator(env, motion.gait)
-    observer = WalkObserver(env, operator, default_joint_pos, config.sensor_noise, exact_grids=config.exact_grids)
+    noise, exact = config.sensor_noise, config.exact_grids
+    observer = WalkObserver(env, operator, default_joint_pos, noise, exact_grids=exact, grid=config.grid)
     return Lane(motion, teacher, env, observer)
 
 

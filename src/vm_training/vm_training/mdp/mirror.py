@@ -13,7 +13,6 @@ from vm_core import g1
 from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import ObservationTerm
 from vm_training.mdp.clip_tracking import NUM_ERRORS, NUM_JOINTS
-from vm_training.mdp.walk_observations import GRID, OBSERVATION_SIZE, WALK_TERMS
 
 Table = tuple[np.ndarray, np.ndarray]
 _POLAR, _AXIAL = (1.0, -1.0, 1.0), (-1.0, 1.0, -1.0)
@@ -68,9 +67,7 @@ JOINT_ORDER, JOINT_SIGN = joint_table()
 """Of joints (…, J)."""
 ERROR_ORDER, ERROR_SIGN = _joined([_vector(_POLAR), _vector(_AXIAL), joint_table()] * 2)
 """Of error states (…, NUM_ERRORS) of `ClipTracking`."""
-OBSERVATION_ORDER, OBSERVATION_SIGN = term_table(WALK_TERMS, GRID)
-"""Of a walker's observations."""
-assert len(ERROR_ORDER) == NUM_ERRORS and len(OBSERVATION_ORDER) == OBSERVATION_SIZE and len(JOINT_ORDER) == NUM_JOINTS
+assert len(ERROR_ORDER) == NUM_ERRORS and len(JOINT_ORDER) == NUM_JOINTS
 
 
 def mirrored_gains(gains: np.ndarray) -> np.ndarray:

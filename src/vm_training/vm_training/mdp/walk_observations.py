@@ -23,17 +23,29 @@ chosen as the foot lifts, when the torso is half a step behind the other foot: t
 left to come to an edge at the right place, to 0.5 m hardly one."""
 UNKNOWN_M = PolicyContract.height_grid_unknown
 HISTORY = 5
-WALK_TERMS = (
-    ObservationTerm("base_ang_vel", 3, (0.5,), history_length=HISTORY),
-    ObservationTerm("projected_gravity", 3, (4.0,), history_length=HISTORY),
-    ObservationTerm("velocity_commands", 3, (2.0,)),
-    ObservationTerm("gait_phase", 2, (2.0,)),
-    ObservationTerm("joint_pos_rel", NUM_JOINTS, (3.0,), history_length=HISTORY),
-    ObservationTerm("joint_vel_rel", NUM_JOINTS, (0.3,), (-20.0, 20.0), history_length=HISTORY),
-    ObservationTerm("last_action", NUM_JOINTS, (0.5,), history_length=HISTORY),
-    ObservationTerm("height_grid", GRID.num_cells, (2.0,), (0.0, 1.3)),  # a seat is close below
-)
-OBSERVATION_SIZE = sum(term.size * term.history_length for term in WALK_TERMS)
+
+
+def walk_terms(grid: HeightGridSpec) -> tuple[ObservationTerm, ...]:
+    """What a walker sees, the ground by this grid."""
+    return (
+        ObservationTerm("base_ang_vel", 3, (0.5,), history_length=HISTORY),
+        ObservationTerm("projected_gravity", 3, (4.0,), history_length=HISTORY),
+        ObservationTerm("velocity_commands", 3, (2.0,)),
+        ObservationTerm("gait_phase", 2, (2.0,)),
+        ObservationTerm("joint_pos_rel", NUM_JOINTS, (3.0,), history_length=HISTORY),
+        ObservationTerm("joint_vel_rel", NUM_JOINTS, (0.3,), (-20.0, 20.0), history_length=HISTORY),
+        ObservationTerm("last_action", NUM_JOINTS, (0.5,), history_length=HISTORY),
+        ObservationTerm("height_grid", grid.num_cells, (2.0,), (0.0, 1.3)),  # a seat is close below
+    )
+
+
+def observation_size(grid: HeightGridSpec) -> int:
+    """How many numbers a walker sees, the ground by this grid."""
+    return sum(term.size * term.history_length for term in walk_terms(grid))
+
+
+WALK_TERMS = walk_terms(GRID)
+OBSERVATION_SIZE = observation_size(GRID)
 _WAIST = [g1.POLICY_JOINT_NAMES.index(f"waist_{axis}_joint") for axis in ("yaw", "roll", "pitch")]
 
 
@@ -48,6 +60,7 @@ class WalkObserver:
         noise: of the sensors.
         grid_errors: times the errors that the height map was measured to make; 0 leaves the grid exact.
         exact_grids: share of robots whose grid is exact all the same.
+        grid: by which it sees the ground.
     """
 
     env: ClipTracking
@@ -56,14 +69,16 @@ class WalkObserver:
     noise: SensorNoise
     grid_errors: float = 1.0
     exact_grids: float = 0.0
+    grid: HeightGridSpec = GRID
 
     def __post_init__(self) -> None:
         count = self.env.num_envs
         draws = torch.Generator().manual_seed(int(self.env.rng.integers(2**31)))
         scales = GridErrorScales.measured(self.grid_errors)
-        self._errors = GridErrors(count, GRID, scales, draws, 1.0 / self.env.clip.fps)
+        self._errors = GridErrors(count, self.grid, scales, draws, 1.0 / self.env.clip.fps)
         self._exact = np.arange(count) < round(self.exact_grids * count)
-        self._history = {t.name: np.zeros((count, t.history_length, t.size)) for t in WALK_TERMS}
+        self._terms = walk_terms(self.grid)
+        self._history = {t.name: np.zeros((count, t.history_length, t.size)) for t in self._terms}
         self._fresh = np.ones(count, dtype=bool)
         self.last_action = np.zeros((count, NUM_JOINTS))
         boxes = self.env.scene.boxes
@@ -77,15 +92,15 @@ class WalkObserver:
         self.operator.reset(envs)
 
     def observe(self) -> np.ndarray:
-        """(N, OBSERVATION_SIZE), in the order of WALK_TERMS, oldest frame of a term first."""
-        built = build_terms(WALK_TERMS, self._inputs())
+        """(N, inputs), in the order of `walk_terms`, oldest frame of a term first."""
+        built = build_terms(self._terms, self._inputs())
         for name, frames in self._history.items():
             frames[:, :-1] = frames[:, 1:]
             frames[:, -1] = built[name]
             frames[self._fresh] = built[name][self._fresh, None]
         self._fresh[:] = False
         count = self.env.num_envs
-        parts = [self._history[term.name].reshape(count, -1) for term in WALK_TERMS]
+        parts = [self._history[term.name].reshape(count, -1) for term in self._terms]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _inputs(self) -> ObservationInputs:
@@ -108,12 +123,13 @@ class WalkObserver:
     def _grid(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
         """(N, cells) of the grid as the height map would have it."""
         torso_pos, torso_quat = torso_pose(qpos)
-        cells = cell_points_world(GRID, torso_pos, torso_quat)[..., :2]
+        cells = cell_points_world(self.grid, torso_pos, torso_quat)[..., :2]
         if not self.grid_errors:
-            return policy_heights(torso_pos[:, 2], mean_heights(GRID, cells, torso_quat, self._terrain), UNKNOWN_M)
+            terrain = mean_heights(self.grid, cells, torso_quat, self._terrain)
+            return policy_heights(torso_pos[:, 2], terrain, UNKNOWN_M)
         read_at = self._errors.shift(torch.as_tensor(cells)).numpy()
         read_at[self._exact] = cells[self._exact]
-        terrain = mean_heights(GRID, read_at, torso_quat, self._terrain)
+        terrain = mean_heights(self.grid, read_at, torso_quat, self._terrain)
         speed = torch.as_tensor(np.linalg.norm(qvel[:, :2], axis=1))
         mapped = self._errors.disturb(torch.as_tensor(terrain), speed).numpy()
         mapped[self._exact] = terrain[self._exact]

@@ -59,7 +59,9 @@ class PlannedMotion:
     route: Route | None = None
 
 
-def plan_motion(kind: str, rng: np.random.Generator, gait: Gait, spread: float) -> PlannedMotion:
+def plan_motion(
+    kind: str, rng: np.random.Generator, gait: Gait, spread: float, seats_m: tuple[float, float] = SEAT_HEIGHTS_M
+) -> PlannedMotion:
     """Plans a motion of a kind in KINDS.
 
     Args:
@@ -67,6 +69,7 @@ def plan_motion(kind: str, rng: np.random.Generator, gait: Gait, spread: float) 
         rng: source of sizes.
         gait: of steps; its stride is the course's.
         spread: how far ways to sit differ, 0 (not at all, as walkers need it) to 1.
+        seats_m: lowest and highest seat to sit on or to leave.
 
     Raises:
         VmError: no way to do it.
@@ -75,11 +78,11 @@ def plan_motion(kind: str, rng: np.random.Generator, gait: Gait, spread: float) 
         return _walk(kind, rng, gait)
     if kind == LEAVE:
         walk = _walk("flat", rng, gait)
-        scene = seat_scene(float(rng.uniform(*SEAT_HEIGHTS_M)), float(rng.uniform(*EDGE_M)), rng)
+        scene = seat_scene(float(rng.uniform(*seats_m)), float(rng.uniform(*EDGE_M)), rng)
         return replace(walk, scene=scene, text=f"{walk.text} away from a seat")
     if kind == NO_SEAT:
         return _seat(plan_no_seat(rng, gait), gait)
-    plan = plan_seat(rng, gait, spread)
+    plan = plan_seat(rng, gait, spread, seats_m)
     if kind != SIT_WALK or plan.clip is None:
         return _seat(plan, gait)
     walk = _walk("flat", rng, gait)

@@ -98,13 +98,15 @@ def random_style(style: SitStyle, rng: np.random.Generator, spread: float) -> Si
     )
 
 
-def plan_seat(rng: np.random.Generator, gait: Gait, spread: float) -> SeatPlan:
+def plan_seat(
+    rng: np.random.Generator, gait: Gait, spread: float, heights_m: tuple[float, float] = SEAT_HEIGHTS_M
+) -> SeatPlan:
     """Stand, sit down on a random seat, rest for a while, get up, stand; high seats, the hard ones, more often.
 
     Raises:
         VmError: no way to sit on it.
     """
-    lowest, highest = SEAT_HEIGHTS_M
+    lowest, highest = heights_m
     height = lowest + (highest - lowest) * float(np.sqrt(rng.uniform()))
     edge = float(rng.uniform(*EDGE_M))
     style, rest = random_style(walker_style(gait), rng, spread), float(rng.uniform(*REST_S))

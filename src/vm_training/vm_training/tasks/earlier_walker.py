@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_training.exported_students import read_student
 from vm_training.mdp.lane import ACTION_SCALE_RAD
 from vm_training.mdp.walk_observations import GRID, WALK_TERMS
@@ -23,18 +24,19 @@ def take_weights(student: Student, saved: dict[str, np.ndarray], prefix: str = "
     student.load_state_dict({key: torch.from_numpy(saved[prefix + key]) for key in student.state_dict()})
 
 
-def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: Path) -> None:
+def take_earlier(student: Student, default_joint_pos: np.ndarray, earlier: Path, grid: HeightGridSpec = GRID) -> None:
     """Fills a student with the earlier walker, for a pose (J,) [rad] that its actions shall add to.
 
     Args:
-        student: of the same layers, that sees the grid of all walkers that are taught now.
+        student: of the same layers.
         default_joint_pos: the pose.
-        earlier: work folder of the earlier walker, or its policy file, which may see a part of that grid.
+        earlier: work folder of the earlier walker, or its policy file, which may see a part of the student's grid.
+        grid: by which the student sees the ground.
 
     Raises:
         VmError: there is no walker, or one of other layers or inputs.
     """
-    saved = _of_policy(earlier) if earlier.is_file() else _of_folder(WorkFolder(earlier))
+    saved = _of_policy(earlier, grid) if earlier.is_file() else _of_folder(WorkFolder(earlier))
     try:
         take_weights(student, saved)
     except (RuntimeError, KeyError) as error:
@@ -48,8 +50,8 @@ def _of_folder(earlier: WorkFolder) -> dict[str, np.ndarray]:
     return earlier.read_arrays(WALKER_FILE)
 
 
-def _of_policy(policy: Path) -> dict[str, np.ndarray]:
-    earlier, contract = with_wider_view(*read_student(policy), GRID)
+def _of_policy(policy: Path, grid: HeightGridSpec) -> dict[str, np.ndarray]:
+    earlier, contract = with_wider_view(*read_student(policy), grid)
     weights = {name: value.numpy() for name, value in earlier.state_dict().items()}
     return weights | {"default_joint_pos": np.array(contract.default_joint_pos)}
 

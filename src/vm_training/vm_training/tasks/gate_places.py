@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_student
 from vm_training.gated_student import GatedStudent, GridPlace
@@ -34,8 +35,8 @@ class Place:
     kinds: tuple[str, ...]
 
 
-def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]:
-    """The walkers behind a gate that does not know yet, and the last one's contract, for the grid of today's lessons.
+def read_walkers(places: Sequence[Place], grid: HeightGridSpec = GRID) -> tuple[GatedStudent, PolicyContract]:
+    """The walkers behind a gate that does not know yet, and the last one's contract, for the grid of the lessons.
 
     Raises:
         VmError: fewer than two, or walkers that differ in more than what they learnt and what they are shown.
@@ -43,11 +44,11 @@ def read_walkers(places: Sequence[Place]) -> tuple[GatedStudent, PolicyContract]
     if len(places) < 2:
         raise VmError(f"{len(places)} walkers; expected at least two")
     apart = [read_student(place.policy) for place in places]
-    read = [with_wider_view(walker, contract, GRID) for walker, contract in apart]
+    read = [with_wider_view(walker, contract, grid) for walker, contract in apart]
     contract = read[-1][1]
     for place, (_, its) in zip(places, read, strict=True):
         check_same_task(place.policy.name, its, contract)
-    least = torch.stack([torch.from_numpy(_least(its)) for _, its in read])
+    least = torch.stack([torch.from_numpy(least_shown(its)) for _, its in read])
     looks_at = np.concatenate(
         [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
     )
@@ -78,7 +79,7 @@ def widest(contracts: Sequence[PolicyContract]) -> PolicyContract:
     return replace(last, observation=tuple(terms), command_limits=tuple(limits), training={"skills": skills})
 
 
-def _least(contract: PolicyContract) -> np.ndarray:
+def least_shown(contract: PolicyContract) -> np.ndarray:
     """(inputs,) the smallest value that a walker was shown of each input."""
     parts = []
     for term in contract.observation:

@@ -12,13 +12,13 @@ from torch import nn
 from vm_training.gated_student import GatedStudent
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.lane import Lane, LaneConfig, make_lane
-from vm_training.mdp.walk_observations import OBSERVATION_SIZE
+from vm_training.mdp.walk_observations import observation_size
 from vm_training.progress import Progress
 from vm_training.tasks.classroom import REST_FRAMES, act, start_frames
 from vm_training.tasks.gate_places import Place
 from vm_training.tasks.lessons import Lessons, Rollout, rollout
 from vm_training.tasks.motion_folder import Motion
-from vm_training.tasks.school import half_mirrored
+from vm_training.tasks.school import half_mirroring
 from vm_training.tasks.walk_config import WalkConfig
 from vm_training.tasks.whose_place import Ownership
 from vm_training.tasks.work_folder import WorkFolder
@@ -93,7 +93,8 @@ class GateSchool:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
         self._whose = Ownership(places, {motion.kind for motion in motions.values()})
         self._shares = len(gated.walkers) - (gated.stairs is not None)
-        self._lessons = Lessons.room_for(config.walk.lessons, OBSERVATION_SIZE, 1)
+        self._lessons = Lessons.room_for(config.walk.lessons, observation_size(config.walk.lane.grid), 1)
+        self._half_mirrored = half_mirroring(config.walk.lane.grid)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
         self._lanes: dict[str, tuple[Lane, np.ndarray]] = {}
 
@@ -146,7 +147,7 @@ class GateSchool:
         steps = max(round(config.passes * lessons.count / config.walk.batch), 1)
         for _ in range(steps):
             at = rng.integers(0, lessons.count, config.walk.batch)
-            seen, _ = half_mirrored(lessons.observation[at].astype(np.float32), np.zeros((len(at), NUM_JOINTS)))
+            seen, _ = self._half_mirrored(lessons.observation[at].astype(np.float32), np.zeros((len(at), NUM_JOINTS)))
             whose = torch.from_numpy(lessons.action[at, 0]).long()
             logits = self.gated.logits(torch.from_numpy(seen))
             loss = nn.functional.cross_entropy(logits, whose)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from vm_core.height_grid import HeightGridSpec
 from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.lane import make_lane
-from vm_training.mdp.walk_observations import OBSERVATION_SIZE
+from vm_training.mdp.walk_observations import observation_size, walk_terms
 from vm_training.student import Student
 from vm_training.tasks.classroom import Classroom
 from vm_training.tasks.earlier_walker import take_earlier
@@ -24,13 +26,18 @@ LEARNING = "learning."
 """Before the names of weights that are not averaged."""
 
 
-def half_mirrored(observation: np.ndarray, action: np.ndarray) -> Pair:
-    """The first half of a batch as a mirror shows it."""
-    half = len(action) // 2
-    order, sign = mirror.OBSERVATION_ORDER, mirror.OBSERVATION_SIGN.astype(np.float32)
-    observation[:half] = observation[:half][:, order] * sign
-    action[:half] = action[:half][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN.astype(np.float32)
-    return observation, action
+def half_mirroring(grid: HeightGridSpec) -> Callable[[np.ndarray, np.ndarray], Pair]:
+    """What shows the first half of a batch as a mirror does: observations, with the ground by `grid`, and actions."""
+    order, signs = mirror.term_table(walk_terms(grid), grid)
+    sign = signs.astype(np.float32)
+
+    def half_mirrored(observation: np.ndarray, action: np.ndarray) -> Pair:
+        half = len(action) // 2
+        observation[:half] = observation[:half][:, order] * sign
+        action[:half] = action[:half][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN.astype(np.float32)
+        return observation, action
+
+    return half_mirrored
 
 
 class School:
@@ -43,9 +50,11 @@ class School:
 
     def __init__(self, motions: dict[str, tuple[Motion, LqrTeacher]], default: np.ndarray, config: WalkConfig) -> None:
         self.config, self._motions, self.default = config, motions, default
-        self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
+        grid = config.lane.grid
+        self.student = Student(observation_size(grid), NUM_JOINTS, config.hidden)
         self.walker = copy.deepcopy(self.student)
-        self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
+        self._lessons = Lessons.room_for(config.lessons, observation_size(grid), NUM_JOINTS)
+        self._half_mirrored = half_mirroring(grid)
         self._optimizer = torch.optim.Adam(self.student.parameters(), lr=config.learning_rate)
         self._classrooms: dict[str, Classroom] = {}
 
@@ -71,13 +80,21 @@ class School:
             group["lr"] = config.learning_rate * 0.05 ** (index / max(config.rounds - 1, 1))
         steps = max(round(config.passes * newest / config.batch), 1)
         loss = learn(
-            self.student, self._optimizer, self._lessons, newest, steps, config.batch, rng, half_mirrored, self._average
+            self.student,
+            self._optimizer,
+            self._lessons,
+            newest,
+            steps,
+            config.batch,
+            rng,
+            self._half_mirrored,
+            self._average,
         )
         return {"steps": self._lessons.written, "loss": loss, "seconds_a_fall": acted / 50.0 / max(falls, 1)}
 
     def take(self, earlier: Path) -> None:
         """Begins with what an earlier walker knows."""
-        take_earlier(self.student, self.default, earlier)
+        take_earlier(self.student, self.default, earlier, self.config.lane.grid)
         self.walker.load_state_dict(self.student.state_dict())
 
     def _drawn(self, rng: np.random.Generator, *, everything: bool) -> list[str]:
