@@ -1,12 +1,13 @@
 """A visual policy does on the node what it did in training: the same commands and joint targets, step by step."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from vm_core import g1
+from vm_core import g1, lifting
 from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics
 from vm_policy_node.inputs import RobotState
 from vm_policy_node.policy_runner import PolicyInputs
@@ -21,17 +22,21 @@ from vm_training.visual.bundle import export_bundle
 from vm_training.visual.commander import LearntCommander, golden_inputs
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import Generator
+from vm_training.visual.lift_path import lift_path
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.tasks import OBJECT_TASKS
+from vm_training.visual.tasks.base import ObjectTask
 from vm_training.visual.tracker import OBSERVATION_SIZE
 
-TASK = OBJECT_TASKS["push_box"]
+TASK, LIFT = OBJECT_TASKS["push_box"], OBJECT_TASKS["lift_box"]
 MOTORS = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
 STEPS, RUN_AT = 60, 15
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[Tracker, Generator, VisualPolicy]:
+Trained = tuple[Tracker, Generator, VisualPolicy]
+
+
+def policy_of(task: ObjectTask, folder: Path) -> Trained:
     """Networks that say something, before training, and the folder that the trainer writes of them."""
     torch.manual_seed(0)
     tracker = Tracker(
@@ -42,12 +47,16 @@ def trained(tmp_path_factory) -> tuple[Tracker, Generator, VisualPolicy]:
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.03)
     assert isinstance(tracker.student, Student)
-    folder = tmp_path_factory.mktemp("bundle") / "push"
-    seen = golden_inputs(TASK, tracker, gait_table(), generator)
-    export_bundle(folder, TASK.name, tracker.student, tracker.statistics, generator, seen, ({}, {}))
+    seen = golden_inputs(task, tracker, gait_table(), generator)
+    export_bundle(folder, task.name, tracker.student, tracker.statistics, generator, seen, ({}, {}))
     policy = load_policy(folder)
     assert isinstance(policy, VisualPolicy)
     return tracker, generator, policy
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Trained:
+    return policy_of(TASK, tmp_path_factory.mktemp("bundle") / "push")
 
 
 def state_of(qpos: np.ndarray, qvel: np.ndarray) -> RobotState:
@@ -56,16 +65,17 @@ def state_of(qpos: np.ndarray, qvel: np.ndarray) -> RobotState:
     return RobotState(joint_pos, joint_vel, qpos[3:7].copy(), qvel[3:6].copy(), 0, 5, True, bytes(40))
 
 
-def test_the_node_says_what_training_said(trained):
+def side_by_side(task: ObjectTask, trained: Trained, steps: int) -> tuple[np.ndarray, VisualRunner]:
+    """(steps, 18) the node's commands, each compared with training's, and the runner at the end."""
     tracker, generator, policy = trained
     quiet = SensorNoise(**{name: 0.0 for name in SensorNoise.__dataclass_fields__})
     config = WorldConfig(worlds=1, ranges=DomainRanges.none(), run_share=0.0, sensors=quiet)
-    world = ObjectWorld(TASK, tracker, gait_table(), config, seed=0)
+    world = ObjectWorld(task, tracker, gait_table(), config, seed=0)
     commander, spec = LearntCommander(world, generator, DepthNoiseConfig.none()), policy.generator.contract.depth
     runner = VisualRunner(policy)
     runner.begin(world.qpos[0, 3:7], None, align=False)
     said = []
-    for step in range(STEPS):
+    for step in range(steps):
         if step == RUN_AT:
             world.force_run(np.array([True]))
         world.tick()
@@ -77,15 +87,37 @@ def test_the_node_says_what_training_said(trained):
         targets = runner.step(inputs)
         command, thought = generator.look(seen, depth)
         commander.remember(thought)
-        world.step(command)
+        world.step(command, commander.place)
         np.testing.assert_allclose(runner.command, world.command[0], atol=2e-6, err_msg=f"command, step {step}")
         np.testing.assert_allclose(
             targets.position[MOTORS], world._target[0], atol=2e-5, err_msg=f"target, step {step}"
         )
         said.append(runner.command)
     world.close()
+    return np.array(said), runner
+
+
+def test_the_node_says_what_training_said(trained):
+    said, _ = side_by_side(TASK, trained, STEPS)
     assert np.ptp(said, axis=0).max() > 1e-3  # it does not say one thing all the time
     assert np.abs(np.diff(said, axis=0)[RUN_AT - 1]).max() > 1e-4  # the run bit is heard at once
+
+
+def test_the_node_lifts_as_training_does(tmp_path, monkeypatch):
+    """Both come to rest, and then go on by the law, at the same moments."""
+    monkeypatch.setattr(lifting, "SETTLES_S", 0.2)
+    tracker, generator, policy = policy_of(LIFT, tmp_path / "lift")
+    near = np.array([0.45, 0.02, 0.0])
+    for network in (generator, policy.generator):
+        look, shape = network.look, (-1, 3) if network is generator else (3,)
+        monkeypatch.setattr(
+            network, "look", lambda *seen, look=look, shape=shape: (look(*seen)[0], near.reshape(shape).copy())
+        )
+    assert policy.generator.contract.lift == lift_path()
+    said, runner = side_by_side(LIFT, (tracker, generator, policy), 70)
+    assert runner._lifting is not None and runner._lifting.begun[0] and runner.needs_now.depth is None
+    lifts_at = RUN_AT + lifting.SURE + round(0.2 / 0.02)
+    assert np.abs(said[lifts_at + 15 :, 2]).max() > 0.02  # the root is led down
 
 
 def test_a_heading_at_the_start_does_not_matter_to_the_node(trained):

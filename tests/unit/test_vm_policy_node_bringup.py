@@ -41,7 +41,7 @@ def test_simulation_moves_by_itself_and_a_robot_never():
 
 
 def test_a_visual_policy_in_simulation_has_no_height_map_beside_it():
-    """It reads no grid, and map and scans took a core from the policy; on a robot the map is also the odometry."""
+    """It reads no grid, and map and scans took half a core; on a robot the map is also the odometry."""
     assert list(listed(task="kick_box")) == ["vm_sim", "vm_policy_node", "vm_supervisor"]
     robot = listed(task="kick_box", sim=False)
     assert robot["vm_heightmap"].optional and robot["vm_heightmap"].parameters["odometry_source"] == "own"

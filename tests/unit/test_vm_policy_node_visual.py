@@ -1,12 +1,14 @@
 """Visual policies in the controller: what the tracker is told, what damps, the run bit."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import controller_cases as messages
 import numpy as np
 import pytest
 import visual_cases as cases
 
+import vm_policy_node
 from vm_core import frames
 from vm_core.depth_image import DepthSpec
 from vm_core.remote import RemoteState
@@ -157,6 +159,22 @@ def test_out_of_view_for_five_seconds_it_stands_still_until_it_is_told_again(fol
     run.shown = run.picture
     run.go(1.0)
     assert not run.controller.task.on
+
+
+def test_a_lift_goes_on_without_pictures():
+    """What is held covers the camera; before, a silent camera damps, and nothing in view ends the task."""
+    lift = Path(vm_policy_node.__file__).parent / "policies" / "lift_box"
+    for begun, ends in ((False, State.DAMPING), (True, State.RUNNING)):
+        run = Run(lift, cases.View("lift_box")).running()
+        run.controller.request("task", run.now)
+        lifting = run.controller.runner._lifting
+        assert lifting is not None
+        lifting.begun[:] = begun
+        run.go(0.5, pictures=False)
+        assert run.controller.machine.state == ends, run.controller.machine.cause
+    run.shown = run.empty
+    run.go(5.5)
+    assert run.controller.task.on
 
 
 def test_headings_count_from_the_moment_it_began(folder, view):

@@ -15,9 +15,11 @@ from vm_training.visual.generator import (
     INPUTS,
     LEGS,
     MEMORY_SIZE,
+    TOES_M,
     Generator,
     GeneratorEyes,
 )
+from vm_training.visual.object_world import PERIOD_S
 
 
 def test_blind_generators_know_nothing_of_the_object():
@@ -73,6 +75,21 @@ def test_who_sees_knows_how_far_it_went_to_the_left_of_its_start():
             seen[:, -MEMORY_SIZE:] = thought
             thought = generator.think(torch.zeros(1, LATENT), seen)[0].detach()
         assert thought[0, 2].item() - before == pytest.approx(way_m, abs=1e-4)
+
+
+def test_a_thing_before_walking_feet_goes_along():
+    """Out of view right before the toes it is not thought to be behind; who turns, or passes it by, leaves it there."""
+    generator = Generator("depth", (8,))
+    seen = torch.zeros(3, INPUTS["depth"])
+    seen[:, LEGS.start] = 0.3  # m/s ahead
+    seen[2, LEGS] = torch.tensor([-0.3, 0.0])
+    seen[:, -MEMORY_SIZE:] = torch.tensor([[0.4, 0.1, 0.0], [0.4, 0.3, 0.0], [0.2, 0.0, 0.0]])
+    for _ in range(200):
+        thought = generator.think(torch.zeros(3, LATENT), seen)[0].detach()
+        seen[:, -MEMORY_SIZE:] = thought
+    assert thought[0, 0] == pytest.approx(TOES_M) and thought[0, 1] == pytest.approx(0.1)
+    assert thought[1, 0] == pytest.approx(0.4 - 200 * PERIOD_S * 0.3, abs=1e-4)
+    assert thought[2, 0] == pytest.approx(0.2 + 200 * PERIOD_S * 0.3, abs=1e-4)
 
 
 def test_who_went_far_aside_finds_back():

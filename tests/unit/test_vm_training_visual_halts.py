@@ -8,8 +8,6 @@ import pytest
 from vm_training.mdp.mirror import mirrored_gains
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.motion_library import (
-    TIMING_FPS,
-    PlannedMotion,
     common_motion,
     load_motion,
     planned,
@@ -17,6 +15,7 @@ from vm_training.visual.motion_library import (
     save_motion,
     steady_plan,
 )
+from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 from vm_training.visual.resting_teacher import REST_FRAMES
 from vm_training.visual.shared_teacher import CLOSES, WITHOUT_CONSTANT, teacher_of
 

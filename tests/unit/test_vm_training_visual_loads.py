@@ -12,7 +12,8 @@ from vm_training.mdp.randomization import DomainRanges
 from vm_training.motions.whole_body import HAND_BODIES
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
-from vm_training.visual.motion_library import PlannedMotion, planned, steady_plan
+from vm_training.visual.motion_library import planned, steady_plan
+from vm_training.visual.planned_motion import PlannedMotion
 from vm_training.visual.shared_teacher import SharedTeacherConfig, teacher_of, train_shared
 
 QUIET = Surprises(error=0.0, bump_n=0.0)

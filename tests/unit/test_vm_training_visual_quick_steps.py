@@ -18,7 +18,6 @@ from vm_training.visual import tracker_evaluation
 from vm_training.visual.generator_commands import PlanGaitTable
 from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.motion_library import (
-    PlannedMotion,
     common_motion,
     load_motion,
     make_library,
@@ -28,7 +27,8 @@ from vm_training.visual.motion_library import (
     steady_plan,
 )
 from vm_training.visual.motions import SLOW_STEP_S, gait_of, random_plan, working_plan
-from vm_training.visual.shared_teacher import make_env, teacher_of
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import SharedGains, make_env, teacher_of
 from vm_training.visual.tracker import OBSERVATION_SIZE, CommandMoments, TrackerSight
 from vm_training.visual.tracker_evaluation import falls_under
 from vm_training.visual.tracker_file import step_s_of
@@ -106,7 +106,7 @@ def test_who_falls_under_a_force_is_told_for_that_force(walk: PlannedMotion, mon
     monkeypatch.setattr(tracker_evaluation, "evaluate_tracker", scored)
     teacher = LqrTeacher(np.zeros((common_motion(QUICK_STEP_S).clip.num_frames, NUM_JOINTS, 59)))
     for where in ("hands", "feet"):
-        assert falls_under(None, [walk], teacher, TrackerSight(), where, 40.0) == 0.25
+        assert falls_under(None, [walk], SharedGains(teacher), TrackerSight(), where, 40.0) == 0.25
     assert [(s.share, s.least, s.hands_n, s.kick_n) for s in asked] == [(1.0, 1.0, 40.0, 0.0), (1.0, 1.0, 0.0, 40.0)]
 
 

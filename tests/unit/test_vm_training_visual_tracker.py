@@ -20,9 +20,10 @@ from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.local_models import Samples
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.mirrored import COMMAND_ORDER, COMMAND_SIGN, order_and_sign
-from vm_training.visual.motion_library import PlannedMotion, load_motion, planned, save_motion, steady_plan
+from vm_training.visual.motion_library import load_motion, planned, save_motion, steady_plan
 from vm_training.visual.motions import ARMS_AT_EASE, FLAT, random_plan, stances_of
-from vm_training.visual.shared_teacher import add_in_step, teacher_of
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import SharedGains, add_in_step, teacher_of
 from vm_training.visual.tracker import (
     OBSERVATION_SIZE,
     TRACKER_TERMS,
@@ -190,12 +191,12 @@ def test_training_goes_on_after_the_last_whole_round(tmp_path: Path):
     common = no_gains(393)
     half = replace(config, rounds=1)
     folder = WorkFolder(tmp_path / "run")
-    _, moments, records = train_tracker([walk()], common, half, folder)
+    _, moments, records = train_tracker([walk()], SharedGains(common), half, folder)
     assert len(records) == 1 and moments.count == 12.0
     # a run of more rounds is another configuration; the same one, killed, goes on
     text = (folder / "config.json").read_text().replace('"rounds": 1', '"rounds": 2')
     (folder / "config.json").write_text(text)
-    _, moments, records = train_tracker([walk()], common, config, folder)
+    _, moments, records = train_tracker([walk()], SharedGains(common), config, folder)
     assert len(records) == 2 and moments.count == 24.0
 
 

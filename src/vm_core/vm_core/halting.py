@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from vm_core.arrays import array_namespace
-from vm_core.frames import Array, heading_quat, quat_conjugate, quat_multiply, quat_rotate, yaw_from_quat
+from vm_core.frames import Array, heading_quat, quat_conjugate, quat_multiply, quat_rotate, yaw_from_quat, yawed
 from vm_core.keypoint_command import COMMAND_SIZE, keypoint_poses
 
 GRAVITY, COM_HEIGHT_M = 9.81, 0.656
@@ -93,11 +93,11 @@ class Halting:
         ground = feet[..., 2].min(axis=1)
         floor = np.column_stack([np.zeros((len(feet), 2)), ground])
         bears, turn = feet[each, self._anchor] * [1.0, 1.0, 0.0], yaw[each, self._anchor]
-        root = _turned(self._path[each, at], turn) + bears[:, :2]
-        soles = _turned(self._feet[each, at], turn[:, None]) + (bears + floor)[:, None]
+        root = yawed(self._path[each, at], turn) + bears[:, :2]
+        soles = yawed(self._feet[each, at], turn[:, None]) + (bears + floor)[:, None]
         stands = self.since >= self._lands + _SETTLES
         middle = np.angle(np.exp(1j * yaw).sum(axis=1))
-        rests = _turned(self._path[each, at] - self._rest, middle) + feet[:, :, :2].mean(axis=1)
+        rests = yawed(self._path[each, at] - self._rest, middle) + feet[:, :, :2].mean(axis=1)
         root = np.where(stands[:, None], rests, root)
         kept = np.concatenate([feet[..., :2], np.repeat(ground[:, None, None], 2, axis=1)], axis=-1)
         return np.column_stack([root, ground + self._root[2]]), np.where(stands[:, None, None], kept, soles)
@@ -109,9 +109,9 @@ class Halting:
         turn, foot = yaw[each, bears], feet[each, other] - feet[each, bears]
         flies = foot[:, 2] > LIFTED_M
         down_speed = np.where(flies[:, None], speed[each, bears], speed.mean(axis=1))
-        body = _turned(-feet[each, bears, :2], -turn) - self._root[:2]
-        body_speed = _turned(-down_speed[:, :2], -turn)
-        foot, foot_speed = _turned(foot, -turn), _turned(speed[each, other] - speed[each, bears], -turn)
+        body = yawed(-feet[each, bears, :2], -turn) - self._root[:2]
+        body_speed = yawed(-down_speed[:, :2], -turn)
+        foot, foot_speed = yawed(foot, -turn), yawed(speed[each, other] - speed[each, bears], -turn)
         time = np.where(flies, np.minimum(LANDING_S + SINKING_S_M * foot[:, 2], LONGEST_S) / PERIOD_S, 0.0)
         lands = np.round(time).astype(int)
         place, states = halt_path(body, body_speed, foot, _SIDES[other], lands, flies, _FRAMES)
@@ -196,11 +196,3 @@ def eased(start: np.ndarray, speed: np.ndarray, goal: np.ndarray, part: np.ndarr
     path = goal[:, None] + (1.0 - t) ** 2 * ((1.0 + 2.0 * t) * (start - goal)[:, None] + t * speed[:, None])
     path[..., 2] = np.maximum(path[..., 2], goal[:, None, 2])
     return path
-
-
-def _turned(places: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """Places (..., 2 or 3) turned about the vertical by yaw (...)."""
-    yaw = yaw.reshape(*yaw.shape, *(1,) * (places.ndim - 1 - yaw.ndim))
-    c, s = np.cos(yaw), np.sin(yaw)
-    flat = np.stack([c * places[..., 0] - s * places[..., 1], s * places[..., 0] + c * places[..., 1]], axis=-1)
-    return np.concatenate([flat, places[..., 2:]], axis=-1)

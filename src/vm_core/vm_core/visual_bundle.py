@@ -29,6 +29,7 @@ from vm_core.errors import VmError
 from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.halting import PERIOD_S, Halting
 from vm_core.keypoint_command import COMMAND_SIZE, KEYPOINT_NAMES
+from vm_core.lifting import Lifting, LiftPath
 from vm_core.observation import COMMAND_TERMS
 from vm_core.policy_contract import HISTORY_LAYOUTS, MAX_TOLERANCE, ObservationTerm, PolicyContract
 
@@ -74,6 +75,7 @@ class GeneratorContract:
             `run` is 0, `vm_core.halting` leads the robot there; None: the network does what it learnt.
         default_joint_pos, joint_names: as the tracker's; what the terms are relative to, in this order.
         training: run, command, git commit, figures; for people.
+        lift: where `vm_core.lifting` leads the robot once the thing is within reach; None: nothing is lifted.
         golden: what every loader replays.
     """
 
@@ -89,6 +91,7 @@ class GeneratorContract:
     gait_step_s: float | None = None
     gait_steps_to_rest: float = STEPS_TO_REST
     rest_keypoints: tuple[float, ...] | None = None
+    lift: LiftPath | None = None
     golden: GoldenCommand | None = None
     training: dict = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -104,6 +107,8 @@ class GeneratorContract:
             raise VmError(f"generator rests after {self.gait_steps_to_rest} steps; expected 0 to 4")
         if self.rest_keypoints is not None:
             self._check_rest()
+        if self.lift is not None and (self.rest_keypoints is None or self.memory_size < 2):
+            raise VmError("generator lifts; expected one that rests by a law and remembers where the thing is")
         if LEGS_TERM in names and self.joint_names != g1.POLICY_JOINT_NAMES:
             raise VmError(f"generator reads {LEGS_TERM} of {len(self.joint_names)} joints; expected the policy's 23")
         if any(term.name == "memory" and term.history_length != 1 for term in self.observation):
@@ -125,6 +130,10 @@ class GeneratorContract:
     def halting(self, count: int = 1) -> Halting | None:
         """What leads `count` robots to rest while `run` is 0; None: the network."""
         return None if self.rest_keypoints is None else Halting(np.reshape(self.rest_keypoints, (-1, 3)), count)
+
+    def lifting(self, count: int = 1) -> Lifting | None:
+        """What leads `count` robots that lift; None: these do not."""
+        return None if self.lift is None else Lifting(self.lift, count)
 
     @property
     def memory_size(self) -> int:
@@ -155,6 +164,8 @@ class GeneratorContract:
                 ObservationTerm(**{key: _tuples(value) for key, value in term.items()}) for term in raw["observation"]
             )
             values["depth"] = DepthSpec(**{key: _tuples(value) for key, value in raw["depth"].items()})
+            if raw.get("lift") is not None:
+                values["lift"] = LiftPath.from_raw(raw["lift"])
             if raw["golden"] is not None:
                 values["golden"] = GoldenCommand(**{key: _tuples(value) for key, value in raw["golden"].items()})
             values["training"] = raw["training"]

@@ -263,7 +263,8 @@ class Controller:
         if self.machine.state != State.RUNNING:
             self.task.on = False
         floor = self._sensing.floor
-        self.task.update(floor.standing if floor is not None and self._sensing.looked else None, now_s)
+        seen = floor.standing if floor is not None and self._sensing.looked else None
+        self.task.update(1.0 if self.runner.needs_now.depth is None else seen, now_s)
 
     def _read_remote(self, now_s: float) -> None:
         remote = decode_remote(self._sound_state().remote)

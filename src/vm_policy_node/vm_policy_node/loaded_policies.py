@@ -65,8 +65,8 @@ class LoadedPolicies:
     def needs_now(self) -> Needs:
         """What those read that run at this moment."""
         if self.switch is None:
-            return self.runner.needs
-        old, new = self.switch.old.needs, self.switch.new.needs
+            return self.runner.needs_now
+        old, new = self.switch.old.needs_now, self.switch.new.needs_now
         return Needs(old.grid or new.grid, old.odometry or new.odometry, old.depth or new.depth)
 
     @property

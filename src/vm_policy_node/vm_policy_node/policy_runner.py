@@ -99,6 +99,11 @@ class PolicyRunner:
         elif not self.needs.odometry:  # heading alone: without odometry the clip's north means nothing
             self._reference = self._reference.placed_at(self._reference.root_pos_world[0], root_quat_wxyz)
 
+    @property
+    def needs_now(self) -> Needs:
+        """What it reads at this moment."""
+        return self.needs
+
     def step(self, inputs: PolicyInputs) -> MotorTargets:
         """Targets of all motors for this period.
 

@@ -89,7 +89,7 @@ class SensorTopics:
         now = robot.time_s + 1e-9
         if now >= due["scan"]:
             due["scan"] += SUB_SCAN_S
-            if self._lidar.get_subscription_count():  # rays take a fifth of a core
+            if self._lidar.get_subscription_count():  # rays take a quarter of a core
                 self._scans.offer(stamp_ns, robot.data.qpos)
         if now >= due["imu"]:
             due["imu"] += _IMU_PERIOD_S

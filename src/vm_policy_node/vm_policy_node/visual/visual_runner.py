@@ -33,7 +33,7 @@ class VisualRunner(PolicyRunner):
         self._gait = None
         if contract.gait_step_s is not None:
             self._gait = GaitClock(contract.gait_step_s, steps_to_rest=contract.gait_steps_to_rest)
-        self._halting = contract.halting()
+        self._halting, self._lifting = contract.halting(), contract.lifting()
         self._memory = np.zeros(contract.memory_size)
         self._statistics = policy.contract.command_statistics
         self._start_yaw: float | None = None
@@ -46,8 +46,16 @@ class VisualRunner(PolicyRunner):
             self._gait.reset()
         if self._halting is not None:
             self._halting.reset(np.array([0]))
+        if self._lifting is not None:
+            self._lifting.reset(np.array([0]))
         self.command, self._memory = np.zeros(COMMAND_SIZE), np.zeros(len(self._memory))
         self._start_yaw = None
+
+    @property
+    def needs_now(self) -> Needs:
+        """A lift goes on without pictures: what is held covers the camera, and the law that leads it looks at none."""
+        lifts = self._lifting is not None and bool(self._lifting.begun[0])
+        return replace(self.needs, depth=None) if lifts else self.needs
 
     def step(self, inputs: PolicyInputs) -> MotorTargets:
         # the inertial unit's own heading: the odometry's correction may jump, and nothing here needs a north
@@ -65,9 +73,10 @@ class VisualRunner(PolicyRunner):
         """The generator's command, clamped to what the tracker knows of human motions."""
         contract = self._generator_contract
         if self._gait is not None:
-            wanted = np.array([float(inputs.run), 0.0, 0.0])
-            if self._halting is not None and not inputs.run:
-                self._gait.reset()  # the law of halting counts no steps
+            walks = self._walks(run=inputs.run)
+            wanted = np.array([float(walks), 0.0, 0.0])
+            if self._halting is not None and not walks:
+                self._gait.reset()  # the laws of halting and lifting count no steps
             observed = replace(observed, gait_phase=self._gait.update(wanted, contract.control_period_s))
         built = build_terms(contract.observation, observed)
         observation = self._looks.push(built)
@@ -78,12 +87,23 @@ class VisualRunner(PolicyRunner):
         command, self._memory = self.policy.generator.look(contract.depth.scaled(inputs.depth), observation)
         if not (np.isfinite(command).all() and np.isfinite(self._memory).all()):
             raise NotFiniteError("nan: the generator's output is not a number")
-        return self._statistics.clamped(self._halted(command, observed, run=inputs.run))
+        return self._statistics.clamped(self._led(command, observed, run=inputs.run))
 
-    def _halted(self, command: np.ndarray, observed: ObservationInputs, *, run: bool) -> np.ndarray:
-        """The command, or what brings the robot to rest."""
+    def _walks(self, *, run: bool) -> bool:
+        """Whether the generator's commands count; else a law leads the robot."""
+        lifting = self._lifting
+        return run and not (lifting is not None and (lifting.settles[0] or lifting.begun[0]))
+
+    def _led(self, command: np.ndarray, observed: ObservationInputs, *, run: bool) -> np.ndarray:
+        """The command, or what brings the robot to rest, or what lifts."""
         if self._halting is None:
             return command
         senses = (observed.root_quat_wxyz, observed.root_ang_vel_body, observed.joint_pos, observed.joint_vel)
-        halted = self._halting.command(np.array([not run]), *(np.asarray(part)[None] for part in senses))[0]
-        return command if run else halted
+        senses = tuple(np.asarray(part)[None] for part in senses)
+        if self._lifting is not None:
+            self._lifting.update(np.array([run]), self._memory[:1], self._memory[1:2])
+            if self._lifting.begun[0]:
+                return self._lifting.command(np.array([run]), *senses)[0]
+        walks = self._walks(run=run)
+        halted = self._halting.command(np.array([not walks]), *senses)[0]
+        return command if walks else halted

@@ -27,8 +27,10 @@ from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.student import Student
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import OWN_TERMS, SEEING_TERMS, Generator, Sight
+from vm_training.visual.lift_path import lift_path
 from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.object_world import Tracker
+from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import ACTION_SCALE_RAD, OBSERVATION_SIZE, TRACKER_TERMS
 from vm_training.visual.tracker_training import ACTION_CLIP
 
@@ -111,6 +113,7 @@ def export_bundle(
         gait_step_s=step_s,
         gait_steps_to_rest=QUICK_STOP,
         rest_keypoints=tuple(gait_table(step_s).stand_keypoints.ravel().tolist()),
+        lift=lift_path() if find_object_task(task).lifts else None,
         golden=vb.GoldenCommand(
             tuple(depth.numpy().ravel().tolist()), tuple(observation.numpy()[0].tolist()), tuple(command.tolist())
         ),
@@ -156,7 +159,7 @@ class OnnxGenerator:
 
     def __init__(self, session: onnxruntime.InferenceSession, about: vb.GeneratorContract) -> None:
         self._session, self.steps_to_rest, self.terms = session, about.gait_steps_to_rest, about.observation
-        self.halts = about.rest_keypoints is not None
+        self.halts, self.lift = about.rest_keypoints is not None, about.lift
 
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """(N, 18) [m], and what it is to remember (N, M)."""

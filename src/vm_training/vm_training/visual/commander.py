@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from vm_core.lifting import LiftPath
 from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthNoiseConfig
 from vm_training.visual.gait_table import GaitTable
-from vm_training.visual.generator import INPUTS, OWN_TERMS, SEEING_TERMS, Generator, GeneratorEyes, Sight
+from vm_training.visual.generator import INPUTS, OWN_TERMS, PLACE_SIZE, SEEING_TERMS, Generator, GeneratorEyes, Sight
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.tasks.base import ObjectTask
 
@@ -19,6 +20,10 @@ class Commander(Protocol):
 
     def reset(self, envs: np.ndarray) -> None: ...
     def command(self) -> np.ndarray: ...
+    @property
+    def place(self) -> np.ndarray | None:
+        """(N, 2) where the thing was thought to be for this command, see `ObjectWorld.step`; None: who knows."""
+        ...
 
 
 class Saying(Protocol):
@@ -30,6 +35,8 @@ class Saying(Protocol):
     def halts(self) -> bool: ...
     @property
     def steps_to_rest(self) -> float: ...
+    @property
+    def lift(self) -> LiftPath | None: ...
     @property
     def terms(self) -> tuple[ObservationTerm, ...] | None: ...
     def look(self, seen: np.ndarray, depth: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]: ...
@@ -49,6 +56,11 @@ class LearntCommander:
         command, thought = self.generator.look(*self.eyes.look())
         self.remember(thought)
         return command
+
+    @property
+    def place(self) -> np.ndarray | None:
+        thought = self.eyes.memory
+        return thought[:, :PLACE_SIZE] if thought.shape[1] >= PLACE_SIZE else None
 
     def remember(self, thought: np.ndarray) -> None:
         """Where the thing is thought to be (N, M), for the next period."""

@@ -52,7 +52,7 @@ def film(
         if step % round(1.0 / FPS / PERIOD_S) == 0:
             states.append(world.physics.qpos[0].copy())
             pictures.append(spec.scaled(camera.render(world.physics.qpos)[0]) + 0.5)
-        world.step(commander.command())
+        world.step(commander.command(), commander.place)
         if world.fallen()[0]:
             break
     world.close()

@@ -24,8 +24,9 @@ from vm_training.motions.courses import QUICK_STEP_S
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
 from vm_training.visual.mirrored import COMMAND_ORDER, COMMAND_SIGN
-from vm_training.visual.motion_library import PlannedMotion, common_motion, planned, steady_plan
+from vm_training.visual.motion_library import common_motion, planned, steady_plan
 from vm_training.visual.motions import ARMS_AT_EASE, SLOW_STEP_S, gait_of, reaching_arms
+from vm_training.visual.planned_motion import PlannedMotion
 from vm_training.visual.tracker import LEAD_S
 
 STAND_S, STEPS = Gait().stand_s, 8

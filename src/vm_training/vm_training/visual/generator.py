@@ -11,6 +11,7 @@ from vm_core.depth_image import DepthSpec
 from vm_core.frames import quat_rotate_inverse, yaw_from_quat
 from vm_core.gait_clock import QUICK_STOP, gait_phase
 from vm_core.keypoint_command import COMMAND_SIZE
+from vm_core.lifting import LiftPath
 from vm_core.observation import build_terms
 from vm_core.policy_contract import ObservationTerm
 from vm_sim.depth_noise import DepthDelay, DepthNoise, DepthNoiseConfig, NumpyDraws
@@ -56,6 +57,9 @@ LEGS = slice(OWN_SIZE, OWN_SIZE + 2)
 """Of SEEING_TERMS: the pelvis' velocity ahead and to the left [m/s]. What it was told to do is no measure of the way of
 one that pushes: after 30 s before a box it was 1 m off to the side, the legs' 0.1 m."""
 _UNMASKED_M, _UNSURE, MOST_TRUST, SURPRISE_M, UNLIKELY = 0.12, 0.7, 0.3, 0.3, 0.05
+TOES_M, BEFORE_FEET_M = 0.28, 0.18
+"""A thing that is no farther ahead of the pelvis, nor aside, is pushed by the feet of who walks on. Right there the
+camera sees no ball any more, and who took it to stay where it was turned round for it."""
 COMMAND_SCALE_M = 0.1
 Sight = Literal["state", "depth", "blind"]
 """What a generator knows of the thing: everything, a depth picture, nothing."""
@@ -199,6 +203,7 @@ class Generator(NormalizedNetwork):
         super().__init__(OWN_SIZE + (OBJECT_SIZE if sight == "state" else 0))
         self.sight: Sight = sight
         self.halts, self.steps_to_rest = True, QUICK_STOP
+        self.lift: LiftPath | None = None
         self.terms: tuple[ObservationTerm, ...] | None = None
         if sight == "depth":
             self.eyes = Eyes()
@@ -228,13 +233,16 @@ class Generator(NormalizedNetwork):
     def think(self, latent: torch.Tensor, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is thought (N, MEMORY_SIZE), and where the picture alone has the thing (N, PLACE_SIZE) [m].
 
-        Where the thing was thought is turned and carried as the robot goes; the picture corrects it as far as it shows
-        the thing, a little in each period where that is a surprise, for a mask may look like a thing for one. What was
-        thought has no part in what the picture shows: it lies near the truth in lessons, and eyes would repeat it.
+        Where the thing was thought is turned and carried as the robot goes, but not into its feet; the picture corrects
+        it as far as it shows the thing, a little in each period where that is a surprise, for a mask may look like a
+        thing for one. What was thought has no part in what the picture shows: it lies near the truth in lessons, and
+        eyes would repeat it.
         """
         was = observation[:, -MEMORY_SIZE:]
         goes = PERIOD_S * observation[:, LEGS]
         ahead, left = (was[:, :PLACE_SIZE] - goes).unbind(1)
+        pushed = torch.maximum(ahead, was[:, 0].clamp(max=TOES_M))  # walked into, it goes along
+        ahead = torch.where((left.abs() < BEFORE_FEET_M) & (was[:, 0] > 0.0), pushed, ahead)
         turn = PERIOD_S / OWN_TERMS[0].scale[0] * observation[:, _YAW_RATE]
         before = torch.stack([ahead + turn * left, left - turn * ahead], dim=1)
         felt = (observation[:, part] for part in FELT)

@@ -1,4 +1,4 @@
-"""`vm-train imitate_generator`, `generator_teacher`, `export_visual`, `gait_table`: options of what says 18 numbers."""
+"""`vm-train imitate_generator`, `generator_teacher`, `export_visual`, `gait_table`, `lift_path`: who says commands."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vm_training.visual.gait_table import TABLE_FILES, gait_table, write_gait_ta
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
 from vm_training.visual.generator_weights import generator_arrays
+from vm_training.visual.lift_path import LIFT_PATH_FILE, write_lift_path
 from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.tasks import find_object_task
@@ -136,4 +137,20 @@ class PlanGaitTable:
         out = self.out or TABLE_FILES[self.step_s]
         write_gait_table(out, self.step_s)
         print(f"gait table: {out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class PlanLiftPath:
+    """Plans how a box is lifted, for `vm_core.lifting`.
+
+    Attributes:
+        out: file to write; by default the one that comes with the package.
+    """
+
+    out: Path = LIFT_PATH_FILE
+
+    def run(self) -> int:
+        write_lift_path(self.out)
+        print(f"lift path: {self.out}")
         return 0

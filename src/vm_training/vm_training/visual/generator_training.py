@@ -106,11 +106,11 @@ class GeneratorSchool:
         self._renew()
 
     def _renew(self) -> np.ndarray:
-        """Starts anew the worlds whose robots fell, lost their thing or went on for long; (N,) which of them fell."""
+        """Starts anew the worlds whose robots fell, lift or lost their thing or went on for long; (N,) which fell."""
         world, view = self.world, self.world.view()
         fallen = world.fallen()
         far = np.linalg.norm(np.nan_to_num(view.thing - view.root)[:, :2], axis=1) > 4.0
-        over = np.flatnonzero(fallen | (far & world.run) | (world.age * 0.02 > self.config.longest_s))
+        over = np.flatnonzero(fallen | (far & world.run) | world.lifts | (world.age * 0.02 > self.config.longest_s))
         for part in (world, self._pupil, self._teacher):
             part.reset(over)
         return fallen
@@ -145,10 +145,11 @@ class GeneratorSchool:
             thing = np.clip(np.nan_to_num(view.ahead(marked(world.task, view))), -MEMORY_M, MEMORY_M)
             if thought.shape[1]:
                 self._off_m.append(float(np.median(np.linalg.norm(thought[:, :PLACE_SIZE] - thing, axis=1))))
-            fine = np.isfinite(wanted).all(axis=1) & (world.run | (not world.config.halts))
+            fine = np.isfinite(wanted).all(axis=1) & (world.walks | (not world.config.halts))
             self._lessons.add(seen[fine], thought[fine], wanted[fine])
             command = np.where(driven[:, None], wanted, said)
-            world.step(command)
+            place = np.where(driven[:, None], thing, thought[:, :PLACE_SIZE]) if thought.shape[1] else None
+            world.step(command, place)
             fallen = self._renew()
             falls += int((fallen & ~driven).sum())
         return falls, int((~driven).sum()) * config.steps

@@ -25,6 +25,9 @@ class Surprises:
         aside: its largest part from the side, as a share of it.
         holds_s: mean time that such a force, or none, lasts.
         rise_s: time constant of its coming and going.
+        press_m: largest distance by which palms are led into a box that they hold; it pushes them aside with PRESS_N_M
+            of that, which the motion knows.
+        weight_n: largest force of it down on each palm, which it does not.
         kick_n: largest force on a foot, from ahead, for kick_s, once in kick_every_s on average.
     """
 
@@ -36,16 +39,35 @@ class Surprises:
     aside: float = 0.3
     holds_s: float = 2.0
     rise_s: float = 0.15
+    press_m: float = 0.08
+    weight_n: float = 5.0
     kick_n: float = 0.0
     kick_s: float = 0.1
     kick_every_s: float = 2.0
 
     def __post_init__(self) -> None:
-        forces = (self.error, self.bump_n, self.hands_n, self.aside, self.kick_n)
+        forces = (self.error, self.bump_n, self.hands_n, self.aside, self.press_m, self.weight_n, self.kick_n)
         if not 0.0 <= self.share <= 1.0 or not 0.0 <= self.least <= 1.0 or min(forces) < 0.0:
             raise VmError(f"{self}: expected shares in [0, 1] and forces from 0")
         if min(self.holds_s, self.rise_s, self.kick_s, self.kick_every_s) <= 0.0:
             raise VmError(f"{self}: expected positive times")
+
+
+PRESS_N_M = 300.0
+"""Force with which a palm is to press, for each metre that it is led into what it holds."""
+
+
+@dataclass(frozen=True)
+class HeldBox:
+    """What a box between the palms means to a motion of F frames.
+
+    Attributes:
+        share: (F,) of its weight and resistance that the palms feel.
+        target_rad_n: (F, J) added to the targets for each newton with which both palms press.
+    """
+
+    share: np.ndarray
+    target_rad_n: np.ndarray
 
 
 @dataclass
@@ -54,10 +76,12 @@ class LoadedTracking(ClipTracking):
 
     Attributes:
         load_n: (F,) against both hands together, from ahead, at the clip's frames [N].
+        held: what a box that is held does to the palms; None: none is.
         surprises: what differs from it.
     """
 
     load_n: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    held: HeldBox | None = None
     surprises: Surprises = field(default_factory=Surprises)
 
     def __post_init__(self) -> None:
@@ -66,7 +90,10 @@ class LoadedTracking(ClipTracking):
         self._hands = [self.model.body(name).id for name in HAND_BODIES]
         self._feet = [self.model.body(name).id for name in g1.FOOT_BODIES]
         self._factor, self._surprised = np.ones(count), np.zeros(count, dtype=bool)
-        self._bump = np.zeros((count, 2, 3))
+        self._bump, self._box = (
+            np.zeros((count, 2, 3)),
+            np.zeros((count, 2)),
+        )  # how deep palms press [m], its weight [N]
         self._met, self._felt = np.zeros((count, 2)), np.zeros((count, 2))  # ahead and to the left [N]: wanted, now
         self._kick, self._kick_left = np.zeros((count, 2)), np.zeros(count)  # on each foot [N]; how long still [s]
         self._wrench = np.zeros((count, self.model.nbody, 6))
@@ -75,6 +102,9 @@ class LoadedTracking(ClipTracking):
         super().reset(envs, frames)
         error = self.surprises.error
         self._factor[envs] = self.rng.uniform(1.0 - error, 1.0 + error, len(envs))
+        if self.held is not None:
+            most = [self.surprises.press_m, self.surprises.weight_n]
+            self._box[envs] = self.rng.uniform(0.0, most, (len(envs), 2))
         if self.surprises.share:
             self._surprised[envs] = self.rng.random(len(envs)) < self.surprises.share
             self._met[envs], self._felt[envs], self._kick_left[envs] = 0.0, 0.0, 0.0
@@ -86,9 +116,35 @@ class LoadedTracking(ClipTracking):
         load = -0.5 * (self._factor * self.load_n[np.minimum(at, len(self.load_n) - 1)])
         self._wrench[:, self._hands, :3] = self._bump
         self._wrench[:, self._hands, :2] += (load[:, None] * self._ahead[at])[:, None]
+        if self.held is not None:
+            self._feel(self.held, at)
         if self.surprises.share:
             self._surprise(at)
         super().step(correction)
+
+    def planned_target(self) -> np.ndarray:
+        target = super().planned_target()
+        if self.held is None:
+            return target
+        at = self.clip_frame
+        force = PRESS_N_M * self.held.share[at] * self._box[:, 0]
+        return target + force[:, None] * self.held.target_rad_n[at]
+
+    def pressed(self, points: np.ndarray, lead: int) -> np.ndarray:
+        """Keypoints (N, 5, 3) [m] to be told of `lead` frames ahead, the palms inside of the box that they hold."""
+        if self.held is None:
+            return points
+        at = np.minimum(self.clip_frame + lead, len(self.held.share) - 1)
+        points, deep = points.copy(), self.held.share[at] * self._box[:, 0]
+        for palm, side in ((1, -1.0), (2, 1.0)):
+            points[:, palm, :2] += side * deep[:, None] * self._left[at]
+        return points
+
+    def _feel(self, held: HeldBox, at: np.ndarray) -> None:
+        aside, down = (held.share[at, None] * self._box * [PRESS_N_M, 1.0]).T
+        for hand, side in zip(self._hands, (1.0, -1.0), strict=True):
+            self._wrench[:, hand, :2] += side * aside[:, None] * self._left[at]
+            self._wrench[:, hand, 2] -= down
 
     def _surprise(self, at: np.ndarray) -> None:
         how, rng, period_s = self.surprises, self.rng, 1.0 / self.clip.fps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,64 +11,15 @@ import numpy as np
 
 from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
-from vm_core.keypoint_command import keypoints_of_joints
 from vm_core.motion_clip import MotionClip
-from vm_core.scene_asset import SceneAsset
-from vm_training.mdp.operators import Timing
 from vm_training.motions.clip import reference_clip
 from vm_training.motions.feasibility import Feasibility
 from vm_training.motions.footsteps import Gait
 from vm_training.progress import Progress
 from vm_training.visual.halts import halted
-from vm_training.visual.motions import ARMS_AT_EASE, FLAT, SLOW_STEP_S, MotionPlan, gait_of, random_plan, working_plan
-
-TIMING_FPS = 50.0
-
-
-@dataclass(frozen=True)
-class PlannedMotion:
-    """A motion that physics can follow.
-
-    Attributes:
-        clip: with feed-forward targets.
-        load_n: (F,) force against the hands that the motion expects, from ahead.
-        steps: with the closing one; 0: it stands.
-        step_s: time of each.
-        halt: of a walk that is told to halt: the frame, the one at which the last foot then lands, its place in SIDES.
-        walked_on: (n, 30) where the pelvis and joints of a halted walk would have been from the halt on.
-    """
-
-    clip: MotionClip
-    load_n: np.ndarray
-    steps: int
-    step_s: float = SLOW_STEP_S
-    halt: tuple[int, int, int] | None = None
-    walked_on: np.ndarray = field(default_factory=lambda: np.zeros((0, 30)))
-
-    @property
-    def scene(self) -> SceneAsset:
-        """Level ground."""
-        return FLAT
-
-    @property
-    def timing(self) -> Timing:
-        """When it steps."""
-        return Timing(Gait().stand_s, self.steps * self.step_s, self.step_s, 0.0, 0.0)
-
-    def keypoints(self) -> np.ndarray:
-        """(F, 5, 3) in the world [m]."""
-        clip = self.clip
-        return keypoints_of_joints(clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos)
-
-    def ahead(self, frames: int) -> np.ndarray:
-        """(F, 30) where pelvis and joints are to be so many frames later; nothing foresees a halt."""
-        clip = self.clip
-        qpos = np.hstack([clip.root_pos_world, clip.root_quat_wxyz, clip.joint_pos])
-        later = qpos[np.minimum(np.arange(len(qpos)) + frames, len(qpos) - 1)]
-        if self.halt is not None:
-            unforeseen = min(frames, self.halt[0])
-            later[self.halt[0] - unforeseen : self.halt[0]] = self.walked_on[frames - unforeseen : frames]
-        return later
+from vm_training.visual.lift_plans import random_lift
+from vm_training.visual.motions import ARMS_AT_EASE, SLOW_STEP_S, MotionPlan, gait_of, random_plan, working_plan
+from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 
 
 def planned(plan: MotionPlan, source: str) -> tuple[PlannedMotion, str]:
@@ -126,6 +77,7 @@ KINDS: dict[str, Callable[[np.random.Generator, str, Gait], tuple[PlannedMotion,
     "motion": lambda rng, source, gait: planned(random_plan(rng, gait), source),
     "working": lambda rng, source, gait: planned(working_plan(rng, gait), source),
     "halting": _halting,
+    "lift": lambda rng, source, gait: random_lift(rng).motion(source),
 }
 """Kinds of motions: each draws one, and says what rules it out."""
 
@@ -145,7 +97,7 @@ def make_library(
         for index in range(count):
             path = folder / f"{kind}_{seed}_{index:04d}.npz"
             motions.append(load_motion(path) if path.is_file() else _make(path, kind, seed, index, gait))
-            if motions[-1].step_s != step_s:
+            if motions[-1].step_s != step_s and not motions[-1].lift:
                 raise VmError(f"{path}: steps of {motions[-1].step_s} s; expected {step_s} s, or another folder")
             bar.round_done()
     return motions
@@ -177,6 +129,7 @@ def save_motion(motion: PlannedMotion, path: Path) -> None:
             step_s=motion.step_s,
             halt=np.array(motion.halt or (), dtype=int),
             walked_on=motion.walked_on,
+            lift=motion.lift,
         )
 
 
@@ -192,7 +145,7 @@ def load_motion(path: Path) -> PlannedMotion:
         load, steps = found.pop("load_n"), int(found.pop("steps"))
         step_s = float(found.pop("step_s", SLOW_STEP_S))
         halt = tuple(found.pop("halt", np.zeros(0, int)).tolist()) or None
-        walked_on = found.pop("walked_on", np.zeros((0, 30)))
+        walked_on, lift = found.pop("walked_on", np.zeros((0, 30))), bool(found.pop("lift", False))
         clip = MotionClip(
             fps=50.0,
             joint_names=_joint_names(),
@@ -202,7 +155,7 @@ def load_motion(path: Path) -> PlannedMotion:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VmError(f"{path}: not a planned motion ({error}); remove it, it will be made anew") from None
-    return PlannedMotion(clip, load, steps, step_s, halt, walked_on)
+    return PlannedMotion(clip, load, steps, step_s, halt, walked_on, lift)
 
 
 def _joint_names() -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Figures:
         who: acts.  rollouts: how many.
         distance, forward, drift: of the object from its start: straight, along x, and |y| [m].
         height: of its centre at the end.  goal: from it to the task's [m].
+        dropped: share of rollouts in which it was lifted and fell.
         falls: share of rollouts.  alive: mean time until then [s].
         success: share.
     """
@@ -39,6 +40,7 @@ class Figures:
     drift: float
     height: float
     goal: float
+    dropped: float
     falls: float
     alive: float
     success: float
@@ -47,13 +49,14 @@ class Figures:
         """One row of a table."""
         return (
             f"{self.who:<14} {self.rollouts:4d} {self.distance:8.2f} {self.forward:8.2f} {self.drift:7.2f} "
-            f"{self.height:8.2f} {self.goal:6.2f} {self.falls:6.0%} {self.alive:6.1f} {self.success:8.0%}"
+            f"{self.height:8.2f} {self.goal:6.2f} {self.dropped:6.0%} {self.falls:6.0%} "
+            f"{self.alive:6.1f} {self.success:8.0%}"
         )
 
 
 HEADER = (
-    f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'height m':>8} {'goal m':>6} {'falls':>6} "
-    f"{'alive s':>6} {'success':>8}"
+    f"{'who':<14} {'runs':>4} {'dist m':>8} {'fwd m':>8} {'drift m':>7} {'height m':>8} {'goal m':>6} {'drops':>6} "
+    f"{'falls':>6} {'alive s':>6} {'success':>8}"
 )
 
 
@@ -90,7 +93,7 @@ def evaluate_task(
     with Progress(who, round(rollout_s), unit="s") as bar:
         for step in range(round(rollout_s / PERIOD_S)):
             world.tick()
-            world.step(commander.command())
+            world.step(commander.command(), commander.place)
             up &= ~world.fallen()
             alive += PERIOD_S * up
             seen.update(world.view(), up)
@@ -106,6 +109,7 @@ def evaluate_task(
         who,
         rollouts,
         **means,
+        dropped=float(np.mean(seen.values["dropped"])),
         falls=float(1.0 - up.mean()),
         alive=float(alive.mean()),
         success=float(success.mean()),
@@ -175,7 +179,7 @@ def evaluate_pauses(
         counted |= (step == pause) & up
         world.force_run((step < pause) & (step >= RUN_AFTER_S / PERIOD_S))
         world.tick()
-        world.step(commander.command())
+        world.step(commander.command(), commander.place)
         up &= ~world.fallen()
         still.update(step, np.nan_to_num(world.qvel, nan=9.0), (step > pause) & up)
         stood |= (step == pause + 499) & up
@@ -192,11 +196,11 @@ def evaluate_pauses(
 
 
 def world_config(worlds: int, generator: Saying | None) -> WorldConfig:
-    """All are told to run after a second, and rest as the generator's contract says (None: a script)."""
+    """All are told to run after a second, and rest and lift as the generator's contract says (None: a script)."""
     config = replace(WorldConfig(), worlds=worlds, run_share=1.0, run_after_s=(RUN_AFTER_S, RUN_AFTER_S))
-    return (
-        config if generator is None else replace(config, halts=generator.halts, steps_to_rest=generator.steps_to_rest)
-    )
+    if generator is None:
+        return config
+    return replace(config, halts=generator.halts, steps_to_rest=generator.steps_to_rest, lift=generator.lift)
 
 
 def as_rows(figures: list[Figures]) -> list[dict[str, float | str]]:

@@ -14,6 +14,7 @@ from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
 from vm_core.gait_clock import QUICK_STOP
 from vm_core.halting import Halting
+from vm_core.lifting import Lifting, LiftPath
 from vm_core.observation import build_terms
 from vm_core.scene_asset import SceneAsset
 from vm_sim.batch_kinematics import BatchKinematics
@@ -25,6 +26,7 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS, NUM_SPEEDS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges, vary_model
 from vm_training.visual.gait_table import BatchGaitClock, GaitTable
+from vm_training.visual.lift_path import lift_path
 from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.tasks.base import ObjectTask, ObjectView
 from vm_training.visual.tracker import (
@@ -76,6 +78,7 @@ class WorldConfig:
         run_after_s: least and largest time before it does; every robot starts with 0.
         halts: whether `vm_core.halting` acts while the bit is 0, whoever else commands.
         steps_to_rest: of the gait clock, where it does not.
+        lift: where `vm_core.lifting` leads those whose task it is; None: along the path that comes with this package.
         toggle_s: mean time between changes of the bit afterwards; 0 for none.
         vary: whether objects differ from the nominal one.
         threads: of the physics.
@@ -88,6 +91,7 @@ class WorldConfig:
     run_after_s: tuple[float, float] = (0.3, 1.5)
     halts: bool = True
     steps_to_rest: float = QUICK_STOP
+    lift: LiftPath | None = None
     toggle_s: float = 0.0
     vary: bool = True
     threads: int = 1
@@ -125,6 +129,7 @@ class ObjectWorld:
             self.weight_n[:] = 0.0
         self._senses = Proprioceptor(TRACKER_TERMS, count, config.sensors)
         self._halting = Halting(table.stand_keypoints, count)
+        self.lifting = Lifting(config.lift or lift_path(), count) if task.lifts else None
         self.gait = BatchGaitClock(count, config.steps_to_rest, table.step_s)
         self.run, self.age = np.zeros(count, dtype=bool), np.zeros(count, dtype=int)
         self.command = np.zeros((count, kc.COMMAND_SIZE))
@@ -159,6 +164,8 @@ class ObjectWorld:
         self._start[envs] = qpos[:, self._at : self._at + 3]
         self._senses.reset(envs)
         self._halting.reset(envs)
+        if self.lifting is not None:
+            self.lifting.reset(envs)
         self.gait.reset(envs)
         self.age[envs], self.run[envs], self.command[envs] = 0, False, 0.0
         self._target[envs] = table.stand_target
@@ -220,20 +227,41 @@ class ObjectWorld:
             stopped = changes & ~self.run & (self.age * PERIOD_S > self.config.run_after_s[1])
             self._run_at[stopped] = 0.0
         if self.config.halts:
-            self.gait.reset(np.flatnonzero(~self.run))
-        self.clock = self.gait.update(self.run, PERIOD_S)
+            self.gait.reset(np.flatnonzero(~self.walks))
+        self.clock = self.gait.update(self.walks, PERIOD_S)
         return self.clock
+
+    @property
+    def walks(self) -> np.ndarray:
+        """(N,) bool: those that do what they are commanded; no law leads them."""
+        return self.run if self.lifting is None else self.run & ~self.lifting.settles & ~self.lifting.begun
+
+    @property
+    def lifts(self) -> np.ndarray:
+        """(N,) bool: those that `vm_core.lifting` leads."""
+        return np.zeros(self.num_envs, dtype=bool) if self.lifting is None else self.lifting.begun
 
     def force_run(self, run: np.ndarray) -> None:
         """Sets the bit (N,) from now on."""
         self._run_at = np.where(run, 0.0, np.inf)
 
-    def step(self, command: np.ndarray) -> None:
-        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`."""
+    def step(self, command: np.ndarray, place: np.ndarray | None = None) -> None:
+        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`.
+
+        Args:
+            command: what who walks is told.
+            place: (N, 2) where the thing is thought to be, ahead and to the left of the pelvis [m], for those who lift
+                it; None: where it is.
+        """
         inputs = self._senses.sense(self.qpos, self.qvel, self.rng)
+        senses = (inputs.root_quat_wxyz, inputs.root_ang_vel_body, inputs.joint_pos, inputs.joint_vel)
+        if self.lifting is not None:
+            view = self.view()
+            self.lifting.update(self.run, *(view.ahead(view.thing) if place is None else place).T)
         if self.config.halts:
-            senses = (inputs.root_quat_wxyz, inputs.root_ang_vel_body, inputs.joint_pos, inputs.joint_vel)
-            command = np.where(self.run[:, None], command, self._halting.command(~self.run, *senses))
+            command = np.where(self.walks[:, None], command, self._halting.command(~self.walks, *senses))
+        if self.lifting is not None:
+            command = np.where(self.lifting.begun[:, None], self.lifting.command(self.run, *senses), command)
         self.command = self.tracker.clamped(np.nan_to_num(command))
         values = build_terms(PROPRIOCEPTION, inputs) | {COMMAND_TERM: scaled(TRACKER_TERMS[-1], self.command)}
         self.seen = np.nan_to_num(self._senses.observe(values))

@@ -13,7 +13,7 @@ from vm_training.progress import Progress
 from vm_training.teachers.local_models import Samples, fit_local_models
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 from vm_training.teachers.sampled_lqr import LqrTeacher, smoothed
-from vm_training.visual.motion_library import TIMING_FPS, PlannedMotion
+from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 from vm_training.visual.shared_teacher import CLOSES, WITHOUT_CONSTANT, judge_one, make_env, teacher_of
 
 REST_FRAMES, SETTLES = 100, 40

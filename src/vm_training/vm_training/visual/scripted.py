@@ -34,6 +34,10 @@ class ScriptedGenerator:
         """Worlds (E,) start anew."""
         self._stick[envs] = 0.0
 
+    @property
+    def place(self) -> None:
+        """It knows."""
+
     def command(self, thought: np.ndarray | None = None) -> np.ndarray:
         """(N, 18) [m] for this control period; after `ObjectWorld.tick`.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from vm_core.errors import VmError
 from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.mirror import mirrored_gains
@@ -22,8 +23,10 @@ from vm_training.teachers.local_models import Samples, fit_local_models, frame_g
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 from vm_training.teachers.sampled_lqr import LqrConfig, LqrTeacher, collect, evaluate, smoothed
 from vm_training.teachers.transfer import donor_frames, transferred
+from vm_training.visual.lift_plans import common_lift, held_box
 from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
-from vm_training.visual.motion_library import TIMING_FPS, PlannedMotion, common_motion
+from vm_training.visual.motion_library import common_motion
+from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 
 CLOSES = SIDES.index("left")
 """The foot that lands last in the common walk."""
@@ -71,6 +74,7 @@ def make_env(
 ) -> LoadedTracking:
     """Robots on a motion, under its load and what surprises them."""
     disturbed = {"noise": noise or StartNoise(), "surprises": surprises or Surprises(), "load_n": motion.load_n}
+    disturbed["held"] = held_box(motion) if motion.lift else None
     return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **disturbed)
 
 
@@ -78,11 +82,13 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | 
     """The common gains in step with a motion; a motion without steps stands as the common one does at its end.
 
     Args:
-        common: gains of the common walk.
+        common: gains of the common walk, for lifts of the common lift.
         motion: any.
         resting: (F, J, n) gains from a halt's last landing on, see `resting_teacher`; None: as at the walk's end.
     """
     frames = motion.clip.num_frames
+    if motion.lift:
+        return LqrTeacher(common.gains * WITHOUT_CONSTANT, common.limit_rad)
     if not motion.steps:
         return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * WITHOUT_CONSTANT, common.limit_rad)
     teacher = transferred(common, common_motion(motion.step_s).timing, motion.timing, frames, TIMING_FPS)
@@ -94,9 +100,38 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | 
     return teacher
 
 
-def fit_common(samples: Samples, config: SharedTeacherConfig, step_s: float) -> LqrTeacher:
-    """Gains of the common motion of steps of this time from samples at its frames."""
-    own = common_motion(step_s)
+@dataclass(frozen=True)
+class SharedGains:
+    """The gains that all motions of their kinds share.
+
+    Attributes:
+        walk: of the common walk.
+        resting: (F, J, n) from a halt's last landing on; None: as at the walk's end.
+        lift: of the common lift; None: nothing is lifted.
+    """
+
+    walk: LqrTeacher
+    resting: np.ndarray | None = None
+    lift: LqrTeacher | None = None
+
+    def teacher_of(self, motion: PlannedMotion) -> LqrTeacher:
+        """These in step with a motion.
+
+        Raises:
+            VmError: a lift, and no gains for it.
+        """
+        if motion.lift and self.lift is None:
+            raise VmError(f"{motion.clip.source}: a lift; expected gains of lifts")
+        return teacher_of(self.lift if motion.lift and self.lift else self.walk, motion, self.resting)
+
+
+def common_of(motion: PlannedMotion) -> PlannedMotion:
+    """The motion whose gains one of its kind shares."""
+    return common_lift() if motion.lift else common_motion(motion.step_s)
+
+
+def fit_common(samples: Samples, config: SharedTeacherConfig, own: PlannedMotion) -> LqrTeacher:
+    """Gains of a common motion from samples at its frames."""
     moving = np.abs(np.gradient(own.clip.joint_pos, axis=0)).max(axis=1) > 4e-4
     group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
     models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
@@ -107,8 +142,10 @@ def fit_common(samples: Samples, config: SharedTeacherConfig, step_s: float) -> 
 def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
     """Adds a motion's samples at the common motion's frames."""
     frame, x, u, x_next = found.stacked()
-    own = common_motion(motion.step_s)
-    if motion.steps:
+    own = common_of(motion)
+    if motion.lift:
+        flip = np.zeros(len(frame), dtype=bool)
+    elif motion.steps:
         at, mirrored = donor_frames(own.timing, motion.timing, motion.clip.num_frames, TIMING_FPS)
         at = np.concatenate([at, at[-1] + 1 + np.arange(1000)])
         mirrored = np.concatenate([mirrored, np.repeat(mirrored[-1:], 1000)])
@@ -128,11 +165,11 @@ def train_shared(
     """The best common gains of all rounds and each round's figures.
 
     Args:
-        motions: that give samples, all in steps of the same time.
+        motions: that give samples, all in steps of the same time, or all lifts.
         start: gains of the common motion to sample with at first; None: none at all.
         config: how.
     """
-    own = common_motion(step_s := motions[0].step_s)
+    own = common_of(motions[0])
     none = np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1))
     teacher = LqrTeacher(none if start is None else start.gains, config.limit_rad)
     pool, best, best_score, records = Samples(), teacher, -1.0, []
@@ -145,7 +182,7 @@ def train_shared(
                 collect(env, teacher_of(teacher, motion), _sized(config), found)
                 env.physics.close()
                 add_in_step(pool, found, motion)
-            teacher = fit_common(pool, config, step_s)
+            teacher = fit_common(pool, config, own)
             success, share = judge(motions[::3], teacher, config)
             records.append({"steps": float(len(pool)), "success": success, "time_upright": share})
             bar.round_done(success=f"{success:.0%}")

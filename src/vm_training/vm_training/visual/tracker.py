@@ -17,8 +17,9 @@ from vm_training.mdp.clip_tracking import NUM_JOINTS
 from vm_training.mdp.observations import DEFAULT_JOINT_POS, SensorNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.teachers.sampled_lqr import LqrTeacher
-from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
-from vm_training.visual.motion_library import PlannedMotion
+from vm_training.visual.loaded_tracking import Surprises
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import make_env
 
 HISTORY = 10
 COMMAND_TERM = "keypoint_command"
@@ -187,11 +188,11 @@ class KeypointLane:
     ) -> None:
         self.motion, self.teacher, self.sight = motion, teacher, sight
         self.moments = moments or CommandMoments()
-        loads = {"load_n": motion.load_n, "surprises": surprises or Surprises()}
-        self.env = LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **loads)
+        self.env = make_env(motion, count, ranges, seed, surprises=surprises)
         self.senses = Proprioceptor(TRACKER_TERMS, count, sight.sensors)
         self.kinematics = BatchKinematics(self.env.model, kc.KEYPOINT_BODIES)
-        self._ahead = motion.ahead(round(sight.lead_s * motion.clip.fps))
+        self._lead = round(sight.lead_s * motion.clip.fps)
+        self._ahead = motion.ahead(self._lead)
         self._points = kc.keypoints_of_joints(self._ahead[:, :3], self._ahead[:, 3:7], self._ahead[:, 7:])
         self._factor = np.ones((count, kc.COMMAND_SIZE))
 
@@ -208,14 +209,14 @@ class KeypointLane:
         return kc.keypoints_on_bodies(position, quat)
 
     def command(self) -> np.ndarray:
-        """(N, 18) [m] of the motion `lead_s` ahead, undisturbed."""
+        """(N, 18) [m] of the motion `lead_s` ahead, undisturbed; palms that press on a box are led into it."""
         env = self.env
         at = env.clip_frame
         qpos, wanted = env.physics.qpos, self._ahead[at]
         return command_between(
             wanted[:, :3],
             wanted[:, 3:7],
-            self._points[at],
+            env.pressed(self._points[at], self._lead),
             qpos[:, :3],
             qpos[:, 3:7],
             self.keypoints(),
@@ -236,14 +237,12 @@ class KeypointLane:
     def wanted(self) -> np.ndarray:
         """(N, J) [rad] targets that the teacher asks for, who sees everything."""
         env = self.env
-        return env.reference_target[env.clip_frame] + self.teacher.correction(
-            env.frame, np.nan_to_num(env.error_state())
-        )
+        return env.planned_target() + self.teacher.correction(env.frame, np.nan_to_num(env.error_state()))
 
     def act(self, target: np.ndarray) -> None:
         """One control period with targets (N, J) [rad]."""
         self.senses.last_action = (target - DEFAULT_JOINT_POS) / ACTION_SCALE_RAD
-        self.env.step(target - self.env.reference_target[self.env.clip_frame])
+        self.env.step(target - self.env.planned_target())
 
     def _drawn(self, count: int) -> np.ndarray:
         noise = self.sight.command_noise

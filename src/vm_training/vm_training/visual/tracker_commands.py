@@ -15,12 +15,14 @@ from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
-from vm_training.visual.motion_library import PlannedMotion, make_library
+from vm_training.visual.motion_library import make_library
 from vm_training.visual.motions import SLOW_STEP_S
+from vm_training.visual.planned_motion import PlannedMotion
 from vm_training.visual.resting_teacher import RestingConfig, train_resting
-from vm_training.visual.shared_teacher import SharedTeacherConfig, train_shared
+from vm_training.visual.shared_teacher import SharedGains, SharedTeacherConfig, train_shared
 from vm_training.visual.tracker_evaluation import evaluate_tracker, falls_under
-from vm_training.visual.tracker_training import TrackerConfig, tracker_of, train_tracker
+from vm_training.visual.tracker_training import TrackerConfig, train_tracker
+from vm_training.visual.trained_parts import load_tracker
 
 UNSEEN_SEED = 1_000
 
@@ -34,29 +36,36 @@ class KeypointTracker:
         motions: how many of any kind to plan.
         working: how many of the kind that work with objects asks for.
         sampled: how many of all give samples for the gains.
+        lifts: how many lifts of a box to plan; 0: trackers are not taught to lift.
         unseen: how many others, of any kind, judge the tracker.
-        start: folder of an earlier tracker of the same layers, to begin from, with its gains.
+        start: an earlier tracker of the same layers to begin from: its folder, whose gains sample the first ones here,
+            or a policy's tracker.onnx.
+        gains: folder of an earlier tracker whose gains are taken as they are; kinds that it has none of are found.
         step_s: time of a step, of all motions [s].
         judge_teachers: say, too, how many starts on the unseen motions the teachers themselves lose.
         judge_hands_n: and how many the tracker, and these, lose under each of these forces on the hands [N].
         judge_kicks_n: and under kicks of a tenth of a second against a foot, one every two seconds [N].
         teacher: how the gains are found.
         resting: how many walks halt at any moment, and how gains for what follows are found.
+        lifting: how the lifts' gains are found.
         tracker: everything that decides the student.
     """
 
     out: Path
     motions: int = 50
     working: int = 0
+    lifts: int = 0
     sampled: int = 40
     unseen: int = 24
     start: Path | None = None
+    gains: Path | None = None
     step_s: float = SLOW_STEP_S
     judge_teachers: bool = False
     judge_hands_n: tuple[float, ...] = ()
     judge_kicks_n: tuple[float, ...] = ()
     teacher: SharedTeacherConfig = field(default_factory=SharedTeacherConfig)
     resting: RestingConfig = field(default_factory=RestingConfig)
+    lifting: SharedTeacherConfig = field(default_factory=lambda: SharedTeacherConfig(rounds=5, robots=24))
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
@@ -65,59 +74,84 @@ class KeypointTracker:
             raise VmError(f"{counts}; expected from 1")
 
     def run(self) -> int:
-        folder, seed = self.out / "motions", self.tracker.seed
-        motions = make_library(folder, self.motions, seed, "motion", self.step_s)
-        motions += make_library(folder, self.working, seed, "working", self.step_s) if self.working else []
-        gains = WorkFolder(self.out / "gains")
-        gains.begin({"config": asdict(self.teacher), "motions": self.sampled, "seed": self.tracker.seed})
-        if not (gains / "common.npz").is_file():
-            some = np.linspace(0, len(motions) - 1, self.sampled).astype(int)
-            found, records = train_shared([motions[i] for i in some], self._earlier_gains(), self.teacher)
-            gains.write_json("common.json", records)
-            gains.write_arrays("common.npz", {"gains": found.gains})
-        common = LqrTeacher(gains.read_arrays("common.npz")["gains"], self.teacher.limit_rad)
-        start = (
-            None if self.start is None else tracker_of(WorkFolder(self.start / "tracker").read_arrays("tracker.npz"))
-        )
+        plans, seed = self.out / "motions", self.tracker.seed
+        motions = make_library(plans, self.motions, seed, "motion", self.step_s)
+        motions += make_library(plans, self.working, seed, "working", self.step_s) if self.working else []
+        halts = make_library(plans, self.resting.halts, seed, "halting", self.step_s)
+        lifts = make_library(plans, self.lifts, seed, "lift", self.step_s)
+        gains = self._gains(motions, halts, lifts)
+        start = None if self.start is None else load_tracker(self.start)[0]
         folder = WorkFolder(self.out / "tracker")
-        halts = make_library(self.out / "motions", self.resting.halts, seed, "halting", self.step_s)
-        resting = self._resting_gains(halts, common, gains) if halts else None
-        student, _, _ = train_tracker(motions + halts, common, self.tracker, folder, start and start[0], resting)
-        unseen = make_library(self.out / "motions", self.unseen, seed + UNSEEN_SEED, "motion", self.step_s)
+        student, _, _ = train_tracker(motions + halts + lifts, gains, self.tracker, folder, start)
+        unseen = make_library(plans, self.unseen, seed + UNSEEN_SEED, "motion", self.step_s)
         if self.judge_teachers:
-            print(f"teachers: {evaluate_tracker(None, unseen, common, self.tracker.sight).falls:.1%} fall")
-        score = evaluate_tracker(student, unseen, common, self.tracker.sight)
-        folder.write_json("unseen.json", asdict(score))
+            print(f"teachers: {evaluate_tracker(None, unseen, gains, self.tracker.sight).falls:.1%} fall")
+        print(f"tracker: {folder / 'tracker.npz'}")
+        folder.write_json("unseen.json", self._tell(student, unseen, gains, "motions"))
+        if self.lifts:
+            others = make_library(plans, -(-self.unseen // 2), seed + UNSEEN_SEED, "lift", self.step_s)
+            folder.write_json("unseen_lifts.json", self._tell(student, others, gains, "lifts"))
+        self._tell_forces(student, unseen, gains)
+        return 0
+
+    def _tell(self, student: Student, unseen: list[PlannedMotion], gains: SharedGains, what: str) -> dict[str, float]:
+        score = evaluate_tracker(student, unseen, gains, self.tracker.sight)
         print(
-            f"tracker: {folder / 'tracker.npz'}\n{score.starts} starts on {score.motions} unseen motions: keypoints "
+            f"{score.starts} starts on {score.motions} unseen {what}: keypoints "
             f"{100 * score.keypoint_error_m:.1f} cm off, {100 * score.relative_error_m:.1f} cm relative to the root, "
             f"{score.falls:.1%} fall, {score.lost:.1%} end more than 0.4 m off"
         )
-        self._tell_forces(student, unseen, common)
-        return 0
+        return asdict(score)
 
-    def _tell_forces(self, student: Student, unseen: list[PlannedMotion], common: LqrTeacher) -> None:
+    def _gains(
+        self, motions: list[PlannedMotion], halts: list[PlannedMotion], lifts: list[PlannedMotion]
+    ) -> SharedGains:
+        """What is found already is read."""
+        folder = WorkFolder(self.out / "gains")
+        settings = {"config": asdict(self.teacher), "motions": self.sampled, "seed": self.tracker.seed}
+        folder.begin(settings | ({"gains": str(self.gains)} if self.gains else {}))
+        some = [motions[i] for i in np.linspace(0, len(motions) - 1, self.sampled).astype(int)]
+        walk = self._shared(folder, "common", some, self.teacher)
+        resting = None
+        if halts:
+            if not self._is_there(folder, "resting"):
+                found, records = train_resting(halts, walk, self.resting)
+                folder.write_json("resting.json", records)
+                folder.write_arrays("resting.npz", {"gains": found})
+            resting = folder.read_arrays("resting.npz")["gains"]
+        return SharedGains(walk, resting, self._shared(folder, "lifting", lifts, self.lifting) if lifts else None)
+
+    def _shared(
+        self, folder: WorkFolder, name: str, motions: list[PlannedMotion], config: SharedTeacherConfig
+    ) -> LqrTeacher:
+        if not self._is_there(folder, name):
+            found, records = train_shared(motions, self._earlier_gains(name, config.limit_rad), config)
+            folder.write_json(f"{name}.json", records)
+            folder.write_arrays(f"{name}.npz", {"gains": found.gains})
+        return LqrTeacher(folder.read_arrays(f"{name}.npz")["gains"], config.limit_rad)
+
+    def _is_there(self, folder: WorkFolder, name: str) -> bool:
+        """Whether these gains are found already, here or in the folder that they are taken from."""
+        earlier = None if self.gains is None else self.gains / "gains"
+        if earlier and not (folder / f"{name}.npz").is_file() and (earlier / f"{name}.npz").is_file():
+            folder.write_arrays(f"{name}.npz", WorkFolder(earlier).read_arrays(f"{name}.npz"))
+        return (folder / f"{name}.npz").is_file()
+
+    def _earlier_gains(self, name: str, limit_rad: float) -> LqrTeacher | None:
+        folder = None if self.start is None else self.start / "gains"
+        if folder is None or not (folder / f"{name}.npz").is_file():
+            return None
+        return LqrTeacher(WorkFolder(folder).read_arrays(f"{name}.npz")["gains"], limit_rad)
+
+    def _tell_forces(self, student: Student, unseen: list[PlannedMotion], gains: SharedGains) -> None:
         who = {"tracker": student} | ({"teachers": None} if self.judge_teachers else {})
         sight = self.tracker.sight
         hands: list[tuple[Literal["hands", "feet"], float]] = [("hands", force_n) for force_n in self.judge_hands_n]
         feet: list[tuple[Literal["hands", "feet"], float]] = [("feet", force_n) for force_n in self.judge_kicks_n]
         for where, force_n in hands + feet:
-            falls = {name: falls_under(net, unseen, common, sight, where, force_n) for name, net in who.items()}
+            falls = {name: falls_under(net, unseen, gains, sight, where, force_n) for name, net in who.items()}
             said = ", ".join(f"{name} {share:.1%}" for name, share in falls.items())
             print(f"{force_n:.0f} N on the {where}, share that falls: {said}")
-
-    def _resting_gains(self, halts: list[PlannedMotion], common: LqrTeacher, folder: WorkFolder) -> np.ndarray:
-        if not (folder / "resting.npz").is_file():
-            found, records = train_resting(halts, common, self.resting)
-            folder.write_json("resting.json", records)
-            folder.write_arrays("resting.npz", {"gains": found})
-        return folder.read_arrays("resting.npz")["gains"]
-
-    def _earlier_gains(self) -> LqrTeacher | None:
-        folder = None if self.start is None else self.start / "gains"
-        if folder is None or not (folder / "common.npz").is_file():
-            return None
-        return LqrTeacher(WorkFolder(folder).read_arrays("common.npz")["gains"], self.teacher.limit_rad)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,9 @@ import numpy as np
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.progress import Progress
 from vm_training.student import Student
-from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.loaded_tracking import Surprises
-from vm_training.visual.motion_library import PlannedMotion
-from vm_training.visual.shared_teacher import teacher_of
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import SharedGains
 from vm_training.visual.tracker import KeypointLane, TrackerSight
 from vm_training.visual.tracker_training import act
 
@@ -45,7 +44,7 @@ class TrackerScore:
 def evaluate_tracker(
     student: Student | None,
     motions: Sequence[PlannedMotion],
-    common: LqrTeacher,
+    gains: SharedGains,
     sight: TrackerSight,
     robots: int = 8,
     ranges: DomainRanges | None = None,
@@ -57,7 +56,7 @@ def evaluate_tracker(
     Args:
         student: None for the teacher.
         motions: to be followed.
-        common: gains, for the teacher.
+        gains: for the teacher.
         sight: as trained.
         robots: starts on each.
         ranges: how robots differ; by default as in training.
@@ -69,9 +68,7 @@ def evaluate_tracker(
     with Progress("unseen motions", len(motions), unit="motion") as bar:
         for i, motion in enumerate(motions):
             quiet = replace(sight, command_noise=0.0)
-            lane = KeypointLane(
-                motion, teacher_of(common, motion), quiet, robots, ranges, seed + i, surprises=surprises
-            )
+            lane = KeypointLane(motion, gains.teacher_of(motion), quiet, robots, ranges, seed + i, surprises=surprises)
             policy = None if student is None else (lambda lane=lane: act(student, lane.observe()))
             error, relative, fell, off = _follow(lane, policy or lane.wanted)
             errors.append(error)
@@ -87,7 +84,7 @@ def evaluate_tracker(
 def falls_under(
     student: Student | None,
     motions: Sequence[PlannedMotion],
-    common: LqrTeacher,
+    gains: SharedGains,
     sight: TrackerSight,
     where: Literal["hands", "feet"],
     force_n: float,
@@ -95,7 +92,7 @@ def falls_under(
     """Share of starts that fall under forces of one size that no motion expects: from ahead on both hands together,
     for 2 s on average, 60 % of the time, or for 0.1 s on a foot, every two seconds; see `Surprises`."""
     forces = {"hands_n": force_n} if where == "hands" else {"kick_n": force_n}
-    return evaluate_tracker(student, motions, common, sight, surprises=Surprises(share=1.0, least=1.0, **forces)).falls
+    return evaluate_tracker(student, motions, gains, sight, surprises=Surprises(share=1.0, least=1.0, **forces)).falls
 
 
 def _follow(lane: KeypointLane, policy: Callable[[], np.ndarray]) -> tuple[float, float, int, int]:

@@ -18,12 +18,11 @@ from vm_training.progress import Progress
 from vm_training.student import Student, digest
 from vm_training.tasks.lessons import Lessons, Pair, learn
 from vm_training.tasks.work_folder import WorkFolder
-from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.loaded_tracking import Surprises
 from vm_training.visual.mirrored import order_and_sign
-from vm_training.visual.motion_library import PlannedMotion
 from vm_training.visual.motions import SLOW_STEP_S
-from vm_training.visual.shared_teacher import teacher_of
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import SharedGains
 from vm_training.visual.tracker import (
     ACTION_CLIP,
     ACTION_SCALE_RAD,
@@ -152,11 +151,10 @@ class TrackerSchool:
     def __init__(
         self,
         motions: Sequence[PlannedMotion],
-        common: LqrTeacher,
+        gains: SharedGains,
         config: TrackerConfig,
-        resting: np.ndarray | None = None,
     ) -> None:
-        self.config, self._motions, self._common, self._resting = config, motions, common, resting
+        self.config, self._motions, self._gains = config, motions, gains
         self.student = Student(OBSERVATION_SIZE, NUM_JOINTS, config.hidden)
         self.moments = CommandMoments()
         self._lessons = Lessons.room_for(config.lessons, OBSERVATION_SIZE, NUM_JOINTS)
@@ -187,7 +185,7 @@ class TrackerSchool:
         if which not in self._classes:
             motion, config = self._motions[which], self.config
             seed = config.seed + 1000 * (1 + which)
-            teacher = teacher_of(self._common, motion, self._resting)
+            teacher = self._gains.teacher_of(motion)
             lane = KeypointLane(
                 motion, teacher, config.sight, config.robots, config.ranges, seed, self.moments, config.surprises
             )
@@ -197,26 +195,24 @@ class TrackerSchool:
 
 def train_tracker(
     motions: Sequence[PlannedMotion],
-    common: LqrTeacher,
+    gains: SharedGains,
     config: TrackerConfig,
     folder: WorkFolder,
     start: Student | None = None,
-    resting: np.ndarray | None = None,
 ) -> tuple[Student, CommandMoments, list[dict[str, float]]]:
     """All rounds that are not done yet; a resumed run goes on from the last whole round and gathers lessons anew.
 
     Args:
         motions: to be tracked.
-        common: gains of the common motion.
+        gains: that motions of a kind share.
         config: everything that decides the result.
         folder: for what a resumed run needs.
         start: a tracker to begin from.
-        resting: gains after a halt's last landing, of `resting_teacher`.
     """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     folder.begin({"config": asdict(config), "motions": len(motions), "start": digest(start)})
-    school = TrackerSchool(motions, common, config, resting)
+    school = TrackerSchool(motions, gains, config)
     records = _resumed(school, folder)
     if start is not None and not records:
         school.student.load_state_dict(start.state_dict())

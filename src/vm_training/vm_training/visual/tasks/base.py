@@ -157,6 +157,7 @@ class ObjectTask:
         goal_m: (2,) where the object is to come to, from where it was, along x and to the left [m].
         height_m: at which its centre is to be [m].
         two_handed: contact points are the palms; else the pelvis.
+        lifts: whether, once it is within reach, `vm_core.lifting` takes it up.
         weights: of the rewards.
     """
 
@@ -171,6 +172,7 @@ class ObjectTask:
     goal_m: tuple[float, float] = (0.0, 0.0)
     height_m: float = 0.0
     two_handed: bool = False
+    lifts: bool = False
     weights: RewardWeights = field(default_factory=RewardWeights)
 
 
