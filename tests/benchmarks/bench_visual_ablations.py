@@ -25,9 +25,11 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator_training import GeneratorConfig, train_generator
 from vm_training.visual.loaded_tracking import Surprises
-from vm_training.visual.motion_library import PlannedMotion, load_motion, make_library
+from vm_training.visual.motion_library import load_motion, make_library
 from vm_training.visual.object_evaluation import evaluate_task
 from vm_training.visual.object_world import Tracker
+from vm_training.visual.planned_motion import PlannedMotion
+from vm_training.visual.shared_teacher import SharedGains
 from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import CommandMoments, TrackerSight
 from vm_training.visual.tracker_commands import UNSEEN_SEED
@@ -56,8 +58,7 @@ class Lessons:
 
     taught: list[PlannedMotion]
     unseen: list[PlannedMotion]
-    common: LqrTeacher
-    resting: np.ndarray
+    gains: SharedGains
 
     @staticmethod
     def of(folder: Path) -> Lessons:
@@ -73,7 +74,7 @@ class Lessons:
         taught = [load_motion(file) for file in files if f"_{UNSEEN_SEED}_" not in file.name]
         unseen = make_library(folder / "motions", UNSEEN, UNSEEN_SEED)
         common, resting = (gains.read_arrays(name)["gains"] for name in ("common.npz", "resting.npz"))
-        return Lessons(taught, unseen, LqrTeacher(common, 0.8), resting)
+        return Lessons(taught, unseen, SharedGains(LqrTeacher(common, 0.8), resting))
 
 
 def figures(seed: int) -> Iterator[dict]:
@@ -103,13 +104,13 @@ def _once(name: str, measure: Callable[[], dict]) -> dict:
 def _tracker(name: str, run: int, lessons: Lessons) -> tuple[Student, CommandMoments]:
     config = replace(TRACKER, seed=run, sight=SIGHTS[name])
     folder = WorkFolder(OUT / f"tracker_{name.replace(' ', '_')}_{run}")
-    student, moments, _ = train_tracker(lessons.taught, lessons.common, config, folder, None, lessons.resting)
+    student, moments, _ = train_tracker(lessons.taught, lessons.gains, config, folder)
     return student.eval(), moments
 
 
 def _judged(name: str, run: int, lessons: Lessons) -> dict:
     student, _ = _tracker(name, run, lessons)
-    return asdict(evaluate_tracker(student, lessons.unseen, lessons.common, SIGHTS[name]))
+    return asdict(evaluate_tracker(student, lessons.unseen, lessons.gains, SIGHTS[name]))
 
 
 def _dribbles(name: str, clip: bool, run: int, lessons: Lessons) -> dict:

@@ -25,6 +25,7 @@ from vm_policy_node.importers.unitree_rl_lab import import_unitree_rl_lab
 from vm_policy_node.inputs import Grid
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.safety import Needs, SafetyLimits, State
+from vm_policy_node.visual.visual_policy import AnyPolicy
 from vm_sim.faults import FaultPlayer, GridSample, OdometrySample
 from vm_sim.robot import STEP_S, SimulatedG1
 
@@ -44,13 +45,59 @@ def velocity_policy() -> OnnxPolicy:
         return OnnxPolicy.load(out)
 
 
-class Lockstep:
+class InLockstep:
+    """A robot and the controller that moves it, in one simulated time; `period` is the subclass's.
+
+    Attributes:
+        robot, controller: the parts.
+        control_s: wall times of control steps [s].
+    """
+
+    def __init__(self, robot: SimulatedG1, first: AnyPolicy, second: AnyPolicy | None = None) -> None:
+        limits = SafetyLimits(start_still_s=0.0)  # it stands freely from the first moment on, nobody can wait
+        config = ControllerConfig(stand_duration_s=STAND_S)
+        self.robot, self.controller = robot, Controller(first, config, limits, second=second)
+        self.control_s: list[float] = []
+        self._steps = 0
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time."""
+        return self._steps * STEP_S
+
+    @property
+    def state(self) -> State:
+        """Of the controller."""
+        return self.controller.machine.state
+
+    def period(self) -> None:
+        """One control period."""
+        raise NotImplementedError
+
+    def told(self, request: str) -> None:
+        """An operator asks for something, which must be accepted."""
+        answer = self.controller.request(request, self.now_s)
+        assert answer.accepted, answer.message
+
+    def stand_and_run(self) -> None:
+        """Stands up, before the limp robot sinks, and lets the policy run; the first messages have come."""
+        self.controller.step(0.0)
+        self.told("stand")
+        while self.state != State.RUNNING:
+            self.period()
+            if self.controller.at_start_pose(self.now_s):
+                self.controller.request("run", self.now_s)
+            assert self.now_s < 10.0 and self.state != State.DAMPING, (
+                self.controller.machine.cause or self.controller.obstacle
+            )
+
+
+class Lockstep(InLockstep):
     """One robot that walks on flat ground.
 
     Attributes:
-        robot, controller, player, audit: the parts.
+        player, audit: what spoils its messages, and what holds commands against the limits.
         wish: velocity at a time (vx, vy, yaw rate) that teleoperation sends at 50 Hz.
-        control_s: wall times of the control steps [s].
     """
 
     def __init__(
@@ -63,25 +110,13 @@ class Lockstep:
     ) -> None:
         """`first` walks, by default Unitree's policy; `second` can be switched to."""
         self.scene = SceneAsset()
-        self.robot = SimulatedG1(self.scene, seed=seed, start_noise=0.5, hang=False)
-        limits = SafetyLimits(start_still_s=0.0)  # it stands freely from the first moment on, nobody can wait
-        config = ControllerConfig(stand_duration_s=STAND_S)
-        self.controller = Controller(first or velocity_policy(), config, limits, second=second)
+        robot = SimulatedG1(self.scene, seed=seed, start_noise=0.5, hang=False)
+        super().__init__(robot, first or velocity_policy(), second)
         # the policy reads neither grid nor odometry; safety is told that it does, so that their faults matter
         self.controller.runner.needs = Needs(GRID, odometry=True)
         self.player = FaultPlayer(seed)
         self.audit = CommandAudit()
         self.wish = wish
-        self.control_s: list[float] = []
-        self._steps = 0
-
-    @property
-    def now_s(self) -> float:
-        return self._steps * STEP_S
-
-    @property
-    def state(self) -> State:
-        return self.controller.machine.state
 
     def branch(self, seed: int) -> Lockstep:
         """The same moment once more, for another future."""
@@ -92,19 +127,10 @@ class Lockstep:
         return twin
 
     def start(self) -> None:
-        """Stands up, before the limp robot sinks, and begins to walk."""
+        """Stands up and begins to walk."""
         self.controller.on_low_state(self.robot.low_state().tobytes(), 0.0)
         self._tell()
-        self.controller.step(0.0)
-        answer = self.controller.request("stand", 0.0)
-        assert answer.accepted, answer.message
-        while self.state != State.RUNNING:
-            self.period()
-            if self.controller.at_start_pose(self.now_s):
-                self.controller.request("run", self.now_s)
-            assert self.now_s < 10.0 and self.state != State.DAMPING, (
-                self.controller.machine.cause or self.controller.obstacle
-            )
+        self.stand_and_run()
 
     def run(self, seconds: float) -> None:
         """Goes on for so long."""

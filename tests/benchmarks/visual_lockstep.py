@@ -11,56 +11,41 @@ import time
 from pathlib import Path
 
 import numpy as np
+from lockstep import STEPS_A_PERIOD, InLockstep
 
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import parse_low_cmd
-from vm_policy_node.controller import Controller, ControllerConfig
-from vm_policy_node.safety import SafetyLimits, State
+from vm_policy_node.safety import State
 from vm_policy_node.visual.depth_input import MILLIMETRES, RawPicture
 from vm_policy_node.visual.visual_policy import VisualPolicy
 from vm_sim.depth_thread import D435I, HORIZONTAL_FOV_DEG, DepthThread
 from vm_sim.objects import OBJECT_SCENES
-from vm_sim.robot import STEP_S, SimulatedG1
+from vm_sim.robot import SimulatedG1
 
-STEPS_A_PERIOD = 10
 PICTURE_LATE_S = 0.015
 """From an exposure to the node: about what rendering and transport take between the running nodes."""
-RUNS_BEFORE_TASK_S, MOST_START_S = 1.0, 10.0
+RUNS_BEFORE_TASK_S = 1.0
 
 
-class VisualLockstep:
-    """One robot before a task's object.
+class VisualLockstep(InLockstep):
+    """One robot before a task's object; its control steps count while the policy runs.
 
     Attributes:
-        robot, controller: the parts.
         thing: the object, drawn by the seed.
-        control_s: wall times of the control steps while the policy runs [s].
     """
 
     def __init__(self, folder: Path, task: str, seed: int) -> None:
         scene = OBJECT_SCENES[task]
         self.thing = scene.ranges.draw(scene.thing, np.random.default_rng(seed))
-        self.robot = SimulatedG1(SceneAsset(), seed=seed, start_noise=0.5, hang=False, thing=self.thing)
-        limits = SafetyLimits(start_still_s=0.0)  # it stands freely from the first moment on, nobody can wait
-        self.controller = Controller(VisualPolicy.load(folder), ControllerConfig(stand_duration_s=1.0), limits)
-        self.control_s: list[float] = []
+        robot = SimulatedG1(SceneAsset(), seed=seed, start_noise=0.5, hang=False, thing=self.thing)
+        super().__init__(robot, VisualPolicy.load(folder))
         self._camera = DepthThread(self.robot.model, lambda stamp_ns, picture: None, seed)
         self._on_their_way: list[tuple[float, RawPicture]] = []
-        self._steps, self._next_picture_s = 0, 0.0
+        self._next_picture_s = 0.0
         focal = 0.5 * D435I.width / math.tan(0.5 * math.radians(HORIZONTAL_FOV_DEG))
         center = 0.5 * (D435I.width - 1), 0.5 * (D435I.height - 1)
         assert self.controller.depth_input is not None
         self.controller.depth_input.on_info((D435I.width, D435I.height, focal, focal, *center))
-
-    @property
-    def now_s(self) -> float:
-        """Simulated time."""
-        return self._steps * STEP_S
-
-    @property
-    def state(self) -> State:
-        """Of the controller."""
-        return self.controller.machine.state
 
     @property
     def object_pos(self) -> np.ndarray:
@@ -73,13 +58,7 @@ class VisualLockstep:
         """Stands up, runs, and is told to do its task."""
         self.controller.on_low_state(self.robot.low_state().tobytes(), 0.0)
         self._look(late_s=0.0)
-        self.controller.step(0.0)
-        self.told("stand")
-        while self.state != State.RUNNING:
-            self.period()
-            if self.controller.at_start_pose(self.now_s):
-                self.controller.request("run", self.now_s)
-            assert self.now_s < MOST_START_S, self.controller.machine.cause or self.controller.obstacle
+        self.stand_and_run()
         self.run(RUNS_BEFORE_TASK_S)
         self.told("task")
 
@@ -103,11 +82,6 @@ class VisualLockstep:
             self.robot.step()
             self._steps += 1
             self.controller.on_low_state(self.robot.low_state().tobytes(), self.now_s)
-
-    def told(self, request: str) -> None:
-        """An operator asks for something, which must be accepted."""
-        answer = self.controller.request(request, self.now_s)
-        assert answer.accepted, answer.message
 
     def close(self) -> None:
         """Ends the camera's thread."""

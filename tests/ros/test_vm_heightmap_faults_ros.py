@@ -90,9 +90,9 @@ def test_mirror_images_below_the_floor_change_nothing(played) -> None:
     assert found["known"] > 0.95
 
 
-def test_people_leave_no_ghosts(played) -> None:
-    """Of 67 passes three left one or two cells, 15 to 22 cm high, at the edge of what the LiDAR sees of the ground; a
-    ghost as large as the person has more than twenty."""
+def test_people_leave_no_ghost_of_their_size(played) -> None:
+    """Such a one has some twenty-five cells; of 67 passes three left one or two, 15 and 22 cm high (two of these), at
+    the edge of what the LiDAR sees of the ground."""
     found = played["people"]
     assert found["spikes"] <= 2
     assert found["error_m"] < 0.03
