@@ -17,6 +17,8 @@ PATIENT = {"state_timeout_s": 1.0, "late_cycle_s": 1.0, "late_share": 1.0, "stat
 """Limits for a machine that others share: it may hold a process up. For every test that is not about lateness."""
 END_S = 60.0
 """For how long a process may take to start and end."""
+LONGEST_S = 900.0
+"""For how long a program may play: its scenes come again where the machine was held up."""
 
 
 def policy_node(policy: Path | str, namespace: str = "", **parameters: object) -> NodeSpec:
@@ -31,7 +33,7 @@ def start(node: NodeSpec, environment: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(node_command(node), env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
 
-def ask(name: str, environment: dict[str, str], *arguments: str, timeout_s: float = 300.0) -> tuple[dict, str]:
+def ask(name: str, environment: dict[str, str], *arguments: str, timeout_s: float = LONGEST_S) -> tuple[dict, str]:
     """What a program of `sessions/` reports, or an empty report, and all else that it said."""
     command = [sys.executable, str(SESSIONS / f"{name}.py"), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s)
@@ -45,7 +47,7 @@ def play(
     environment: dict[str, str],
     *arguments: str,
     killed: int | None = None,
-    timeout_s: float = 300.0,
+    timeout_s: float = LONGEST_S,
 ) -> tuple[dict, str]:
     """The session's report, and what the nodes said.
 

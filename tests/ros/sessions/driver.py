@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,15 @@ from vm_msgs.msg import PolicyStatus
 PATIENCE_S = 60.0
 """A machine that others share may hold every process up: waits end with what they wait for, this is for failures."""
 
-HELD_UP = ("late cycle", "stale state")
+HELD_UP = ("late cycle", "stale state", "stale depth")
 """Causes of a stop that an overloaded machine has, too."""
+
+TRIES = 10
+"""How often a scene is played where the machine holds processes up in it."""
+
+
+class HeldUp(Exception):
+    """A policy node stopped in a scene because the machine held a process up beyond the widest limits."""
 
 
 class Driver:
@@ -26,28 +34,42 @@ class Driver:
 
     Attributes:
         node: rclpy's.
-        status: state and cause in every message of `/policy_status`, oldest first.
+        statuses: by a policy node's namespace, state and cause in every message of its `policy_status`, oldest first.
+        status: those of the first.
         report: what the test will read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *spaces: str) -> None:
+        """For policy nodes in these namespaces, or one in none."""
         rclpy.init()
         self.node = rclpy.create_node("driver")
-        self.status: list[tuple[int, str]] = [(PolicyStatus.IDLE, "")]
+        self.statuses = {space: [(int(PolicyStatus.IDLE), "")] for space in spaces or ("",)}
+        self.status = next(iter(self.statuses.values()))
         self.report: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
-        self.node.create_subscription(
-            PolicyStatus, "/policy_status", lambda m: self.status.append((m.state, m.cause)), 10
-        )
+        self._excused: tuple[str, ...] = ()
+        for space, heard in self.statuses.items():
+            topic = f"/{space}/policy_status" if space else "/policy_status"
+            self.node.create_subscription(PolicyStatus, topic, partial(self._on_status, heard), 10)
+
+    @staticmethod
+    def _on_status(heard: list[tuple[int, str]], message: PolicyStatus) -> None:
+        heard.append((message.state, message.cause))
 
     def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
-        """Whether it came true in time."""
+        """Whether it came true in time; a scene that `undisturbed` plays ends here where it is to be played again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if condition():
                 return True
             rclpy.spin_once(self.node, timeout_sec=0.02)
+            if self._held_up():
+                raise HeldUp
         return False
+
+    def _held_up(self) -> bool:
+        newest = [heard[-1] for heard in self.statuses.values()]
+        return any(cause.startswith(self._excused) for state, cause in newest if state == PolicyStatus.DAMPING)
 
     def spin(self, seconds: float) -> None:
         """Listens for so long: to see that nothing happens, or to ask less often."""
@@ -63,12 +85,14 @@ class Driver:
         return self.until(lambda: self.status[-1][0] == number, seconds)
 
     def ask(self, kind: Any, name: str, request: Any) -> Any:
-        """A service's answer."""
+        """A service's answer; asked again where none comes, for an answer can be lost while a process is held up."""
         client = self._clients.setdefault(name, self.node.create_client(kind, name))
         assert client.wait_for_service(PATIENCE_S), name
-        future = client.call_async(request)
-        assert self.until(future.done), name
-        return future.result()
+        for _ in range(TRIES):
+            future = client.call_async(request)
+            if self.until(future.done, PATIENCE_S / TRIES):
+                return future.result()
+        raise AssertionError(f"{name} does not answer: {self.statuses}")
 
     def call(self, name: str) -> list:
         """Success and message of a Trigger."""
@@ -86,24 +110,32 @@ class Driver:
         """Whether the robot stands up once it may."""
         return self.call_until("/policy/stand")[0] and self.in_state(PolicyStatus.STANDING)
 
-    def undisturbed(self, scene: Callable[[], None], expected: str = "") -> None:
-        """Plays a scene, again where it ended because the machine held a process up beyond the widest limits.
+    def undisturbed(self, scene: Callable[[], None]) -> None:
+        """Plays a scene, from IDLE on; again where a node stopped in it because the machine held a process up."""
+        for _ in range(TRIES):
+            self._excused = HELD_UP
+            try:
+                return scene()
+            except HeldUp:
+                pass
+            finally:
+                self._excused = ()
+            assert self.idle(), self.statuses
+        raise HeldUp
 
-        Args:
-            scene: from IDLE on.
-            expected: the cause that it is to end with.
-        """
-        for _ in range(10):
-            before = len(self.status)
-            scene()
-            causes = {cause for _, cause in self.status[before:] if cause.startswith(HELD_UP)}
-            if all(expected and cause.startswith(expected) for cause in causes):
-                return
-            self.idle()
+    def expect_silence(self, fault: str) -> None:
+        """From here on in a scene, a stop by what that fault silences is what is looked for: `state_silent`."""
+        cause = f"stale {fault.removesuffix('_silent')}"
+        self._excused = tuple(excused for excused in self._excused if excused != cause)
 
     def idle(self) -> bool:
-        """Whether the latched damping is released."""
-        return self.call_until("/policy/release")[0] and self.in_state(PolicyStatus.IDLE)
+        """Whether every latched damping is released."""
+        return all([self._released(space) for space in self.statuses])
+
+    def _released(self, space: str) -> bool:
+        name = f"/{space}/policy/release" if space else "/policy/release"
+        heard = self.statuses[space]
+        return self.call_until(name)[0] and self.until(lambda: heard[-1][0] == PolicyStatus.IDLE)
 
     def tell(self) -> None:
         """Hands the report to the test."""

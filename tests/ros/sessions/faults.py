@@ -39,17 +39,22 @@ def on_diagnostics(message: DiagnosticArray) -> None:
 
 def play(fault: str) -> None:
     report[f"stands before {fault}"] = driver.stand()
+    driver.expect_silence(fault)
     play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
-    play_fault(node, "")
+    try:
+        report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    finally:
+        play_fault(node, "")
 
 
 def stop_by_topic() -> None:
     report["stands"] = driver.stand()
     estop.publish(Bool(data=True))
-    report["estop"] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
-    report["release_while_engaged"] = driver.call("/policy/release")
-    estop.publish(Bool(data=False))
+    try:
+        report["estop"] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+        report["release_while_engaged"] = driver.call("/policy/release")
+    finally:
+        estop.publish(Bool(data=False))
 
 
 node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
@@ -67,10 +72,10 @@ for kind, topic in ((Twist, "/cmd_vel"), (Odometry, "/ground_truth/odometry"), (
 driver.hear(25)
 report["after broken bytes"] = driver.call("/policy/release")
 for fault in sys.argv[2:]:
-    driver.undisturbed(partial(play, fault), expected="stale state" if fault == "state_silent" else "")
+    driver.undisturbed(partial(play, fault))
     report[f"released after {fault}"] = driver.idle()
 report["record"] = [driver.until(lambda: driver.call("/policy/record")[0])]
-report["last stand"] = driver.stand()
+driver.undisturbed(lambda: report.update({"last stand": driver.stand()}))
 flights = Path(os.environ["ROS_HOME"]) / "flight_records"
 driver.until(lambda: {path.stem.split("_", 2)[2] for path in flights.glob("*.mcap")} >= RECORDED)
 commands.clear()

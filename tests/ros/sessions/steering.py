@@ -53,20 +53,27 @@ def reverse() -> None:
     twists.publish(message)
 
 
+def steer() -> None:
+    """A path in another frame, one in the map's, cmd_vel before it, the path's end."""
+    report["stand"] = driver.call_until("/policy/stand")
+    report["run"] = driver.call_until("/policy/run")
+    send_path("odom")
+    driver.hear(50)
+    report["foreign"] = heard[-1]
+    send_path("map")
+    report["path"] = asked(lambda source, vx, turn: source == "path" and vx > 0.2 and turn > 0.02)
+    reversing = node.create_timer(0.05, reverse)
+    try:
+        report["cmd_vel"] = asked(lambda source, vx, _: source == "cmd_vel" and vx < 0.0)
+    finally:
+        reversing.cancel()
+    send_path("map")
+    paths.publish(Path())
+    report["end"] = asked(lambda *command: command == ("none", 0.0, 0.0))
+
+
 node.create_timer(0.01, publish)
 report["vendor"] = driver.call_until("/policy/stand", lambda answer: "'ai'" in answer[1])
 switcher.answer(RELEASE_MODE, "{}")
-report["stand"] = driver.call_until("/policy/stand")
-report["run"] = driver.call_until("/policy/run")
-send_path("odom")
-driver.hear(50)
-report["foreign"] = heard[-1]
-send_path("map")
-report["path"] = asked(lambda source, vx, turn: source == "path" and vx > 0.2 and turn > 0.02)
-reversing = node.create_timer(0.05, reverse)
-report["cmd_vel"] = asked(lambda source, vx, _: source == "cmd_vel" and vx < 0.0)
-reversing.cancel()
-send_path("map")
-paths.publish(Path())
-report["end"] = asked(lambda *command: command == ("none", 0.0, 0.0))
+driver.undisturbed(steer)
 driver.tell()

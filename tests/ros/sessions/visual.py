@@ -33,9 +33,30 @@ def task_is(words: str) -> bool:
 
 def play(fault: str) -> None:
     report[f"stood before {fault}"] = driver.stand()
+    driver.expect_silence(fault)
     play_fault(node, fault)
-    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    try:
+        report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1]]
+    finally:
+        play_fault(node, "")
+
+
+def work(fault: str) -> None:
+    """The task begun, paused, begun again and ended by what is seen; then a fault while running."""
     play_fault(node, "")
+    report["stands"] = driver.stand()
+    report["runs"] = driver.call_until("/policy/run")[0] and driver.in_state(PolicyStatus.RUNNING)
+    report["task at first"] = task_is("off")
+    report["task"] = [*driver.call("/policy/task"), task_is("on")]
+    report["pause"] = [*driver.call("/policy/pause"), task_is("off")]
+    driver.call("/policy/task")
+    play_fault(node, "depth_empty")
+    report["lost"] = [task_is("off nothing in view"), driver.status[-1][0], task[0], seen[0]]
+    play_fault(node, "")
+    driver.until(lambda: len(echoed) > 30)
+    report["pictures echoed"] = len(echoed)
+    play_fault(node, fault)
+    report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1], seen[0]]
 
 
 node.create_subscription(LowCmd, "/lowcmd", on_command, 50, raw=True)
@@ -45,18 +66,5 @@ report["task before it runs"] = driver.call("/policy/task")
 for fault in sys.argv[1:3]:
     driver.undisturbed(partial(play, fault))
     driver.idle()
-report["stands"] = driver.stand()
-report["runs"] = driver.call_until("/policy/run")[0] and driver.in_state(PolicyStatus.RUNNING)
-report["task at first"] = task_is("off")
-report["task"] = [*driver.call("/policy/task"), task_is("on")]
-report["pause"] = [*driver.call("/policy/pause"), task_is("off")]
-driver.call("/policy/task")
-play_fault(node, "depth_empty")
-report["lost"] = [task_is("off nothing in view"), driver.status[-1][0], task[0], seen[0]]
-play_fault(node, "")
-driver.until(lambda: len(echoed) > 30)
-report["pictures echoed"] = len(echoed)
-fault = sys.argv[3]
-play_fault(node, fault)
-report[fault] = [driver.in_state(PolicyStatus.DAMPING), driver.status[-1][1], seen[0]]
+driver.undisturbed(partial(work, sys.argv[3]))
 driver.tell()

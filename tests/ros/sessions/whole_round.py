@@ -53,13 +53,16 @@ def run() -> None:
 
 def run_into_silence() -> None:
     run()
+    driver.expect_silence("state_silent")
     timer.cancel()
-    driver.in_state(PolicyStatus.DAMPING)
+    try:
+        driver.in_state(PolicyStatus.DAMPING)
+    finally:
+        timer.reset()
     report["state_silent"], report["cause_silent"] = driver.status[-1]
-    timer.reset()
 
 
-driver.undisturbed(run_into_silence, expected="stale state")
+driver.undisturbed(run_into_silence)
 report["period_error_ms"] = float(np.median(np.abs(np.array(periods_ms) - 20.0)))
 report["latency_ms"] = [float(np.percentile(latency, p) * 1000) for p in (50, 99)]
 report["mode_machine"] = int(commands[-1]["mode_machine"])
