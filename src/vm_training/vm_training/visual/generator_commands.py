@@ -37,7 +37,7 @@ class ImitateGenerator:
         tracker: folder of the tracker that moves the robots, or the tracker.onnx of a policy.
         out: folder to write.
         teacher: folder of a generator that sees state, to imitate; None: the task's script.
-        start: folder of an earlier generator of the same sight and layers, to begin from.
+        start: an earlier generator of the same sight and layers to begin from: folder, or generator.onnx of a policy.
         clip: clamp commands to those of human motions (without: an ablation).
         config: everything that decides the result.
     """
@@ -94,7 +94,7 @@ class ExportVisual:
     Attributes:
         task: that the generator was trained for.
         tracker: folder of the tracker, or the tracker.onnx of a policy, which is then taken over as it is.
-        generator: folder of the generator.
+        generator: folder of the generator, or the generator.onnx of a policy, to be exported anew.
         out: folder to write.
         sight: of the generator.
     """
