@@ -29,9 +29,17 @@ def work(node):
 node_process.run(rclpy, Worker, work, Worker.end)
 """
 
+HANGING = """
+import ctypes
 
-def start(environment: dict[str, str], *before: str) -> subprocess.Popen:
-    command = [*before, sys.executable, "-c", PROGRAM]
+node_process.CLOSE_S = 1.0
+Worker.destroy_node = lambda node: ctypes.PyDLL(None).sleep(120)  # and keeps the interpreter's lock
+node_process.run(rclpy, Worker, work, Worker.end)
+"""
+
+
+def start(environment: dict[str, str], *before: str, program: str = PROGRAM) -> subprocess.Popen:
+    command = [*before, sys.executable, "-c", program]
     pipe = subprocess.PIPE
     node = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert node.stdout is not None and node.stdout.readline() == "working\n"
@@ -48,6 +56,14 @@ def test_a_second_signal_does_not_cut_the_end_off(environment, number):
     said, complaints = node.communicate(timeout=60)
     assert said == "ended\n"
     assert (node.returncode, complaints) == (130, "interrupted\n")
+
+
+def test_a_middleware_that_never_closes_does_not_keep_the_process(environment):
+    node = start(environment, program=PROGRAM.rsplit("\n", 2)[0] + HANGING)
+    node.send_signal(signal.SIGINT)
+    said, complaints = node.communicate(timeout=60)
+    assert said == "ending\nended\n"
+    assert node.returncode == 1 and "in _process" in complaints  # where it hung
 
 
 def test_under_nohup_it_outlives_its_terminal(environment):

@@ -5,10 +5,12 @@ A node's program hands rclpy in; nothing of ROS is imported here.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -18,6 +20,9 @@ NodeT = TypeVar("NodeT")
 
 INTERRUPTED = threading.Event()
 """An exception that a signal raises inside the middleware's own code gets lost there; loops look here, too."""
+CLOSE_S = 10.0
+"""For how long the middleware may close. Where two processes end at once Fast DDS 3.2 now and then never does: it waits
+for a callback that waits for a lock, and takes a whole core (Fast-DDS issue 6513; `remove_remote_participant`)."""
 _GLANCE_S = 0.5
 
 
@@ -69,11 +74,26 @@ def _process(rclpy: ModuleType, make: Callable[[], Any], work: Callable, end: Ca
         finally:
             _on_signals(signal.SIG_IGN)  # a second Ctrl-C must not cut the last commands off
             end(node)
-            node.destroy_node()
+            with closing():
+                node.destroy_node()
     except rclpy.executors.ExternalShutdownException:
         pass
     finally:
-        rclpy.try_shutdown()
+        with closing():
+            rclpy.try_shutdown()
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """The process ends with code 1 and says where it hung if what is done here takes longer than CLOSE_S.
+
+    A thread of Python's could not see to that: the middleware keeps the interpreter's lock while it closes.
+    """
+    faulthandler.dump_traceback_later(CLOSE_S, exit=True, file=2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _on_signals(handler: Any) -> None:

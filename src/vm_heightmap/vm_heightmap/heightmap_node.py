@@ -21,7 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from vm_core import command_line
+from vm_core import command_line, node_process
 from vm_core.errors import VmError
 from vm_core.ros_parameters import declare_parameter
 from vm_heightmap import input_topics
@@ -231,8 +231,9 @@ def _main() -> int:
             node.check()
     finally:
         node.stop()
-        node.destroy_node()
-        rclpy.try_shutdown()
+        with node_process.closing():
+            node.destroy_node()
+            rclpy.try_shutdown()
     return command_line.EXIT_INTERRUPTED if signal.SIGINT in caught else 0
 
 

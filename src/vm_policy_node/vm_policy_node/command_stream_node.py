@@ -17,6 +17,7 @@ import rclpy.signals
 from unitree_hg.msg import LowCmd
 
 from vm_core import command_line
+from vm_core.node_process import closing
 from vm_policy_node.command_stream import READY, CommandStream, run_stream
 
 
@@ -32,8 +33,9 @@ def _main() -> None:
     gc.disable()  # the loop makes no cycles
     stream = CommandStream(float(rate_hz), float(timeout_s), float(damping_kd))
     run_stream(stream, sys.stdin.fileno(), publisher.publish, tell)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    with closing():
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

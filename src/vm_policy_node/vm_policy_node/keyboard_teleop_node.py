@@ -19,7 +19,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from vm_core import command_line
+from vm_core import command_line, node_process
 from vm_core.errors import VmError
 from vm_core.ros_parameters import declare_parameter
 from vm_policy_node.keyboard_teleop import HELP, REQUESTS, KeyboardTeleop
@@ -123,8 +123,9 @@ def _main() -> None:
         for _ in range(3):
             node.publish(0.0, 0.0, 0.0)
             time.sleep(0.02)
-        node.destroy_node()
-        rclpy.try_shutdown()
+        with node_process.closing():
+            node.destroy_node()
+            rclpy.try_shutdown()
 
 
 def main() -> None:

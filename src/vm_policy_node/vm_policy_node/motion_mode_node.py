@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from unitree_api.msg import Request, Response
 
-from vm_core import command_line
+from vm_core import command_line, node_process
 from vm_core.errors import VmError
 from vm_core.motion_switcher import (
     CHECK_MODE,
@@ -153,7 +153,8 @@ def _main() -> None:
         mode = node.check()
         print(f"motion mode: {mode or 'none, motor commands from here count'}")
     finally:
-        rclpy.try_shutdown()
+        with node_process.closing():
+            rclpy.try_shutdown()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 
-from vm_core import command_line
+from vm_core import command_line, node_process
 from vm_core.errors import VmError
 from vm_sim.faults import find_fault, table
 
@@ -70,8 +70,9 @@ class _Session:
         self.node = rclpy.create_node("vm_fault")
 
     def close(self) -> None:
-        self.node.destroy_node()
-        rclpy.try_shutdown()
+        with node_process.closing():
+            self.node.destroy_node()
+            rclpy.try_shutdown()
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from unitree_hg.msg import LowCmd, LowState
 
-from vm_core import command_line
+from vm_core import command_line, node_process
 from vm_core.errors import VmError
 from vm_core.motion_switcher import MotionSwitcher
 from vm_core.ros_parameters import declare_parameter
@@ -195,8 +195,9 @@ class RobotNode(Node):
 
     def close(self) -> None:
         """Destroys both nodes."""
-        self._motors.destroy_node()
-        self.destroy_node()
+        with node_process.closing():
+            self._motors.destroy_node()
+            self.destroy_node()
 
 
 def _load_scene(folder: str, found: ObjectScene | None) -> SceneAsset:
@@ -247,7 +248,8 @@ def _main() -> None:
         print(json.dumps(node.summary()))
         node.close()
     finally:
-        rclpy.try_shutdown()
+        with node_process.closing():
+            rclpy.try_shutdown()
 
 
 def main() -> None:
