@@ -72,8 +72,8 @@ class LiftPath:
     @staticmethod
     def from_raw(raw: dict[str, Any]) -> LiftPath:
         """Of a JSON object's entries."""
-        lists = {name: tuple(raw[name]) for name in ("grasps_m", "places_m", "reach_m")}
-        numbers = {name: float(raw[name]) for name in ("period_s", "closes_s", "box_ahead_m")}
+        lists: dict[str, Any] = {name: tuple(raw[name]) for name in ("grasps_m", "places_m", "reach_m")}
+        numbers: dict[str, Any] = {name: float(raw[name]) for name in ("period_s", "closes_s", "box_ahead_m")}
         return LiftPath(**lists, **numbers)
 
 
