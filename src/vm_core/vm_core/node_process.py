@@ -20,7 +20,7 @@ NodeT = TypeVar("NodeT")
 
 INTERRUPTED = threading.Event()
 """An exception that a signal raises inside the middleware's own code gets lost there; loops look here, too."""
-CLOSE_S = 10.0
+CLOSE_S = 20.0
 """For how long the middleware may close. Where two processes end at once Fast DDS 3.2 now and then never does: it waits
 for a callback that waits for a lock, and takes a whole core (Fast-DDS issue 6513; `remove_remote_participant`)."""
 _GLANCE_S = 0.5
