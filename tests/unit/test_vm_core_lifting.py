@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_yaw, quat_multiply, quat_rotate, yawed
+from vm_core.halting import PERIOD_S
 from vm_core.keypoint_command import keypoints_of_joints
-from vm_core.lifting import LEAD_S, PERIOD_S, PRESSES_M, SETTLES_S, SLOWS_S, SURE, Lifting, LiftPath
+from vm_core.lifting import LEAD_S, PRESSES_M, SETTLES_S, SLOWS_S, SURE, Lifting, LiftPath
 
 STAND = g1.DEFAULT_STAND_POSE[[g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]]
 LEVEL, NONE = np.array([[1.0, 0.0, 0.0, 0.0]]), np.zeros((1, 3))

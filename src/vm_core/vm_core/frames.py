@@ -150,6 +150,15 @@ def wrap_angle(angle: Array) -> Array:
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
+def yawed(places: Array, yaw: Array) -> Array:
+    """Places (..., 2 or 3) turned to the left about the vertical by yaw (...) [rad]."""
+    xp = array_namespace(places)
+    yaw = yaw.reshape(*yaw.shape, *(1,) * (places.ndim - 1 - yaw.ndim))
+    c, s = xp.cos(yaw), xp.sin(yaw)
+    flat = xp.stack([c * places[..., 0] - s * places[..., 1], s * places[..., 0] + c * places[..., 1]], axis=-1)
+    return xp.concat([flat, places[..., 2:]], axis=-1)
+
+
 def _cross(a: Array, b: Array) -> Array:
     # array_api's linalg.cross does not broadcast the same way in numpy and torch
     return stack_last(
@@ -164,12 +173,3 @@ def _cross(a: Array, b: Array) -> Array:
 def _norm(v: Array) -> Array:
     xp = array_namespace(v)
     return xp.sqrt(xp.sum(v * v, axis=-1, keepdims=True))
-
-
-def yawed(places: Array, yaw: Array) -> Array:
-    """Places (..., 2 or 3) turned to the left about the vertical by yaw (...) [rad]."""
-    xp = array_namespace(places)
-    yaw = yaw.reshape(*yaw.shape, *(1,) * (places.ndim - 1 - yaw.ndim))
-    c, s = xp.cos(yaw), xp.sin(yaw)
-    flat = xp.stack([c * places[..., 0] - s * places[..., 1], s * places[..., 0] + c * places[..., 1]], axis=-1)
-    return xp.concat([flat, places[..., 2:]], axis=-1)

@@ -16,10 +16,10 @@ import numpy as np
 
 from vm_core.errors import VmError
 from vm_core.frames import yawed
-from vm_core.halting import sensed
+from vm_core.halting import PERIOD_S, sensed
 from vm_core.keypoint_command import COMMAND_SIZE
 
-PERIOD_S, LEAD_S = 0.02, 0.2
+LEAD_S = 0.2
 SURE, SETTLES_S = 5, 1.4
 """Control periods for which a box must be within reach; time that a robot takes to come to rest before it lifts."""
 PRESSES_M = 0.07

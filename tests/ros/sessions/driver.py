@@ -129,13 +129,14 @@ class Driver:
         self._excused = tuple(excused for excused in self._excused if excused != cause)
 
     def idle(self) -> bool:
-        """Whether every latched damping is released."""
+        """Whether every node is idle: latched dampings are released, whoever still stands or runs is damped first."""
         return all([self._released(space) for space in self.statuses])
 
     def _released(self, space: str) -> bool:
-        name = f"/{space}/policy/release" if space else "/policy/release"
-        heard = self.statuses[space]
-        return self.call_until(name)[0] and self.until(lambda: heard[-1][0] == PolicyStatus.IDLE)
+        policy, heard = f"/{space}/policy" if space else "/policy", self.statuses[space]
+        if heard[-1][0] in (PolicyStatus.STANDING, PolicyStatus.RUNNING):
+            self.call(f"{policy}/damp")
+        return self.call_until(f"{policy}/release")[0] and self.until(lambda: heard[-1][0] == PolicyStatus.IDLE)
 
     def tell(self) -> None:
         """Hands the report to the test."""

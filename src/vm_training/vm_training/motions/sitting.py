@@ -17,7 +17,7 @@ from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec
 from vm_sim.g1_model import joint_addresses, stand_qpos
 from vm_training.motions.seat_contact import lowest_over_seat, rearmost_hold
-from vm_training.motions.whole_body import posture_cost, reference_model
+from vm_training.motions.whole_body import planted_feet, posture_cost, reference_model
 
 SHOULDERS = ("left_shoulder_pitch_joint", "right_shoulder_pitch_joint")
 THIGHS = ("left_hip_yaw_link", "right_hip_yaw_link")
@@ -135,12 +135,7 @@ class _Body:
     def __init__(self, style: SitStyle) -> None:
         self._style, self._model = style, reference_model()
         self._configuration = mink.Configuration(self._model)
-        self._feet = [
-            mink.FrameTask(name, "body", position_cost=100.0, orientation_cost=30.0) for name in g1.FOOT_BODIES
-        ]
-        for task, side in zip(self._feet, (0.5, -0.5), strict=True):
-            ankle = np.array([0.0, side * style.foot_spacing_m, 0.0]) - g1.SOLE_CENTER
-            task.set_target(mink.SE3(np.concatenate([[1.0, 0.0, 0.0, 0.0], ankle])))
+        self._feet = planted_feet(style.foot_spacing_m)
         self._com = mink.ComTask(cost=100.0)
         self._trunk = [mink.FrameTask(n, "body", 0.0, 10.0) for n in (g1.PELVIS_BODY, g1.TORSO_BODY)]
         self._legs = [mink.FrameTask(name, "body", position_cost=100.0, orientation_cost=100.0) for name in THIGHS]

@@ -118,6 +118,15 @@ def solve_kinematics(
     return qpos, error
 
 
+def planted_feet(spacing_m: float) -> list[mink.FrameTask]:
+    """Tasks of both feet, left first, that stay abreast at the origin, their centre lines so far apart [m]."""
+    tasks = [mink.FrameTask(name, "body", position_cost=100.0, orientation_cost=30.0) for name in g1.FOOT_BODIES]
+    for task, side in zip(tasks, (0.5, -0.5), strict=True):
+        ankle = np.array([0.0, side * spacing_m, 0.0]) - g1.SOLE_CENTER
+        task.set_target(mink.SE3(np.concatenate([[1.0, 0.0, 0.0, 0.0], ankle])))
+    return tasks
+
+
 def posture_cost(model: mujoco.MjModel) -> np.ndarray:
     """(nv,) how much each joint is drawn to a posture: arms firmly, legs and waist hardly."""
     cost = np.zeros(model.nv)

@@ -9,9 +9,10 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec
+from vm_core.halting import COM_HEIGHT_M
 from vm_sim.g1_model import joint_addresses, stand_qpos
 from vm_training.motions.footsteps import Gait
-from vm_training.motions.whole_body import ARM_JOINTS, posture_cost, reference_model
+from vm_training.motions.whole_body import ARM_JOINTS, planted_feet, posture_cost, reference_model
 from vm_training.visual.motions import reaching_arms
 
 PALMS = ("left_palm", "right_palm")
@@ -36,7 +37,7 @@ class LiftPosture:
     foot_spacing_m: float = Gait().foot_spacing_m
     lean_rad: float = 0.75
     bend_rad: float = 0.42
-    stand_com_m: float = 0.656
+    stand_com_m: float = COM_HEIGHT_M
     squat_com_m: float = 0.44
 
 
@@ -53,10 +54,7 @@ class LiftBody:
         self._asked, self.model = posture, reference_model()
         self._configuration = mink.Configuration(self.model)
         self._configuration.update(stand_qpos(self.model))
-        self._feet = [mink.FrameTask(n, "body", position_cost=100.0, orientation_cost=30.0) for n in g1.FOOT_BODIES]
-        for task, side in zip(self._feet, (0.5, -0.5), strict=True):
-            ankle = np.array([0.0, side * posture.foot_spacing_m, 0.0]) - g1.SOLE_CENTER
-            task.set_target(mink.SE3(np.concatenate([[1.0, 0.0, 0.0, 0.0], ankle])))
+        self._feet = planted_feet(posture.foot_spacing_m)
         self._com = mink.ComTask(cost=100.0)
         self._trunk = [mink.FrameTask(n, "body", 0.0, 10.0) for n in (g1.PELVIS_BODY, g1.TORSO_BODY)]
         self._hands = [mink.FrameTask(name, "site", position_cost=30.0, orientation_cost=0.0) for name in PALMS]

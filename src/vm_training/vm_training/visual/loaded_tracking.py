@@ -90,10 +90,8 @@ class LoadedTracking(ClipTracking):
         self._hands = [self.model.body(name).id for name in HAND_BODIES]
         self._feet = [self.model.body(name).id for name in g1.FOOT_BODIES]
         self._factor, self._surprised = np.ones(count), np.zeros(count, dtype=bool)
-        self._bump, self._box = (
-            np.zeros((count, 2, 3)),
-            np.zeros((count, 2)),
-        )  # how deep palms press [m], its weight [N]
+        self._bump = np.zeros((count, 2, 3))
+        self._box = np.zeros((count, 2))  # how deep palms press [m], its weight [N]
         self._met, self._felt = np.zeros((count, 2)), np.zeros((count, 2))  # ahead and to the left [N]: wanted, now
         self._kick, self._kick_left = np.zeros((count, 2)), np.zeros(count)  # on each foot [N]; how long still [s]
         self._wrench = np.zeros((count, self.model.nbody, 6))
