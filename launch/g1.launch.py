@@ -3,6 +3,7 @@
 `ros2 launch vm_policy_node g1.launch.py --show-args` lists the arguments; they are the fields of `System`.
 """
 
+import contextlib
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -15,19 +16,21 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
+from vm_policy_node.bringup.cores import place, shared_cores
 from vm_policy_node.bringup.network import dds_environment
 from vm_policy_node.bringup.nodes import System, node_list, option_help, system_from_text
 from vm_policy_node.bringup.processes import goes_on
 from vm_policy_node.bringup.start import completed
 
 FOLDER = Path(__file__).resolve().parent
+HELD = contextlib.ExitStack()  # until this process ends
 
 
 def _nodes(context):
@@ -35,13 +38,15 @@ def _nodes(context):
     folder = Path(tempfile.mkdtemp(prefix="vm-launch-"))
     system = completed(system_from_text(given), folder)
     variables = dds_environment(system.network_interface, folder, FOLDER)
+    specs = node_list(system, str(FOLDER))
+    cores = HELD.enter_context(shared_cores(specs))
     return [
         *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
-        *(action for spec in node_list(system, str(FOLDER)) for action in _node(spec)),
+        *(action for spec in specs for action in _node(spec, cores)),
     ]
 
 
-def _node(spec):
+def _node(spec, cores):
     node = Node(
         package=spec.package,
         executable=spec.executable,
@@ -62,7 +67,13 @@ def _node(spec):
         reason = f"{spec.name} ended with exit code {event.returncode}; ending the others"
         return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
 
-    return node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended))
+    return (
+        node,
+        RegisterEventHandler(
+            OnProcessStart(target_action=node, on_start=lambda event, _: place(event.pid, spec, cores))
+        ),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=ended)),
+    )
 
 
 def _typed(parameters):

@@ -132,7 +132,7 @@ def _nodes(folder: Path, fault: Fault, seed: int) -> list[NodeSpec]:
     controller |= {"late_cycle_s": 1.0, "late_share": 1.0, "state_lag_s": 5.0, "state_timeout_s": 0.3}
     return [
         NodeSpec("vm_sim", "vm_sim", "vm-sim", simulator | played, ends_all=True),
-        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller),
+        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller, own_core=True),
     ]
 
 

@@ -94,7 +94,7 @@ def _running(folder: Path, seed: int, how: str, goal_ms: float) -> Iterator[dict
     controller = {"policy": str(policy), "auto_stand": True, "auto_run": True, "echo_tick": True, "late_cycle_s": 1.0}
     nodes = [
         NodeSpec("vm_sim", "vm_sim", "vm-sim", simulator, ends_all=True),
-        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller),
+        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller, own_core=True),
     ]
     with listening(folder / "seen.json") as seen:
         run_nodes(nodes)

@@ -91,7 +91,13 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
     controller = {"policy": str(policy), "auto_stand": True, "auto_run": True, "echo_tick": True}
     nodes = [
         NodeSpec("vm_sim", "vm_sim", "vm-sim", simulator, ends_all=True),
-        NodeSpec("vm_policy_node", "vm_policy_node", "vm-policy-node", controller | (WIDE if HANGS else {})),
+        NodeSpec(
+            "vm_policy_node",
+            "vm_policy_node",
+            "vm-policy-node",
+            controller | (WIDE if HANGS else {}),
+            own_core=True,
+        ),
     ]
     memory: dict[str, list[float]] = {}
     with listening(folder / "seen.json") as seen:

@@ -30,6 +30,7 @@ def on_path(tmp_path, monkeypatch):
 
 
 FOREVER = "while True: time.sleep(0.05)"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def until(path: Path) -> str:
@@ -77,22 +78,32 @@ def test_who_looks_on_stops_nobody(on_path, capfd):
     }
 
 
-def test_who_looks_on_waits_for_those_who_walk(on_path, monkeypatch):
+def test_who_gives_way_waits_for_those_who_walk(on_path, monkeypatch):
     stepped: list[int] = []
     monkeypatch.setattr(processes, "step_back", stepped.append)
-    viewer = replace(script(on_path, "viewer", FOREVER), optional=True)
+    viewer = replace(script(on_path, "viewer", FOREVER), optional=True, gives_way=True)
     assert processes.run_nodes([viewer, script(on_path, "ender", "time.sleep(0.2)")]) == 0
     assert len(stepped) == 1
-    monkeypatch.undo()
-    sleeper = subprocess.Popen(
-        [sys.executable, "-c", FOREVER.replace("while", "import time\nwhile")], start_new_session=True
-    )
-    processes.step_back(sleeper.pid)
-    nice = os.getpriority(os.PRIO_PROCESS, sleeper.pid)
-    sleeper.kill()
-    sleeper.wait()
-    assert nice == max(os.getpriority(os.PRIO_PROCESS, 0), processes.ONLOOKER_NICE)
-    processes.step_back(sleeper.pid)  # one that has ended already is nobody's harm
+
+
+@pytest.mark.skipif(CORES < 2, reason="needs Linux and two cores")
+def test_the_control_loop_has_a_core_that_others_leave_alone(on_path):
+    says = "import os; open({!r}, 'w').write(' '.join(map(str, os.sched_getaffinity(0))))"
+    told = {name: on_path / f"cores_{name}" for name in ("loop", "feeds", "looks")}
+    ends = " and ".join(f"__import__('os').path.getsize({str(path)!r})" for path in told.values())
+    texts = {
+        name: f"{until(path.with_suffix('.go'))}\n{says.format(str(path))}\n{FOREVER}" for name, path in told.items()
+    }
+    nodes = {name: script(on_path, name, text) for name, text in texts.items()}
+    nodes["loop"] = replace(nodes["loop"], own_core=True)
+    nodes["looks"] = replace(nodes["looks"], optional=True)
+    begin = "".join(f"open({str(path.with_suffix('.go'))!r}, 'w').close()\n" for path in told.values())
+    wait = "\n".join(until(path) for path in told.values())
+    ender = script(on_path, "ender", f"time.sleep(0.5)\n{begin}{wait}\nwhile not ({ends}): time.sleep(0.01)")
+    assert processes.run_nodes([*nodes.values(), ender], timeout_s=60.0) == 0
+    seen = {name: {int(number) for number in path.read_text().split()} for name, path in told.items()}
+    allowed = os.sched_getaffinity(0)
+    assert max(allowed) in seen["loop"] and seen["feeds"] == allowed - {max(allowed)} and seen["looks"] == allowed
 
 
 def test_who_commands_the_motors_ends_first(on_path, tmp_path):

@@ -35,6 +35,8 @@ class NodeSpec:
         ends_first: whether it ends before the others do, so that its last words still reach them.
         may_end: whether its end with code 0 is part of the plan and ends nothing.
         optional: whether a failure of it is only said: who looks on must not stop a robot that walks.
+        own_core: whether it has a processor core that other nodes leave alone (`cores.py`).
+        gives_way: whether it waits for others where cores are short.
         arguments: command line before the ROS arguments.
         remappings: names, from and to.
         namespace: of the node, without leading slash.
@@ -50,6 +52,8 @@ class NodeSpec:
     ends_first: bool = False
     may_end: bool = False
     optional: bool = False
+    own_core: bool = False
+    gives_way: bool = False
     arguments: tuple[str, ...] = ()
     remappings: dict[str, str] = field(default_factory=dict)
     namespace: str = ""
@@ -86,6 +90,7 @@ class System:
         foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
         dry_run: compute everything, send no LowCmd.
         supervise: say when each node is up and name what is missing.
+        own_core: keep simulator and height map off a processor core that only the policy node then uses.
     """
 
     policy: str
@@ -112,6 +117,7 @@ class System:
     foxglove: bool = False
     dry_run: bool = False
     supervise: bool = True
+    own_core: bool = True
 
     def __post_init__(self) -> None:
         if self.teleop not in TELEOPS:
@@ -219,8 +225,10 @@ def _height_map(system: System) -> NodeSpec:
         **_grid_geometry(system.policy),
     }
     name, ready = "vm_heightmap", ("/height_grid",)
-    # a visual policy reads no grid: compiling the map must not keep it from its states
-    return NodeSpec(name, name, "vm-heightmap", parameters, ready_topics=ready, optional=bool(system.task))
+    # its compiling and its scans must not keep the robot from its states; a visual policy reads no grid
+    return NodeSpec(
+        name, name, "vm-heightmap", parameters, ready_topics=ready, optional=bool(system.task), gives_way=True
+    )
 
 
 def _grid_geometry(policy: str) -> dict[str, Parameter]:
@@ -256,8 +264,8 @@ def _policy(system: System) -> NodeSpec:
     }
     if system.sim and not system.params_file:
         parameters["command_rate_hz"] = SIM_COMMAND_RATE_HZ
-    name, ready = "vm_policy_node", ("/policy_status",)
-    return NodeSpec(name, name, "vm-policy-node", parameters, ends_first=True, ready_topics=ready)
+    name, ready, own = "vm_policy_node", ("/policy_status",), system.own_core
+    return NodeSpec(name, name, "vm-policy-node", parameters, ends_first=True, ready_topics=ready, own_core=own)
 
 
 def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
@@ -280,7 +288,7 @@ def _viewers(system: System, launch_folder: str) -> list[NodeSpec]:
         file = f"{launch_folder}/teleop/joystick.yaml"
         nodes.append(NodeSpec("joy", "joy", "joy_node", params_file=file))
         nodes.append(NodeSpec("teleop_twist_joy", "teleop_twist_joy", "teleop_node", params_file=file))
-    return [replace(node, optional=True) for node in nodes]
+    return [replace(node, optional=True, gives_way=True) for node in nodes]
 
 
 def _supervisor(nodes: list[NodeSpec], system: System) -> NodeSpec:

@@ -20,10 +20,10 @@ from typing import Any
 
 from vm_core.errors import VmError
 from vm_core.ros_environment import ros_environment
+from vm_policy_node.bringup.cores import Cores, place, shared_cores, step_back
 from vm_policy_node.bringup.nodes import NodeSpec, Parameter
 from vm_policy_node.bringup.one_start import only_start
 
-ONLOOKER_NICE = 10
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.1
@@ -54,15 +54,18 @@ def run_nodes(nodes: Sequence[NodeSpec], *, timeout_s: float = 0.0, variables: M
     environment = ros_environment() | {"ROS_DOMAIN_ID": pick_domain_id(), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
     environment.update(variables or {})
-    with only_start(environment["ROS_DOMAIN_ID"], nodes[0].namespace if nodes else ""):
-        return _run(commands, environment, timeout_s)
+    namespace = nodes[0].namespace if nodes else ""
+    with only_start(environment["ROS_DOMAIN_ID"], namespace), shared_cores(nodes) as cores:
+        return _run(commands, environment, timeout_s, cores)
 
 
-def _run(commands: list[tuple[NodeSpec, list[str]]], environment: dict[str, str], timeout_s: float) -> int:
+def _run(
+    commands: list[tuple[NodeSpec, list[str]]], environment: dict[str, str], timeout_s: float, cores: Cores | None
+) -> int:
     running: list[tuple[NodeSpec, subprocess.Popen]] = []
     try:
         for node, command in commands:
-            running.append((node, _start(node, command, environment)))
+            running.append((node, _start(node, command, environment, cores)))
         return _watch(running, time.monotonic() + timeout_s if timeout_s else None)
     finally:
         _end_on_signals(signal.SIG_IGN)  # a second Ctrl-C must not leave nodes behind
@@ -121,7 +124,7 @@ def _yaml(value: Parameter) -> str:
     return json.dumps(value)  # JSON is YAML; quotes keep a path from being read as a number
 
 
-def _start(node: NodeSpec, command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+def _start(node: NodeSpec, command: list[str], environment: dict[str, str], cores: Cores | None) -> subprocess.Popen:
     process = subprocess.Popen(
         command,
         env=environment,
@@ -133,7 +136,8 @@ def _start(node: NodeSpec, command: list[str], environment: dict[str, str]) -> s
         start_new_session=True,  # so that Ctrl-C reaches them once, through us
         preexec_fn=_end_with_parent(os.getpid()),
     )
-    if node.optional:
+    place(process.pid, node, cores)
+    if node.gives_way:
         step_back(process.pid)
     threading.Thread(target=_relay, args=(node.name, process), daemon=True).start()
     return process
@@ -153,14 +157,6 @@ def _end_with_parent(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return ask
-
-
-def step_back(pid: int) -> None:
-    """Lets a process of a session of its own wait for others: who looks on must not take time from who walks."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, ONLOOKER_NICE)
-        # where the kernel schedules sessions as groups, niceness counts inside one; this is the group's own
-        Path(f"/proc/{pid}/autogroup").write_text(str(ONLOOKER_NICE))
 
 
 def _relay(name: str, process: subprocess.Popen) -> None:

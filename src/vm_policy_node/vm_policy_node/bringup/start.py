@@ -45,6 +45,7 @@ class _Shared:
         view: show the robot live in the browser, at http://localhost:8080.
         foxglove: start the bridge that Foxglove connects to, at ws://localhost:8765.
         dry_run: compute everything, send no LowCmd.
+        own_core: keep simulator and height map off a processor core that only the policy node then uses.
     """
 
     policy: Path | None = None
@@ -60,12 +61,13 @@ class _Shared:
     view: bool = False
     foxglove: bool = False
     dry_run: bool = False
+    own_core: bool = True
 
     def shared(self) -> dict[str, Any]:
         """The fields of `System` that these are."""
         if self.params_file is not None and not self.params_file.is_file():
             raise VmError(f"{self.params_file}: no such parameter file")
-        names = ("task", "namespace", "network_interface", "teleop", "rviz", "view", "foxglove", "dry_run")
+        names = ("task", "namespace", "network_interface", "teleop", "rviz", "view", "foxglove", "dry_run", "own_core")
         video = self.record.endswith(VIDEO_SUFFIXES)
         return {name: getattr(self, name) for name in names} | {
             "policy": _text(self.policy),
