@@ -29,7 +29,7 @@ from vm_training.visual.motion_library import load_motion, make_library
 from vm_training.visual.object_evaluation import evaluate_task
 from vm_training.visual.object_world import Tracker
 from vm_training.visual.planned_motion import PlannedMotion
-from vm_training.visual.shared_teacher import SharedGains
+from vm_training.visual.shared_teacher import SharedGains, with_felt
 from vm_training.visual.tasks import find_object_task
 from vm_training.visual.tracker import CommandMoments, TrackerSight
 from vm_training.visual.tracker_commands import UNSEEN_SEED
@@ -73,7 +73,7 @@ class Lessons:
         files = sorted((folder / "motions").glob("*.npz"))
         taught = [load_motion(file) for file in files if f"_{UNSEEN_SEED}_" not in file.name]
         unseen = make_library(folder / "motions", UNSEEN, UNSEEN_SEED)
-        common, resting = (gains.read_arrays(name)["gains"] for name in ("common.npz", "resting.npz"))
+        common, resting = (with_felt(gains.read_arrays(name)["gains"]) for name in ("common.npz", "resting.npz"))
         return Lessons(taught, unseen, SharedGains(LqrTeacher(common, 0.8), resting))
 
 

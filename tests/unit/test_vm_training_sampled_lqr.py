@@ -41,7 +41,7 @@ def pushed(teacher: LqrTeacher) -> tuple[float, float]:
     """Share that stands for 3 s, and mean seconds, when everybody is pushed after half a second."""
     env, rng = standing(), np.random.default_rng(3)
 
-    def controller(frame: np.ndarray, error: np.ndarray) -> np.ndarray:
+    def controller(frame: np.ndarray, error: np.ndarray, _: np.ndarray) -> np.ndarray:
         if frame[0] == 25:
             env.push(np.arange(ROBOTS), rng.normal(0.0, 0.2, (ROBOTS, 3)) * [1.0, 1.0, 0.0])
             error = env.error_state()
@@ -76,16 +76,26 @@ def test_corrections_are_linear_until_they_are_clipped(seed):
     for i, at in enumerate((1, 3, 3)):  # beyond the clip its last gain holds
         wanted = -teacher.gains[at] @ np.append(error[i] / ERROR_SCALE, 1.0) * CORRECTION_SCALE
         np.testing.assert_allclose(found[i], np.clip(wanted, -MAX_CORRECTION_RAD, MAX_CORRECTION_RAD), atol=1e-12)
+    unknown = np.full((3, 2), 30.0)  # these gains know of no forces
+    np.testing.assert_array_equal(teacher.correction(frame, error, unknown), found)
     far = teacher.correction(frame, 50.0 * error)
     assert np.abs(far).max() == MAX_CORRECTION_RAD
+
+
+def test_forces_that_are_known_are_met():
+    rng = np.random.default_rng(0)
+    teacher = LqrTeacher(rng.normal(0.0, 0.1, (4, 23, 61)))
+    frame, nothing, felt_n = np.array([2]), np.zeros((1, 58)), np.array([[10.0, -20.0]])
+    met = teacher.correction(frame, nothing, felt_n) - teacher.correction(frame, nothing)
+    np.testing.assert_allclose(met[0], -teacher.gains[2, :, 58:60] @ [1.0, -2.0] * CORRECTION_SCALE, atol=1e-12)
 
 
 def test_samples_are_transitions_of_robots_that_are_not_lost():
     env, samples = standing(), Samples()
     collect(env, bare_reference(), LqrConfig(steps_a_round=3200, longest_rollout=60), samples)
-    frame, x, u, x_next = samples.stacked()
+    frame, x, u, x_next, felt = samples.stacked()
     assert 2800 < len(samples) <= 3200
-    assert len(frame) == len(x) == len(u) == len(x_next) == len(samples)
+    assert len(frame) == len(x) == len(u) == len(x_next) == len(samples) and felt.shape == (len(samples), 0)
     assert frame.min() >= 0 and frame.max() <= 25 + 50  # the clip and a third of the 3 s after it
     for values in (x, u, x_next):
         assert np.isfinite(values).all()
@@ -101,6 +111,6 @@ def test_samples_are_transitions_of_robots_that_are_not_lost():
 
 def test_evaluation_ends_when_everybody_has_fallen():
     env = standing()
-    success, upright = evaluate(env, lambda frame, error: np.full((ROBOTS, 23), 0.4), hold_s=30.0)
+    success, upright = evaluate(env, lambda frame, error, felt: np.full((ROBOTS, 23), 0.4), hold_s=30.0)
     assert success == 0.0 and 0.1 < upright < 2.0
     assert env.frame.max() < 25 + 100

@@ -17,7 +17,7 @@ from vm_training.visual.motion_library import (
 )
 from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 from vm_training.visual.resting_teacher import REST_FRAMES
-from vm_training.visual.shared_teacher import CLOSES, WITHOUT_CONSTANT, teacher_of
+from vm_training.visual.shared_teacher import CLOSES, COLUMNS, teacher_of, without_constant
 
 PLAN = steady_plan(np.array([0.2, 0.0, 0.0]), 3)
 TOLD = round((1.0 + 0.65 + 0.3) * TIMING_FPS)  # the right foot is in the air
@@ -68,8 +68,8 @@ def test_halts_are_kept_in_files_and_older_files_are_still_read(halt, walk, tmp_
 
 def test_gains_after_the_last_landing_are_those_of_resting(halt):
     rng, frames = np.random.default_rng(0), common_motion().clip.num_frames
-    common = LqrTeacher(rng.normal(size=(frames, 23, len(WITHOUT_CONSTANT))))
-    resting = rng.normal(size=(REST_FRAMES, 23, len(WITHOUT_CONSTANT))) * WITHOUT_CONSTANT
+    common = LqrTeacher(rng.normal(size=(frames, 23, COLUMNS)))
+    resting = without_constant(rng.normal(size=(REST_FRAMES, 23, COLUMNS)))
     assert halt.halt is not None
     _, landed, side = halt.halt
     gains = teacher_of(common, halt, resting).gains

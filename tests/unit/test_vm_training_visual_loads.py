@@ -14,7 +14,14 @@ from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.loaded_tracking import LoadedTracking, Surprises
 from vm_training.visual.motion_library import planned, steady_plan
 from vm_training.visual.planned_motion import PlannedMotion
-from vm_training.visual.shared_teacher import SharedTeacherConfig, teacher_of, train_shared
+from vm_training.visual.shared_teacher import (
+    COLUMNS,
+    SharedTeacherConfig,
+    make_env,
+    teacher_of,
+    train_shared,
+    with_felt,
+)
 
 QUIET = Surprises(error=0.0, bump_n=0.0)
 
@@ -59,6 +66,34 @@ def test_one_foot_at_a_time_is_kicked_for_a_moment(motion: PlannedMotion):
     assert kicked.any() and found.min() >= -15.0 and not kicked.all(axis=2).any()
     starts = kicked[1:] & ~kicked[:-1]
     assert kicked[1:].sum() <= 5 * starts.sum() + 5 * 8  # 0.1 s each
+
+
+def test_teachers_know_the_force_that_the_motion_does_not(motion: PlannedMotion):
+    """The wrench on both hands is what the motion expects and what is told, whichever way it walks."""
+    plan = steady_plan(np.array([0.1, 0.0, 0.14]), 4)
+    surprised = Surprises(error=0.3, bump_n=2.0, share=1.0, hands_n=9.0)
+    turning = planned(replace(plan, load_n=20.0), "turning")[0]
+    env = make_env(turning, 8, DomainRanges.none(), 2, surprises=surprised)
+    env.reset(np.arange(8), np.zeros(8, dtype=int))
+    hands, told = [env.model.body(body).id for body in HAND_BODIES], []
+    for _ in range(120):
+        env.step(np.zeros((8, NUM_JOINTS)))
+        env.frame -= 1  # the forces are those of the step before
+        force = env._in_heading(env._wrench[:, hands, :3].sum(axis=1), env.clip_frame)[:, :2]
+        force[:, 0] += turning.load_n[env.clip_frame]
+        told.append(env.felt_n())
+        np.testing.assert_allclose(told[-1], force, atol=1e-9)
+        env.frame += 1
+    env.physics.close()
+    assert np.abs(told).max() > 5.0 and np.array(told)[-1].std(axis=0).min() > 0.5
+
+
+def test_gains_that_know_of_no_forces_are_read_as_such():
+    older = np.random.default_rng(1).normal(size=(5, NUM_JOINTS, 59))
+    found = with_felt(older)
+    assert found.shape == (5, NUM_JOINTS, COLUMNS) and not found[:, :, 58:60].any()
+    assert np.array_equal(found[:, :, :58], older[:, :, :58]) and np.array_equal(found[:, :, -1], older[:, :, -1])
+    assert np.array_equal(with_felt(found), found)
 
 
 def test_impossible_surprises_are_named():

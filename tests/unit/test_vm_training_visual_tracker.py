@@ -163,7 +163,7 @@ def test_samples_count_for_the_frame_in_step():
     """Two steps and a closing one are the common walk's last three, six steps of 0.65 s (195 frames) later."""
     found, pool, frames = Samples(), Samples(), walk().clip.num_frames
     x = np.random.default_rng(1).normal(size=(4, 58)).astype(np.float32)
-    found.add(np.array([0, 60, frames - 1, frames + 20]), x, np.zeros((4, 23)), x)
+    found.add(np.array([0, 60, frames - 1, frames + 20]), x, np.zeros((4, 23)), x, np.ones((4, 2)))
     add_in_step(pool, found, walk())
     assert pool.frame[0][0] == 0 and pool.frame[0][1] == 60 + 195 and pool.frame[0][2] < pool.frame[0][3]
     gains = np.random.default_rng(2).normal(size=(393, NUM_JOINTS, 59))

@@ -121,6 +121,10 @@ class ClipTracking:
         speed[:, :3] = self._in_heading(speed[:, :3], at)
         return np.hstack([self._in_heading(qpos[:, :3] - wanted[:, :3], at), turn, joints, speed])
 
+    def felt_n(self) -> np.ndarray:
+        """(N, q) forces [N] that the clip does not expect and a teacher may know of; here none, q = 0."""
+        return np.zeros((self.num_envs, 0))
+
     def _in_heading(self, world: np.ndarray, at: np.ndarray) -> np.ndarray:
         ahead, left = (world[:, :2] * self._ahead[at]).sum(axis=1), (world[:, :2] * self._left[at]).sum(axis=1)
         return np.column_stack([ahead, left, world[:, 2]])

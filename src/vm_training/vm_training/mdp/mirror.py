@@ -70,8 +70,13 @@ ERROR_ORDER, ERROR_SIGN = _joined([_vector(_POLAR), _vector(_AXIAL), joint_table
 assert len(ERROR_ORDER) == NUM_ERRORS and len(JOINT_ORDER) == NUM_JOINTS
 
 
+FELT_SIGN = np.array([1.0, -1.0])
+"""Of forces that a teacher knows of: ahead, to the left."""
+
+
 def mirrored_gains(gains: np.ndarray) -> np.ndarray:
-    """Gains (F, J, NUM_ERRORS + 1) for the mirror image of what they were found for."""
-    order = np.concatenate([ERROR_ORDER, [NUM_ERRORS]])
-    sign = np.concatenate([ERROR_SIGN, [1.0]])
+    """Gains (F, J, NUM_ERRORS + q + 1), q of known forces, for the mirror image of what they were found for."""
+    felt = FELT_SIGN[: gains.shape[2] - NUM_ERRORS - 1]
+    order = np.concatenate([ERROR_ORDER, np.arange(NUM_ERRORS, gains.shape[2])])
+    sign = np.concatenate([ERROR_SIGN, felt, [1.0]])
     return (gains[:, JOINT_ORDER] * JOINT_SIGN[:, None])[:, :, order] * sign

@@ -33,7 +33,9 @@ class TrackingCost:
 
 
 def regulator_gains(models: LocalModels, group: np.ndarray, cost: TrackingCost, hold_steps: int = 200) -> np.ndarray:
-    """Gains (F, m, n + 1): u = -K[t] [x; 1] in scaled units, by the Riccati recursion backwards from a long hold.
+    """Gains (F, m, n + q + 1): u = -K[t] [x; f; 1], scaled, by the Riccati recursion backwards from a long hold.
+
+    Known forces f are taken to last: what regulates them away is a lean, not a push back.
 
     Args:
         models: one a group of frames.
@@ -42,20 +44,21 @@ def regulator_gains(models: LocalModels, group: np.ndarray, cost: TrackingCost, 
         hold_steps: steps for which the last frame is held after the clip.
     """
     n, m = models.b.shape[1:]
-    weights = np.zeros((n + 1, n + 1))
+    given = models.e.shape[2] + 1
+    weights = np.zeros((n + given, n + given))
     weights[:n, :n] = np.diag(cost.state_weights())
     effort = cost.correction * np.eye(m)
-    value, gains = weights.copy(), np.zeros((len(group), m, n + 1))
+    value, gains = weights.copy(), np.zeros((len(group), m, n + given))
     for step in range(len(group) + hold_steps - 1, -1, -1):
         t = min(step, len(group) - 1)
         k = group[t]
-        a = np.zeros((n + 1, n + 1))
-        a[:n, :n], a[:n, n], a[n, n] = models.a[k], models.d[k], 1.0
-        b = np.vstack([models.b[k], np.zeros((1, m))])
+        a = np.zeros((n + given, n + given))
+        a[:n, :n], a[:n, n:-1], a[:n, -1], a[n:, n:] = models.a[k], models.e[k], models.d[k], np.eye(given)
+        b = np.vstack([models.b[k], np.zeros((given, m))])
         gain = np.linalg.solve(effort + b.T @ value @ b, b.T @ value @ a)
         closed = a - b @ gain
         value = weights + gain.T @ effort @ gain + closed.T @ value @ closed
         value = 0.5 * (value + value.T)
-        value[n, n] = 0.0  # a constant changes no gain but would grow without end
+        value[n:, n:] = 0.0  # what is given changes no gain but would grow without end
         gains[t] = gain
     return gains

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from vm_training.mdp.clip_tracking import ERROR_SCALE, NUM_ERRORS, NUM_JOINTS, ClipTracking
-from vm_training.teachers.local_models import CORRECTION_SCALE, Samples, fit_local_models, frame_groups
+from vm_training.teachers.local_models import CORRECTION_SCALE, FELT_SCALE_N, Samples, fit_local_models, frame_groups
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 
 MAX_CORRECTION_RAD = 0.4
@@ -44,7 +44,7 @@ class LqrTeacher:
     """Corrections from error states.
 
     Attributes:
-        gains: (F, J, 59) in scaled units.
+        gains: (F, J, 58 + q + 1) in scaled units: of errors, of q forces that are known, and constant.
         limit_rad: of each correction; an ankle of 28 Nm/rad moves the centre of pressure by 3 cm with 0.4,
             by 7 cm with 0.8.
     """
@@ -52,10 +52,14 @@ class LqrTeacher:
     gains: np.ndarray
     limit_rad: float = MAX_CORRECTION_RAD
 
-    def correction(self, frame: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """(E, J) [rad] for clip frames (E,) and error states (E, 58)."""
-        at = np.minimum(frame, len(self.gains) - 1)
-        state = np.hstack([error / ERROR_SCALE, np.ones((len(error), 1))])
+    def correction(self, frame: np.ndarray, error: np.ndarray, felt_n: np.ndarray | None = None) -> np.ndarray:
+        """(E, J) [rad] for clip frames (E,), error states (E, 58) and forces (E, q) [N], none unless given.
+
+        Gains that know of no forces leave them aside.
+        """
+        at, known = np.minimum(frame, len(self.gains) - 1), self.gains.shape[2] - NUM_ERRORS - 1
+        felt = np.zeros((len(error), known)) if felt_n is None else felt_n[:, :known]
+        state = np.hstack([error / ERROR_SCALE, felt / FELT_SCALE_N, np.ones((len(error), 1))])
         u = -np.einsum("ejn,en->ej", self.gains[at], state) * CORRECTION_SCALE
         return np.clip(u, -self.limit_rad, self.limit_rad)
 
@@ -121,13 +125,13 @@ def collect(env: ClipTracking, teacher: LqrTeacher, config: LqrConfig, samples: 
     env.reset(everyone, _random_frames(env, everyone))
     age = np.zeros(count, dtype=int)
     for _ in range(config.steps_a_round // count):
-        frame, before = env.frame.copy(), env.error_state()
+        frame, before, felt = env.frame.copy(), env.error_state(), env.felt_n()
         noise = env.rng.normal(0.0, config.exploration_rad, (count, NUM_JOINTS))
-        u = np.clip(teacher.correction(frame, before) + noise, -teacher.limit_rad, teacher.limit_rad)
+        u = np.clip(teacher.correction(frame, before, felt) + noise, -teacher.limit_rad, teacher.limit_rad)
         env.step(u)
         after, lost = env.error_state(), env.lost()
         fine = ~lost
-        samples.add(frame[fine], before[fine], u[fine], after[fine])
+        samples.add(frame[fine], before[fine], u[fine], after[fine], felt[fine])
         age += 1
         over = np.flatnonzero(lost | (age > config.longest_rollout) | (env.frame > last))
         if len(over):
@@ -136,7 +140,7 @@ def collect(env: ClipTracking, teacher: LqrTeacher, config: LqrConfig, samples: 
 
 
 def evaluate(
-    env: ClipTracking, controller: Callable[[np.ndarray, np.ndarray], np.ndarray], hold_s: float
+    env: ClipTracking, controller: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray], hold_s: float
 ) -> tuple[float, float]:
     """Share of robots that follow the whole clip and stand at its end, and the mean time they last [s]."""
     everyone = np.arange(env.num_envs)
@@ -144,7 +148,7 @@ def evaluate(
     steps = env.clip.num_frames + int(hold_s * env.clip.fps)
     alive, lasted = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)
     for _ in range(steps):
-        env.step(controller(env.frame, env.error_state()))
+        env.step(controller(env.frame, env.error_state(), env.felt_n()))
         alive &= ~env.lost()
         lasted += alive
         if not alive.any():

@@ -107,6 +107,13 @@ class LoadedTracking(ClipTracking):
             self._surprised[envs] = self.rng.random(len(envs)) < self.surprises.share
             self._met[envs], self._felt[envs], self._kick_left[envs] = 0.0, 0.0, 0.0
 
+    def felt_n(self) -> np.ndarray:
+        """(N, 2) against both hands together, beyond what the motion expects: ahead and to the left [N]."""
+        at = self.clip_frame
+        felt = self._in_heading(self._bump.sum(axis=1), at)[:, :2] + self._felt
+        felt[:, 0] -= (self._factor - 1.0) * self.load_n[np.minimum(at, len(self.load_n) - 1)]
+        return felt
+
     def step(self, correction: np.ndarray) -> None:
         anew = self.rng.random(self.num_envs) < 1.0 / self.clip.fps
         self._bump[anew] = self.rng.normal(0.0, self.surprises.bump_n, (int(anew.sum()), 2, 3))

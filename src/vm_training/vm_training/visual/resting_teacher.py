@@ -14,7 +14,7 @@ from vm_training.teachers.local_models import Samples, fit_local_models
 from vm_training.teachers.riccati import TrackingCost, regulator_gains
 from vm_training.teachers.sampled_lqr import LqrTeacher, smoothed
 from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
-from vm_training.visual.shared_teacher import CLOSES, WITHOUT_CONSTANT, judge_one, make_env, teacher_of
+from vm_training.visual.shared_teacher import CLOSES, judge_one, make_env, teacher_of, without_constant
 
 REST_FRAMES, SETTLES = 100, 40
 """Frames from the last landing on that have gains, and how many of them have models of their own."""
@@ -65,7 +65,7 @@ def train_resting(
             for i, motion in enumerate(halts):
                 _collect(motion, teacher_of(common, motion, resting), config, pool, config.seed + 1000 * round_ + i)
             models = fit_local_models(pool, group, 1.0 / TIMING_FPS)
-            resting = smoothed(regulator_gains(models, group, config.cost) * WITHOUT_CONSTANT, config.smoothing_frames)
+            resting = smoothed(without_constant(regulator_gains(models, group, config.cost)), config.smoothing_frames)
             held = [
                 judge_one(m, teacher_of(common, m, resting), 4, config.ranges, 55 + i) for i, m in enumerate(halts[::2])
             ]
@@ -85,17 +85,17 @@ def _collect(motion: PlannedMotion, teacher: LqrTeacher, config: RestingConfig, 
     count = env.num_envs
     env.reset(np.arange(count), env.rng.integers(max(told - 20, 0), landed + SETTLES, count))
     for _ in range(config.steps):
-        frame, before = env.frame.copy(), env.error_state()
-        u = teacher.correction(frame, before) + env.rng.normal(0.0, config.exploration_rad, env.last_target.shape)
+        frame, before, felt = env.frame.copy(), env.error_state(), env.felt_n()
+        u = teacher.correction(frame, before, felt) + env.rng.normal(0.0, config.exploration_rad, env.last_target.shape)
         u = np.clip(u, -teacher.limit_rad, teacher.limit_rad)
         env.step(u)
         after, lost = env.error_state(), env.lost()
         rests = ~lost & (frame >= landed)
-        samples = (before[rests], u[rests], after[rests])
+        samples = (before[rests], u[rests], after[rests], felt[rests])
         if side != CLOSES:
             x, sign = mirror.ERROR_ORDER, mirror.ERROR_SIGN
             turned = u[rests][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN
-            samples = (before[rests][:, x] * sign, turned, after[rests][:, x] * sign)
+            samples = (before[rests][:, x] * sign, turned, after[rests][:, x] * sign, felt[rests] * mirror.FELT_SIGN)
         pool.add(np.minimum(frame[rests] - landed, REST_FRAMES - 1), *samples)
         over = np.flatnonzero(lost)
         env.reset(over, env.rng.integers(max(told - 20, 0), landed + SETTLES, len(over)))

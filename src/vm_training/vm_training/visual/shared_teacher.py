@@ -30,7 +30,8 @@ from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 
 CLOSES = SIDES.index("left")
 """The foot that lands last in the common walk."""
-WITHOUT_CONSTANT = np.concatenate([np.ones(mirror.ERROR_ORDER.size), [0.0]])
+COLUMNS = mirror.ERROR_ORDER.size + mirror.FELT_SIGN.size + 1
+"""Of gains: errors, forces that are known, what is constant."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ def teacher_of(common: LqrTeacher, motion: PlannedMotion, resting: np.ndarray | 
     """
     frames = motion.clip.num_frames
     if motion.lift:
-        return LqrTeacher(common.gains * WITHOUT_CONSTANT, common.limit_rad)
+        return LqrTeacher(without_constant(common.gains), common.limit_rad)
     if not motion.steps:
-        return LqrTeacher(np.repeat(common.gains[-1:], frames, axis=0) * WITHOUT_CONSTANT, common.limit_rad)
+        return LqrTeacher(np.repeat(without_constant(common.gains[-1:]), frames, axis=0), common.limit_rad)
     teacher = transferred(common, common_motion(motion.step_s).timing, motion.timing, frames, TIMING_FPS)
     if motion.halt is not None:
         _, landed, side = motion.halt
-        rest = common.gains[-1:] * WITHOUT_CONSTANT if resting is None else resting
+        rest = without_constant(common.gains[-1:]) if resting is None else resting
         rest = rest[np.minimum(np.arange(frames - landed), len(rest) - 1)]
         teacher.gains[landed:] = rest if side == CLOSES else mirrored_gains(rest)
     return teacher
@@ -136,12 +137,23 @@ def fit_common(samples: Samples, config: SharedTeacherConfig, own: PlannedMotion
     group = frame_groups(own.clip.num_frames, moving) // config.frames_a_model
     models = fit_local_models(samples, group, 1.0 / TIMING_FPS)
     gains = regulator_gains(models, group, config.lqr.cost)
-    return LqrTeacher(smoothed(gains * WITHOUT_CONSTANT, config.lqr.smoothing_frames), config.limit_rad)
+    return LqrTeacher(smoothed(without_constant(gains), config.lqr.smoothing_frames), config.limit_rad)
+
+
+def without_constant(gains: np.ndarray) -> np.ndarray:
+    """Gains (F, J, n) whose last column, which belongs to one motion only, is 0."""
+    return np.concatenate([gains[..., :-1], np.zeros_like(gains[..., -1:])], axis=-1)
+
+
+def with_felt(gains: np.ndarray) -> np.ndarray:
+    """Gains (F, J, COLUMNS) of such that may know of no forces."""
+    missing = COLUMNS - gains.shape[2]
+    return np.concatenate([gains[..., :-1], np.zeros((*gains.shape[:2], missing)), gains[..., -1:]], axis=-1)
 
 
 def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
     """Adds a motion's samples at the common motion's frames."""
-    frame, x, u, x_next = found.stacked()
+    frame, x, u, x_next, felt = found.stacked()
     own = common_of(motion)
     if motion.lift:
         flip = np.zeros(len(frame), dtype=bool)
@@ -155,8 +167,10 @@ def add_in_step(pool: Samples, found: Samples, motion: PlannedMotion) -> None:
         flip, frame = np.zeros(len(frame), dtype=bool), np.full(len(frame), own.clip.num_frames - 1)
     x[flip], x_next[flip] = (part[flip][:, mirror.ERROR_ORDER] * mirror.ERROR_SIGN for part in (x, x_next))
     u[flip] = u[flip][:, mirror.JOINT_ORDER] * mirror.JOINT_SIGN
-    for into, part in zip((pool.frame, pool.x, pool.u, pool.x_next), (frame, x, u, x_next), strict=True):
-        into.append(part)
+    felt[flip] *= mirror.FELT_SIGN[: felt.shape[1]]
+    into = (pool.frame, pool.x, pool.u, pool.x_next, pool.felt)
+    for kept, part in zip(into, (frame, x, u, x_next, felt), strict=True):
+        kept.append(part)
 
 
 def train_shared(
@@ -170,7 +184,7 @@ def train_shared(
         config: how.
     """
     own = common_of(motions[0])
-    none = np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, mirror.ERROR_ORDER.size + 1))
+    none = np.zeros((own.clip.num_frames, mirror.JOINT_ORDER.size, COLUMNS))
     teacher = LqrTeacher(none if start is None else start.gains, config.limit_rad)
     pool, best, best_score, records = Samples(), teacher, -1.0, []
     with Progress("common gains", config.rounds) as bar:

@@ -237,7 +237,8 @@ class KeypointLane:
     def wanted(self) -> np.ndarray:
         """(N, J) [rad] targets that the teacher asks for, who sees everything."""
         env = self.env
-        return env.planned_target() + self.teacher.correction(env.frame, np.nan_to_num(env.error_state()))
+        error = np.nan_to_num(env.error_state())
+        return env.planned_target() + self.teacher.correction(env.frame, error, env.felt_n())
 
     def act(self, target: np.ndarray) -> None:
         """One control period with targets (N, J) [rad]."""

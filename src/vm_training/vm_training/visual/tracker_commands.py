@@ -19,7 +19,7 @@ from vm_training.visual.motion_library import make_library
 from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.planned_motion import PlannedMotion
 from vm_training.visual.resting_teacher import RestingConfig, train_resting
-from vm_training.visual.shared_teacher import SharedGains, SharedTeacherConfig, train_shared
+from vm_training.visual.shared_teacher import SharedGains, SharedTeacherConfig, train_shared, with_felt
 from vm_training.visual.tracker_evaluation import evaluate_tracker, falls_under
 from vm_training.visual.tracker_training import TrackerConfig, train_tracker
 from vm_training.visual.trained_parts import load_tracker
@@ -118,7 +118,7 @@ class KeypointTracker:
                 found, records = train_resting(halts, walk, self.resting)
                 folder.write_json("resting.json", records)
                 folder.write_arrays("resting.npz", {"gains": found})
-            resting = folder.read_arrays("resting.npz")["gains"]
+            resting = with_felt(folder.read_arrays("resting.npz")["gains"])
         return SharedGains(walk, resting, self._shared(folder, "lifting", lifts, self.lifting) if lifts else None)
 
     def _shared(
@@ -128,7 +128,7 @@ class KeypointTracker:
             found, records = train_shared(motions, self._earlier_gains(name, config.limit_rad), config)
             folder.write_json(f"{name}.json", records)
             folder.write_arrays(f"{name}.npz", {"gains": found.gains})
-        return LqrTeacher(folder.read_arrays(f"{name}.npz")["gains"], config.limit_rad)
+        return LqrTeacher(with_felt(folder.read_arrays(f"{name}.npz")["gains"]), config.limit_rad)
 
     def _is_there(self, folder: WorkFolder, name: str) -> bool:
         """Whether these gains are found already, here or in the folder that they are taken from."""
@@ -141,7 +141,7 @@ class KeypointTracker:
         folder = None if self.start is None else self.start / "gains"
         if folder is None or not (folder / f"{name}.npz").is_file():
             return None
-        return LqrTeacher(WorkFolder(folder).read_arrays(f"{name}.npz")["gains"], limit_rad)
+        return LqrTeacher(with_felt(WorkFolder(folder).read_arrays(f"{name}.npz")["gains"]), limit_rad)
 
     def _tell_forces(self, student: Student, unseen: list[PlannedMotion], gains: SharedGains) -> None:
         who = {"tracker": student} | ({"teachers": None} if self.judge_teachers else {})
