@@ -39,7 +39,7 @@ from vm_training.visual.tracker_training import TrackerConfig, train_tracker
 SEEDS = int(os.environ.get("VM_BENCH_SEEDS", "3"))
 OUT = Path(os.environ.get("VM_BENCH_OUT", "out/visual_ablations"))
 FROM = Path(os.environ.get("VM_BENCH_TRACKER", "out/tracker"))
-TASK, ROLLOUTS, UNSEEN = "kick_ball", 16, 12
+TASK, ROLLOUTS, UNSEEN, TAUGHT_SEED = "kick_ball", 16, 12, 0
 SURPRISES = Surprises(error=0.4, bump_n=3.0, share=0.5, hands_n=10.0, kick_n=20.0)
 TRACKER = TrackerConfig(rounds=14, motions_a_round=10, robots=24, passes=4.0, surprises=SURPRISES)
 GENERATOR = GeneratorConfig(rounds=8, longest_s=60.0)
@@ -71,7 +71,7 @@ class Lessons:
         if not (gains / "common.npz").is_file() or not (gains / "resting.npz").is_file():
             raise VmError(f"{folder}: no motions and gains; vm-train keypoint_tracker --out {folder} makes them")
         files = sorted((folder / "motions").glob("*.npz"))
-        taught = [load_motion(file) for file in files if f"_{UNSEEN_SEED}_" not in file.name]
+        taught = [load_motion(file) for file in files if f"_{TAUGHT_SEED}_" in file.name]
         unseen = make_library(folder / "motions", UNSEEN, UNSEEN_SEED)
         common, resting = (with_felt(gains.read_arrays(name)["gains"]) for name in ("common.npz", "resting.npz"))
         return Lessons(taught, unseen, SharedGains(LqrTeacher(common, 0.8), resting))

@@ -38,6 +38,7 @@ class KeypointTracker:
         sampled: how many of all give samples for the gains.
         lifts: how many lifts of a box to plan; 0: trackers are not taught to lift.
         unseen: how many others, of any kind, judge the tracker.
+        unseen_seed: of those; with another one a second start judges a finished tracker on fresh motions.
         start: an earlier tracker of the same layers to begin from: its folder, whose gains sample the first ones here,
             or a policy's tracker.onnx.
         gains: folder of an earlier tracker whose gains are taken as they are; kinds that it has none of are found.
@@ -57,6 +58,7 @@ class KeypointTracker:
     lifts: int = 0
     sampled: int = 40
     unseen: int = 24
+    unseen_seed: int = UNSEEN_SEED
     start: Path | None = None
     gains: Path | None = None
     step_s: float = SLOW_STEP_S
@@ -72,6 +74,8 @@ class KeypointTracker:
         if not 1 <= self.sampled <= self.motions + self.working or min(self.motions, self.unseen) < 1:
             counts = f"{self.sampled} of {self.motions} + {self.working} motions sampled, {self.unseen} unseen"
             raise VmError(f"{counts}; expected from 1")
+        if self.unseen_seed < 1:
+            raise VmError(f"unseen seed {self.unseen_seed}; expected from 1: with 0 motions are not unseen")
 
     def run(self) -> int:
         plans, seed = self.out / "motions", self.tracker.seed
@@ -83,13 +87,13 @@ class KeypointTracker:
         start = None if self.start is None else load_tracker(self.start)[0]
         folder = WorkFolder(self.out / "tracker")
         student, _, _ = train_tracker(motions + halts + lifts, gains, self.tracker, folder, start)
-        unseen = make_library(plans, self.unseen, seed + UNSEEN_SEED, "motion", self.step_s)
+        unseen = make_library(plans, self.unseen, seed + self.unseen_seed, "motion", self.step_s)
         if self.judge_teachers:
             print(f"teachers: {evaluate_tracker(None, unseen, gains, self.tracker.sight).falls:.1%} fall")
         print(f"tracker: {folder / 'tracker.npz'}")
         folder.write_json("unseen.json", self._tell(student, unseen, gains, "motions"))
         if self.lifts:
-            others = make_library(plans, -(-self.unseen // 2), seed + UNSEEN_SEED, "lift", self.step_s)
+            others = make_library(plans, -(-self.unseen // 2), seed + self.unseen_seed, "lift", self.step_s)
             folder.write_json("unseen_lifts.json", self._tell(student, others, gains, "lifts"))
         self._tell_forces(student, unseen, gains)
         return 0
