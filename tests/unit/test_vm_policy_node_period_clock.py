@@ -10,8 +10,10 @@ import pytest
 from vm_core import g1
 from vm_policy_node import period_clock
 from vm_policy_node.controller import Controller
+from vm_policy_node.inputs import read_low_state
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.period_clock import FRESH_S, LEAD_S, POLL_S, PeriodClock
+from vm_policy_node.policy_runner import PolicyInputs, PolicyRunner
 from vm_policy_node.safety import SafetyLimits, State
 
 PERIOD_S, STATE_S, LOOK_S = 0.02, 0.002, 20e-6
@@ -138,3 +140,17 @@ def test_a_rehearsal_has_no_consequences(tmp_path):
     assert plain.machine.state == rehearsing.machine.state == State.RUNNING
     assert plain.runner.run_step == rehearsing.runner.run_step > 100
     assert vars(plain.monitor)["trip"] is None
+
+
+def test_a_rehearsal_goes_through_the_network(tmp_path, monkeypatch):
+    runner = PolicyRunner(OnnxPolicy.load(files.write(tmp_path / "policy.onnx", files.contract())))
+    seen: list[np.ndarray] = []
+    act = runner.policy.act
+    monkeypatch.setattr(runner.policy, "act", lambda observation: seen.append(observation.copy()) or act(observation))
+    runner.rehearse()
+    assert not seen  # before the first step there is nothing to rehearse
+    state = read_low_state(cases.low_state())
+    runner.step(PolicyInputs(state, state.quat_wxyz, np.zeros(3), None, None))
+    runner.rehearse()
+    assert len(seen) == 2
+    assert np.array_equal(seen[0], seen[1])

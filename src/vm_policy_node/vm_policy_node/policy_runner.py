@@ -129,6 +129,7 @@ class PolicyRunner:
         action = self.policy.act(observation)
         if not np.isfinite(action).all():
             raise NotFiniteError("nan: the policy's output is not a number")
+        self._seen = observed, observation
         self._last_action = action
         self.run_step += 1
         target = joint_target_from_action(action, self.contract, None if reference is None else reference.joint_target)
