@@ -17,6 +17,7 @@ import rclpy.signals
 from unitree_hg.msg import LowCmd
 
 from vm_core import command_line
+from vm_core.memory_lock import stay_in_memory
 from vm_core.node_process import closing
 from vm_policy_node.command_stream import READY, CommandStream, run_stream
 
@@ -30,6 +31,7 @@ def _main() -> None:
     publisher = node.create_publisher(LowCmd, topic, 1)
     tell = partial(os.write, sys.stdout.fileno())
     tell(READY)
+    stay_in_memory()
     gc.disable()  # the loop makes no cycles
     stream = CommandStream(float(rate_hz), float(timeout_s), float(damping_kd))
     run_stream(stream, sys.stdin.fileno(), publisher.publish, tell)

@@ -26,6 +26,7 @@ from rclpy.serialization import serialize_message
 from std_srvs.srv import Trigger
 
 from vm_core import node_process
+from vm_core.memory_lock import stay_in_memory
 from vm_core.ros_parameters import declare_parameter
 from vm_msgs.msg import PolicyStatus, RootCommand
 from vm_policy_node import ros_conversions
@@ -241,6 +242,7 @@ def _work(node: PolicyNode) -> None:
     executor.add_node(node)
     gc.collect()
     gc.freeze()
+    stay_in_memory()
     gc.disable()  # collections happen in `_on_housekeeping`, right after a step
     node.run(executor)
 

@@ -25,6 +25,7 @@ from unitree_hg.msg import LowCmd, LowState
 
 from vm_core import command_line, node_process
 from vm_core.errors import VmError
+from vm_core.memory_lock import stay_in_memory
 from vm_core.motion_switcher import MotionSwitcher
 from vm_core.ros_parameters import declare_parameter
 from vm_core.scene_asset import SceneAsset
@@ -241,6 +242,7 @@ def _main() -> None:
         listener = threading.Thread(target=_spin, args=(node,), name="ros", daemon=True)
         listener.start()
         gc.freeze()
+        stay_in_memory()
         node.run()
         node.stopping.set()
         listener.join(timeout=2.0)
