@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vm_core.halting import SETTLES_S
+from vm_core.keypoint_command import keypoints_of_joints
 from vm_training.mdp.mirror import mirrored_gains
+from vm_training.mdp.randomization import DomainRanges
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.motion_library import (
     common_motion,
@@ -17,7 +20,7 @@ from vm_training.visual.motion_library import (
 )
 from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
 from vm_training.visual.resting_teacher import REST_FRAMES
-from vm_training.visual.shared_teacher import CLOSES, COLUMNS, teacher_of, without_constant
+from vm_training.visual.shared_teacher import CLOSES, COLUMNS, make_env, teacher_of, without_constant
 
 PLAN = steady_plan(np.array([0.2, 0.0, 0.0]), 3)
 TOLD = round((1.0 + 0.65 + 0.3) * TIMING_FPS)  # the right foot is in the air
@@ -75,3 +78,26 @@ def test_gains_after_the_last_landing_are_those_of_resting(halt):
     gains = teacher_of(common, halt, resting).gains
     assert side != CLOSES and np.allclose(gains[landed], mirrored_gains(resting)[0])
     assert np.allclose(gains[-1], mirrored_gains(resting)[-1]) and not np.allclose(gains[landed - 1], gains[landed])
+
+
+def soles(qpos: np.ndarray) -> np.ndarray:
+    """Middle (E, 2) between both."""
+    return keypoints_of_joints(qpos[:, :3], qpos[:, 3:7], qpos[:, 7:])[:, 3:, :2].mean(axis=1)
+
+
+def test_a_halted_plan_goes_on_from_where_the_feet_stand(halt, walk):
+    assert halt.halt is not None
+    stands = halt.halt[1] + round(SETTLES_S * TIMING_FPS)
+    env, other = (make_env(halt, 3, DomainRanges(), 7) for _ in range(2))
+    other.stands_from = None
+    for robots in (env, other):
+        robots.reset(np.arange(3), np.array([stands - 1, stands - 1, stands - 2]))
+        robots.physics.qpos[:, :2] += [[0.15, -0.1], [-0.15, 0.1], [0.15, 0.1]]
+        robots.step(np.zeros_like(robots.last_target))
+    planned_soles = soles(env.reference_qpos[env.clip_frame])
+    assert np.abs(soles(env.physics.qpos) - planned_soles)[:2].max() < 1e-9
+    assert np.linalg.norm(soles(other.physics.qpos) - planned_soles, axis=1).min() > 0.05
+    assert np.array_equal(env.physics.qpos[2], other.physics.qpos[2])  # not yet
+    assert np.array_equal(env.physics.qpos[:, 2:], other.physics.qpos[:, 2:])
+    assert np.array_equal(env.physics.qvel, other.physics.qvel)
+    assert make_env(walk, 1, DomainRanges(), 7).stands_from is None

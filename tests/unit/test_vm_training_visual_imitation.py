@@ -66,6 +66,10 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     assert len(trainer.records) == 1 and (out / "checkpoint_000001.pt").is_file()
 
 
+def test_by_default_reinforcement_learning_takes_an_imitation_as_it_is_by_default():
+    assert GeneratorPpoConfig().ppo.hidden == GeneratorConfig().hidden
+
+
 class Told(ScriptedGenerator):
     """Keeps what it is told of the thing's place."""
 

@@ -69,17 +69,19 @@ class GeneratorTeacher(RunTask):
         task: one of the object tasks.
         tracker: folder of the tracker that moves the robots, or the tracker.onnx of a policy.
         start: folder of an imitation that sees state, of layers 256 and 128; None: from nothing.
+        clip: clamp commands to those of human motions (without: an ablation).
         config: everything that decides the result.
     """
 
     task: str
     tracker: Path
     start: Path | None = None
+    clip: bool = True
     config: GeneratorPpoConfig = field(default_factory=GeneratorPpoConfig)
 
     def run(self) -> int:
         start = None if self.start is None else load_generator(self.start, "state")
-        tracker = frozen_tracker(self.tracker)
+        tracker = frozen_tracker(self.tracker, self.clip)
         task, table = find_object_task(self.task), gait_table(tracker.step_s)
         generator, trainer = train_generator_teacher(task, tracker, table, start, self.config, self.out, self.resume)
         with atomic_path(self.out / "generator.npz") as temporary, temporary.open("wb") as file:

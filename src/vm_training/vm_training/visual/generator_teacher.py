@@ -35,7 +35,14 @@ class GeneratorPpoConfig:
     world: WorldConfig = field(default_factory=lambda: WorldConfig(worlds=64))
     ppo: PpoConfig = field(
         default_factory=lambda: PpoConfig(
-            iterations=300, learning_rate=1e-4, desired_kl=0.0, init_std=0.06, entropy=0.0, save_every=10, steps=32
+            iterations=300,
+            learning_rate=1e-4,
+            desired_kl=0.0,
+            init_std=0.06,
+            entropy=0.0,
+            save_every=10,
+            steps=32,
+            hidden=(256, 128),
         )
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.errors import VmError
+from vm_core.keypoint_command import keypoints_of_joints
 from vm_training.mdp.clip_tracking import ClipTracking
 from vm_training.motions.whole_body import HAND_BODIES
 
@@ -78,11 +79,13 @@ class LoadedTracking(ClipTracking):
         load_n: (F,) against both hands together, from ahead, at the clip's frames [N].
         held: what a box that is held does to the palms; None: none is.
         surprises: what differs from it.
+        stands_from: frame from which on a halted walk stands: what is planned is seen from where the feet then are.
     """
 
     load_n: np.ndarray = field(default_factory=lambda: np.zeros(1))
     held: HeldBox | None = None
     surprises: Surprises = field(default_factory=Surprises)
+    stands_from: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,6 +129,15 @@ class LoadedTracking(ClipTracking):
         if self.surprises.share:
             self._surprise(at)
         super().step(correction)
+        if self.stands_from is not None:
+            self._replant(np.flatnonzero(self.frame == self.stands_from))
+
+    def _replant(self, envs: np.ndarray) -> None:
+        """Moves robots (E,) so that their feet are where the plan has them: on level ground that is all the same, and
+        feet that stay cannot mend it; a body led to the plan's place would end at the edge of the soles."""
+        poses = self.physics.qpos[envs], self.reference_qpos[self.clip_frame[envs]]
+        own, planned = (keypoints_of_joints(qpos[:, :3], qpos[:, 3:7], qpos[:, 7:])[:, 3:, :2] for qpos in poses)
+        self.physics.qpos[envs, :2] += (planned - own).mean(axis=1)
 
     def planned_target(self) -> np.ndarray:
         target = super().planned_target()

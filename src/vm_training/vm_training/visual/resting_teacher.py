@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vm_training.mdp import mirror
+from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.randomization import DomainRanges
 from vm_training.progress import Progress
 from vm_training.teachers.local_models import Samples, fit_local_models
@@ -32,18 +33,22 @@ class RestingConfig:
         exploration_rad: standard deviation of noise on targets.
         frames_a_model: neighbouring frames that share a model.
         smoothing_frames: of the gains over time.
+        ranges: how robots differ.
+        noise: of the starts that samples are drawn from.
+        cost: what counts is to be still, more than where.
         seed: of everything random.
     """
 
     halts: int = 24
-    rounds: int = 3
-    robots: int = 8
+    rounds: int = 6
+    robots: int = 16
     steps: int = 75
     exploration_rad: float = 0.05
     frames_a_model: int = 3
     smoothing_frames: float = 4.0
     ranges: DomainRanges = field(default_factory=lambda: DomainRanges(box_height_m=0.0))
-    cost: TrackingCost = field(default_factory=TrackingCost)
+    noise: StartNoise = field(default_factory=lambda: StartNoise(linear_m_s=0.15))
+    cost: TrackingCost = field(default_factory=lambda: TrackingCost(linear_velocity=3.0))
     seed: int = 0
 
 
@@ -79,7 +84,7 @@ def train_resting(
 
 def _collect(motion: PlannedMotion, teacher: LqrTeacher, config: RestingConfig, pool: Samples, seed: int) -> None:
     """Adds what follows a halt's last landing, by frames since then; mirrored where the other foot lands."""
-    env = make_env(motion, config.robots, config.ranges, seed)
+    env = make_env(motion, config.robots, config.ranges, seed, config.noise)
     assert motion.halt is not None
     told, landed, side = motion.halt
     count = env.num_envs

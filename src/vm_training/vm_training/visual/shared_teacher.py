@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vm_core.errors import VmError
+from vm_core.halting import SETTLES_S
 from vm_training.mdp import mirror
 from vm_training.mdp.clip_tracking import StartNoise
 from vm_training.mdp.mirror import mirrored_gains
@@ -76,6 +77,7 @@ def make_env(
     """Robots on a motion, under its load and what surprises them."""
     disturbed = {"noise": noise or StartNoise(), "surprises": surprises or Surprises(), "load_n": motion.load_n}
     disturbed["held"] = held_box(motion) if motion.lift else None
+    disturbed["stands_from"] = None if motion.halt is None else motion.halt[1] + round(SETTLES_S * TIMING_FPS)
     return LoadedTracking(motion.clip, motion.scene, count, ranges, seed=seed, threads=1, **disturbed)
 
 
