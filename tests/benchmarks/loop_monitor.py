@@ -11,6 +11,7 @@ picture, whose stamp is echoed in reserve[1].
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
@@ -48,15 +49,20 @@ ACTIVE = (PolicyStatus.STANDING, PolicyStatus.RUNNING)
 class Echoes:
     """The commands of one topic: when each new one came, and how long after the state that it echoes.
 
+    Kept in arrays, and what is told of them now and then is counted as they come: after an hour a look at all of them
+    would hold the monitor, and a processor, for longer than what it is to find.
+
     Attributes:
-        commands: time [s], latency [ms] or NaN, whether it counts.
+        latency_ms, period_ms: of the commands that count; a latency that is not known is left out.
+        missed_s: when periods that were longer than MISSED_MS ended.
         stream_s: times of all commands, repeated ones too.
+        new: how many were new ones.
     """
 
     def __init__(self) -> None:
-        self.commands: list[tuple[float, float, bool]] = []
+        self.latency_ms, self.period_ms, self.missed_s = array("d"), array("d"), array("d")
         self.stream_s = array("d")
-        self._echoed = -1
+        self.new, self._echoed, self._last_s = 0, -1, np.nan
 
     def take(self, data: bytes, now_s: float, arrival: dict[int, float], counts: bool) -> bool:
         """Whether the command is a new one."""
@@ -64,16 +70,19 @@ class Echoes:
         self.stream_s.append(now_s)
         if tick == self._echoed:
             return False
-        self._echoed = tick
-        self.commands.append((now_s, 1000.0 * (now_s - arrival.get(tick, np.nan)), counts))
+        self._echoed, last_s, self._last_s = tick, self._last_s, now_s if counts else np.nan
+        self.new += 1
+        if counts:
+            self._count(now_s, now_s - last_s, now_s - arrival.get(tick, np.nan))
         return True
 
-    def times(self) -> tuple[np.ndarray, np.ndarray]:
-        """Latencies and periods [ms] of the commands that count."""
-        commands = np.array(self.commands).reshape(-1, 3)
-        active = commands[:, 2] > 0.0
-        latency_ms = commands[active & np.isfinite(commands[:, 1]), 1]
-        return latency_ms, 1000.0 * np.diff(commands[:, 0])[active[1:] & active[:-1]]
+    def _count(self, now_s: float, period_s: float, latency_s: float) -> None:
+        if math.isfinite(latency_s):
+            self.latency_ms.append(1000.0 * latency_s)
+        if math.isfinite(period_s):
+            self.period_ms.append(1000.0 * period_s)
+            if self.period_ms[-1] > MISSED_MS:
+                self.missed_s.append(now_s)
 
 
 class Monitor(Node):
@@ -140,27 +149,26 @@ class Monitor(Node):
 
     def story(self) -> str:
         """What a long run tells of itself now and then."""
-        periods, bare = (times.times()[1] for times in (self.own, self.bare))
-        late, bare_late = (int(np.sum(times > MISSED_MS)) for times in (periods, bare))
-        return (
-            f"{State(self.state).name}, {len(periods)} periods, {late} over {MISSED_MS:.0f} ms; bare echo {bare_late}"
-        )
+        late, bare_late = len(self.own.missed_s), len(self.bare.missed_s)
+        many = len(self.own.period_ms)
+        return f"{State(self.state).name}, {many} periods, {late} over {MISSED_MS:.0f} ms; bare echo {bare_late}"
 
     def result(self) -> dict:
-        (latency_ms, period_ms), (bare_latency_ms, bare_period_ms) = self.own.times(), self.bare.times()
         gaps_ms = 1000.0 * np.diff(self.own.stream_s)
         return {
-            "latency_ms": latency_ms.tolist(),
-            "period_ms": period_ms.tolist(),
-            "bare_latency_ms": bare_latency_ms.tolist(),
-            "bare_period_ms": bare_period_ms.tolist(),
+            "latency_ms": self.own.latency_ms.tolist(),
+            "period_ms": self.own.period_ms.tolist(),
+            "missed_s": self.own.missed_s.tolist(),
+            "bare_latency_ms": self.bare.latency_ms.tolist(),
+            "bare_period_ms": self.bare.period_ms.tolist(),
+            "bare_missed_s": self.bare.missed_s.tolist(),
             "picture_latency_ms": self.picture_latency_ms,
             "stream_gap_ms": gaps_ms[gaps_ms < 100.0].tolist(),  # longer ones: idle
             "ran": self.ran,
             "changes": self.changes,
             "arrivals": self.some_arrivals,
             "bad_commands": self.bad_commands,
-            "commands": len(self.own.commands),
+            "commands": self.own.new,
             "newest_command": self.newest_command,
         }
 
