@@ -34,7 +34,7 @@ class RestingConfig:
         frames_a_model: neighbouring frames that share a model.
         smoothing_frames: of the gains over time.
         ranges: how robots differ.
-        noise: of the starts that samples are drawn from; the more they move, the firmer are gains and the more students sway.
+        noise: of the starts that samples are drawn from: the more they move, the firmer the gains, and students sway.
         cost: what counts.
         seed: of everything random.
     """
