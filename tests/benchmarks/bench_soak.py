@@ -128,7 +128,8 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
     yield _figure(f"{text}: share of it not RUNNING", 1.0 - 0.001 * sum(seen["period_ms"]) / ran_s, "1", 0.1)
     changes = _after_running(seen["changes"])
     told = ", ".join(f"{State(state).name} {cause}".strip() for _, state, cause in changes)
-    yield _figure(f"{text}: changes of state after RUNNING ({told})", len(changes), "1", 1.0)
+    unasked = sum(cause != "operator" for _, _, cause in changes)
+    yield _figure(f"{text}: changes of state that nobody asked for, of ({told})", unasked, "1", 0.0)
     for name, values in memory.items():
         settled = values[max(len(values) // 5, round(FILLING_S / MEMORY_EVERY_S)) :]
         if len(settled) < 3:
@@ -138,7 +139,7 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
 
 
 def _after_running(changes: list) -> list:
-    """One belongs there: the operator's stop at the end."""
+    """Changes (time [s], state, cause) since it first ran; the operator's stop at the end belongs there. All if never."""
     running = [k for k, (_, state, _) in enumerate(changes) if state == State.RUNNING]
     return changes[running[0] + 1 :] if running else changes
 
