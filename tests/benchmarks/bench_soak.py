@@ -139,7 +139,7 @@ def _real_time(folder: Path, seed: int) -> Iterator[dict]:
 
 
 def _after_running(changes: list) -> list:
-    """Changes (time [s], state, cause) since it first ran; the operator's stop at the end belongs there. All if never."""
+    """Changes (time [s], state, cause) since it first ran, or all; the operator's stop at the end is one."""
     running = [k for k, (_, state, _) in enumerate(changes) if state == State.RUNNING]
     return changes[running[0] + 1 :] if running else changes
 
