@@ -9,7 +9,7 @@ import torch
 from object_worlds import STILL, TASK, stand_still, stirred
 
 from vm_core.errors import VmError
-from vm_training.rl.task import PpoConfig
+from vm_training.rl.task import AnchorConfig, PpoConfig
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import Generator
@@ -58,7 +58,7 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     start = Generator("state", (16, 8))
     stirred(start)
     ppo = PpoConfig(iterations=1, steps=4, epochs=1, mini_batches=1, hidden=(16, 8), learning_rate=1e-9, desired_kl=0.0)
-    config = GeneratorPpoConfig(2.0, STILL, ppo)
+    config = GeneratorPpoConfig(2.0, STILL, replace(ppo, save_every=25), AnchorConfig(critic_hidden=(8,)))
     out = tmp_path / "rl"
     found, trainer = train_generator_teacher(TASK, stand_still(), gait_table(), start, config, out, False)
     seen = torch.randn(3, start.mean.numel()).clamp(-2, 2)
@@ -68,6 +68,11 @@ def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
 
 def test_by_default_reinforcement_learning_takes_an_imitation_as_it_is_by_default():
     assert GeneratorPpoConfig().ppo.hidden == GeneratorConfig().hidden
+
+
+def test_episodes_that_no_checkpoint_would_let_end_are_refused():
+    with pytest.raises(VmError, match="between checkpoints"):
+        GeneratorPpoConfig(longest_s=2.0, ppo=PpoConfig(steps=10, save_every=9))
 
 
 class Told(ScriptedGenerator):

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from object_worlds import STILL, TASK, stand_still
+import torch
+from object_worlds import STILL, TASK, stand_still, stirred
 
 from vm_training.visual.gait_table import gait_table
+from vm_training.visual.generator import Generator
 from vm_training.visual.generator_env import GeneratorEnv
 from vm_training.visual.object_world import WorldConfig
 
@@ -44,4 +46,15 @@ def test_while_paused_only_stillness_pays():
     made.world.physics.qvel[:, 6:29] = 1.0
     assert np.all(made._rewards(made.world.command, none) < still - 0.01)
     assert np.all(made._rewards(made.world.command, ~none) < still - 4.0)
+    made.close()
+
+
+def test_what_the_first_generator_would_do_is_told_where_commands_count():
+    first = Generator("state", (8,))
+    stirred(first)
+    made = GeneratorEnv(TASK, stand_still(), gait_table(), STILL, 5.0, 0, first.mlp)
+    seen = made.reset_all()
+    assert torch.equal(seen["start"], first.mlp(seen["actor"])) and not seen["start"].requires_grad
+    made.world.force_run(np.array([True, False, True]))
+    assert made._observe()["anchor"][:, 0].tolist() == [1.0, 0.0, 1.0]
     made.close()

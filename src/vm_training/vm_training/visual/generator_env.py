@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from tensordict import TensorDict
+from torch import nn
 
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_training.visual.gait_table import GaitTable
@@ -20,8 +21,17 @@ class GeneratorEnv:
     """N worlds; actions are commands in units of COMMAND_SCALE_M; see `rl.task.Environment`."""
 
     def __init__(
-        self, task: ObjectTask, tracker: Tracker, table: GaitTable, config: WorldConfig, longest_s: float, seed: int
+        self,
+        task: ObjectTask,
+        tracker: Tracker,
+        table: GaitTable,
+        config: WorldConfig,
+        longest_s: float,
+        seed: int,
+        first: nn.Module | None = None,
     ) -> None:
+        """Args: where it acts, the longest episode, the seed, and from observations the actions of who began."""
+        self._first = first
         self.world = ObjectWorld(task, tracker, table, config, seed)
         self._eyes = GeneratorEyes(self.world, "state", seed=seed)
         self._longest = round(longest_s / PERIOD_S)
@@ -62,7 +72,12 @@ class GeneratorEnv:
     def _observe(self) -> TensorDict:
         self.world.tick()
         seen = torch.from_numpy(self._eyes.look()[0])
-        return TensorDict({"actor": seen, "critic": seen}, batch_size=[self.num_envs])
+        found = {"actor": seen, "critic": seen}
+        if self._first is not None:
+            with torch.no_grad():
+                found["start"] = self._first(seen)
+            found["anchor"] = torch.from_numpy(self.world.run.astype(np.float32))[:, None]  # else a law commands
+        return TensorDict(found, batch_size=[self.num_envs])
 
     def _rewards(self, before: np.ndarray, failed: np.ndarray) -> np.ndarray:
         world, weights = self.world, self.world.task.weights

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from vm_core.errors import VmError
 from vm_training.rl.model import GatedModel, student_of, take_student
-from vm_training.rl.task import PpoConfig, Task
+from vm_training.rl.task import AnchorConfig, PpoConfig, Task
 from vm_training.rl.trainer import Trainer
 from vm_training.student import Student
 from vm_training.tasks.motion_pretraining import run
@@ -17,7 +18,7 @@ from vm_training.visual.bundle import tracker_contract
 from vm_training.visual.gait_table import GaitTable
 from vm_training.visual.generator import Generator
 from vm_training.visual.generator_env import GeneratorEnv
-from vm_training.visual.object_world import Tracker, WorldConfig
+from vm_training.visual.object_world import PERIOD_S, Tracker, WorldConfig
 from vm_training.visual.tasks.base import ObjectTask
 
 
@@ -29,6 +30,7 @@ class GeneratorPpoConfig:
         longest_s: of an episode.
         world: how robots and objects differ.
         ppo: the learner; a little noise on commands moves whole steps, so it begins small.
+        anchor: what keeps it from forgetting the imitation that it began with, if it did.
     """
 
     longest_s: float = 20.0
@@ -36,15 +38,23 @@ class GeneratorPpoConfig:
     ppo: PpoConfig = field(
         default_factory=lambda: PpoConfig(
             iterations=300,
-            learning_rate=1e-4,
-            desired_kl=0.0,
+            learning_rate=1e-5,
+            desired_kl=0.01,
             init_std=0.06,
             entropy=0.0,
-            save_every=10,
+            save_every=60,
             steps=32,
             hidden=(256, 128),
         )
     )
+    anchor: AnchorConfig = field(default_factory=lambda: AnchorConfig(critic_hidden=(256, 128)))
+
+    def __post_init__(self) -> None:
+        between_s = self.ppo.save_every * self.ppo.steps * PERIOD_S  # worlds are built anew with every checkpoint
+        if self.longest_s > between_s:
+            raise VmError(
+                f"episodes of {self.longest_s} s, but {between_s:.1f} s between checkpoints; expected as long"
+            )
 
 
 def train_generator_teacher(
@@ -66,15 +76,18 @@ def train_generator_teacher(
         resume: go on with the run that is there.
     """
 
+    first = None if start is None else _as_student(start).eval()
+
     def begin(model: GatedModel) -> None:
-        if start is not None:
-            take_student(model, _as_student(start))
+        if first is not None:
+            take_student(model, first)
 
     stage = Task(
         f"{task.name}_teacher",
-        lambda seed: GeneratorEnv(task, tracker, table, config.world, config.longest_s, seed),
+        lambda seed: GeneratorEnv(task, tracker, table, config.world, config.longest_s, seed, first),
         tracker_contract(f"{task.name}_teacher", tracker.statistics, {}),
         start=begin,
+        anchor=None if first is None else config.anchor,
     )
     trainer = run(stage, config, config.ppo, out, resume)
     return _as_generator(trainer.ppo.actor), trainer
