@@ -9,15 +9,13 @@ runs of each (3); `VM_BENCH_OUT` (out/visual_ablations) keeps everything and goe
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
+from seed_runs import once, over_seeds
 
-from vm_core.atomic_files import atomic_path
 from vm_core.errors import VmError
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
@@ -82,23 +80,15 @@ def figures(seed: int) -> Iterator[dict]:
     lessons = Lessons.of(FROM)
     runs = range(seed, seed + SEEDS)
     for name in SIGHTS:
-        rows = [_once(f"tracker_{name}_{run}", lambda n=name, r=run: _judged(n, r, lessons)) for run in runs]
-        yield from _figures(f"tracker, {name}", rows, {"keypoint_error_m": ("m", "lower"), "falls": ("share", "lower")})
+        rows = [once(OUT, f"tracker_{name}_{run}", lambda n=name, r=run: _judged(n, r, lessons)) for run in runs]
+        yield from over_seeds(
+            f"tracker, {name}", rows, {"keypoint_error_m": ("m", "lower"), "falls": ("share", "lower")}
+        )
     for name, clip in DRIBBLERS:
         what = name if clip else f"{name}, not clamped"
-        rows = [_once(f"{what}_{run}", lambda n=name, c=clip, r=run: _dribbles(n, c, r, lessons)) for run in runs]
+        rows = [once(OUT, f"{what}_{run}", lambda n=name, c=clip, r=run: _dribbles(n, c, r, lessons)) for run in runs]
         kinds = {"forward": ("m", "higher"), "falls": ("share", "lower"), "success": ("share", "higher")}
-        yield from _figures(f"{TASK}, {what}", rows, kinds)
-
-
-def _once(name: str, measure: Callable[[], dict]) -> dict:
-    """What was measured under a name before, or now."""
-    file = OUT / f"{name.replace(' ', '_')}.json"
-    if not file.is_file():
-        found = measure()
-        with atomic_path(file) as temporary:
-            temporary.write_text(json.dumps(found, indent=1))
-    return json.loads(file.read_text())
+        yield from over_seeds(f"{TASK}, {what}", rows, kinds)
 
 
 def _tracker(name: str, run: int, lessons: Lessons) -> tuple[Student, CommandMoments]:
@@ -119,12 +109,3 @@ def _dribbles(name: str, clip: bool, run: int, lessons: Lessons) -> dict:
     folder = WorkFolder(OUT / f"dribbler_{name.replace(' ', '_')}_{clip}_{run}")
     generator, _ = train_generator(task, tracker, table, replace(GENERATOR, seed=run), folder)
     return asdict(evaluate_task(task, tracker, table, "state", generator, ROLLOUTS, 100 + run))
-
-
-def _figures(name: str, rows: list[dict], kinds: dict[str, tuple[str, str]]) -> Iterator[dict]:
-    for key, (unit, better) in kinds.items():
-        values = [row[key] for row in rows]
-        worst = max(values) if better == "lower" else min(values)
-        for how, value in ((f"mean of {len(rows)} seeds", float(np.mean(values))), ("worst", worst)):
-            text = f"{name}: {key.replace('_m', '').replace('_', ' ')}, {how}"
-            yield {"figure": text, "value": round(value, 3), "unit": unit, "goal": None, "better": better}
