@@ -25,9 +25,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchDescription
 from vm_policy_node.bringup.cores import place, shared_cores
 from vm_policy_node.bringup.network import dds_environment
-from vm_policy_node.bringup.nodes import System, node_list, option_help, system_from_text
+from vm_policy_node.bringup.nodes import node_list
 from vm_policy_node.bringup.processes import goes_on
 from vm_policy_node.bringup.start import completed
+from vm_policy_node.bringup.system import System, option_help, system_from_text
 
 FOLDER = Path(__file__).resolve().parent
 HELD = contextlib.ExitStack()  # until this process ends

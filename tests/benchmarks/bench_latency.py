@@ -16,8 +16,9 @@ from loop_timing import LOADED, listening, niced_load, times
 
 from vm_core.scene_asset import SceneAsset
 from vm_policy_node.bringup.demo import DEMO_POLICY
-from vm_policy_node.bringup.nodes import System, node_list
+from vm_policy_node.bringup.nodes import node_list
 from vm_policy_node.bringup.processes import run_nodes
+from vm_policy_node.bringup.system import System
 
 RUN_S = float(os.environ.get("VM_BENCH_LATENCY_S", "40"))
 

@@ -16,7 +16,8 @@ import numpy as np
 from lockstep import Lockstep, velocity_policy
 from loop_timing import LOADED, listening, niced_load, times
 
-from vm_core.observation import ObservationInputs, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.scene_asset import SceneAsset
 from vm_core.unitree_cdr import low_cmd_crc
 from vm_policy_node.bringup.nodes import NodeSpec

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from vm_policy_node.bringup.nodes import System
+from vm_policy_node.bringup.system import System
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -10,7 +10,8 @@ import yaml
 from vm_core import g1
 from vm_heightmap.node_parameters import PARAMETERS as HEIGHT_MAP
 from vm_policy_node.bringup.message_types import message_type
-from vm_policy_node.bringup.nodes import TELEOPS, System, node_list
+from vm_policy_node.bringup.nodes import node_list
+from vm_policy_node.bringup.system import TELEOPS, System
 from vm_policy_node.bringup.topics import SERVICES, TOPICS, markdown_table
 from vm_policy_node.parameters import PARAMETERS as POLICY
 

@@ -6,7 +6,8 @@ import torch
 
 from vm_core.errors import VmError
 from vm_core.frames import quat_from_rotvec
-from vm_core.observation import TERMS, ObservationHistory, ObservationInputs, ReferenceFrame, build_terms
+from vm_core.observation import ObservationHistory, build_terms
+from vm_core.observation_terms import TERMS, ObservationInputs, ReferenceFrame
 from vm_core.policy_contract import HISTORY_LAYOUTS, ObservationTerm
 
 J, CELLS, ENVS = 23, 121, 7

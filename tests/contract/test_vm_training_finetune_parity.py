@@ -9,7 +9,8 @@ import torch
 
 from vm_core.gait_clock import GaitClock
 from vm_core.height_grid import cell_points_world, mean_heights, policy_heights
-from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.observation import ObservationHistory, build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_training.exported_students import read_student
 from vm_training.mdp.commands import CommandRanges
 from vm_training.mdp.observations import SensorNoise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vm_policy_node.bringup.demo import DEMO_POLICY
-from vm_policy_node.bringup.nodes import System
+from vm_policy_node.bringup.system import System
 
 launch = pytest.importorskip("launch", reason="launch comes with a full ROS 2, not with the wheels")
 pytest.importorskip("launch_ros", reason="launch_ros comes with a full ROS 2, not with the wheels")

@@ -9,7 +9,8 @@ from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate_inverse
 from vm_core.keypoint_command import keypoint_poses
 from vm_core.leg_velocity import leg_velocity
-from vm_core.observation import ObservationInputs, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_contract import ObservationTerm
 
 STAND = np.array([g1.DEFAULT_STAND_POSE[g1.motor_index(name)] for name in g1.POLICY_JOINT_NAMES])

@@ -16,9 +16,10 @@ from vm_core.scene_asset import SceneAsset
 from vm_heightmap.node_parameters import PARAMETERS as MAP_PARAMETERS
 from vm_policy_node.bringup import network, start
 from vm_policy_node.bringup.demo import DEMO_POLICY
-from vm_policy_node.bringup.nodes import NodeSpec, System, node_list, option_help, system_from_text
+from vm_policy_node.bringup.nodes import NodeSpec, node_list
 from vm_policy_node.bringup.readiness import Readiness, parse_expected
 from vm_policy_node.bringup.start import Sim, completed, launch_folder, start_sim
+from vm_policy_node.bringup.system import System, option_help, system_from_text
 from vm_policy_node.bringup.topics import SERVICES, TOPICS
 from vm_policy_node.visual.visual_policy import load_policy
 

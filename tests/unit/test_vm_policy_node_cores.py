@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vm_policy_node.bringup import cores
-from vm_policy_node.bringup.nodes import NodeSpec, System, node_list
+from vm_policy_node.bringup.nodes import NodeSpec, node_list
+from vm_policy_node.bringup.system import System
 
 LOOP = NodeSpec("loop", "p", "loop", own_core=True)
 IDLES = "import time\nwhile True: time.sleep(0.1)"

@@ -11,8 +11,9 @@ import pytest
 
 from vm_core.errors import VmError
 from vm_policy_node.bringup import processes
-from vm_policy_node.bringup.nodes import NodeSpec, System, node_list
+from vm_policy_node.bringup.nodes import NodeSpec, node_list
 from vm_policy_node.bringup.one_start import only_start
+from vm_policy_node.bringup.system import System
 
 
 def script(tmp_path: Path, name: str, body: str) -> NodeSpec:

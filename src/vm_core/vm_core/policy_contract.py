@@ -13,7 +13,7 @@ from vm_core.g1 import MOTOR_NAMES, PELVIS_BODY, TORSO_BODY
 from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.height_grid import HeightGridSpec
 from vm_core.keypoint_command import CommandStatistics
-from vm_core.observation import ANCHOR_TERMS, ODOMETRY_TERMS, PHASE_TERMS
+from vm_core.observation_terms import ANCHOR_TERMS, ODOMETRY_TERMS, PHASE_TERMS
 from vm_core.phase_clocks import CLOCKS
 
 METADATA_KEY = "vm_policy_contract"
@@ -39,7 +39,7 @@ class ObservationTerm:
     """One block of the observation vector.
 
     Attributes:
-        name: a key of `vm_core.observation.TERMS`.
+        name: a key of `vm_core.observation_terms.TERMS`.
         size: numbers a frame.
         scale: factor on each number, one or `size` of them.
         clip: bounds before scaling, or None.

@@ -30,7 +30,7 @@ from vm_core.gait_clock import STEPS_TO_REST
 from vm_core.halting import PERIOD_S, Halting
 from vm_core.keypoint_command import COMMAND_SIZE, KEYPOINT_NAMES
 from vm_core.lifting import Lifting, LiftPath
-from vm_core.observation import COMMAND_TERMS
+from vm_core.observation_terms import COMMAND_TERMS
 from vm_core.policy_contract import HISTORY_LAYOUTS, MAX_TOLERANCE, ObservationTerm, PolicyContract
 
 GENERATOR_FILE, TRACKER_FILE = "generator.onnx", "tracker.onnx"

@@ -13,7 +13,7 @@ import onnxruntime
 
 from vm_core.errors import VmError
 from vm_core.motion_clip import MotionClip
-from vm_core.observation import COMMAND_TERMS, TERMS
+from vm_core.observation_terms import COMMAND_TERMS, TERMS
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, PolicyContract
 from vm_policy_node.reference import Reference
 

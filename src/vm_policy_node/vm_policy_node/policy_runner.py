@@ -10,7 +10,8 @@ from vm_core import g1
 from vm_core.action import MotorExpansion, MotorTargets, joint_target_from_action
 from vm_core.g1_kinematics import torso_pose
 from vm_core.height_grid import policy_heights
-from vm_core.observation import ObservationHistory, ObservationInputs, ReferenceFrame, build_terms
+from vm_core.observation import ObservationHistory, build_terms
+from vm_core.observation_terms import ObservationInputs, ReferenceFrame
 from vm_core.policy_clocks import PolicyClocks
 from vm_policy_node.inputs import Grid, Odometry, RobotState
 from vm_policy_node.onnx_policy import OnnxPolicy

@@ -10,7 +10,7 @@ from vm_core import frames, g1
 from vm_core.errors import VmError
 from vm_core.g1_kinematics import torso_pose
 from vm_core.motion_clip import MotionClip
-from vm_core.observation import ReferenceFrame
+from vm_core.observation_terms import ReferenceFrame
 from vm_core.policy_contract import PolicyContract
 
 

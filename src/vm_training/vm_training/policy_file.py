@@ -15,7 +15,7 @@ from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.g1_kinematics import torso_pose
 from vm_core.motion_clip import MotionClip
-from vm_core.observation import TERMS, ReferenceFrame
+from vm_core.observation_terms import TERMS, ReferenceFrame
 from vm_core.policy_contract import METADATA_KEY, REFERENCE_KEY, PolicyContract
 
 

@@ -17,8 +17,9 @@ from vm_core.ros_environment import find_package
 from vm_core.scene_asset import BESIDE_CLIP, BESIDE_POLICY, SceneAsset
 from vm_core.visual_bundle import GENERATOR_FILE
 from vm_policy_node.bringup.network import dds_environment
-from vm_policy_node.bringup.nodes import VIDEO_SUFFIXES, System, node_list
+from vm_policy_node.bringup.nodes import node_list
 from vm_policy_node.bringup.processes import pick_domain_id, run_nodes
+from vm_policy_node.bringup.system import VIDEO_SUFFIXES, System
 from vm_policy_node.onnx_policy import OnnxPolicy
 from vm_policy_node.visual.visual_policy import VisualPolicy, load_policy
 

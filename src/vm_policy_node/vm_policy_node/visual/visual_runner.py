@@ -10,7 +10,8 @@ from vm_core.action import MotorTargets
 from vm_core.frames import wrap_angle, yaw_from_quat
 from vm_core.gait_clock import GaitClock
 from vm_core.keypoint_command import COMMAND_SIZE
-from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.observation import ObservationHistory, build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_policy_node.inputs import Odometry
 from vm_policy_node.policy_runner import NotFiniteError, PolicyInputs, PolicyRunner
 from vm_policy_node.safety import Needs

@@ -12,7 +12,8 @@ from vm_core import g1
 from vm_core.action import joint_target_from_action
 from vm_core.frames import quat_from_rotvec, quat_multiply, yaw_from_quat
 from vm_core.g1_kinematics import torso_pose
-from vm_core.observation import ObservationHistory, ObservationInputs, build_terms
+from vm_core.observation import ObservationHistory, build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_clocks import PolicyClocks
 from vm_core.policy_contract import PolicyContract
 from vm_sim.batch_physics import BatchPhysics

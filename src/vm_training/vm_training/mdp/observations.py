@@ -8,7 +8,8 @@ import numpy as np
 
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_multiply
-from vm_core.observation import ObservationInputs, ReferenceFrame, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs, ReferenceFrame
 from vm_core.policy_contract import ObservationTerm
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 

@@ -10,7 +10,8 @@ import torch
 from vm_core import g1, g1_kinematics
 from vm_core.frames import quat_from_rotvec, quat_multiply
 from vm_core.height_grid import HeightGridSpec, cell_points_world, mean_heights, policy_heights
-from vm_core.observation import ObservationInputs, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp.clip_tracking import NUM_JOINTS, ClipTracking
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 
 from vm_core import g1
 from vm_core.errors import VmError
-from vm_core.observation import ObservationInputs
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_contract import PolicyContract
 from vm_training.mdp import rewards, terminations
 from vm_training.mdp.commands import BatchGaitClock, CommandRanges, Commands

@@ -15,7 +15,8 @@ from tensordict import TensorDict
 from vm_core import g1
 from vm_core.frames import quat_from_rotvec, quat_multiply, quat_rotate_inverse, yaw_from_quat
 from vm_core.height_grid import HeightGridSpec
-from vm_core.observation import ObservationInputs, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_contract import ObservationTerm
 from vm_core.scene_asset import SceneAsset
 from vm_training.mdp.grid_errors import GridErrors, GridErrorScales

@@ -11,7 +11,7 @@ from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.frames import heading_quat, quat_conjugate, quat_from_rotvec, quat_multiply, quat_rotate
 from vm_core.height_grid import HeightGridSpec
-from vm_core.observation import ObservationInputs, ReferenceFrame
+from vm_core.observation_terms import ObservationInputs, ReferenceFrame
 from vm_core.policy_contract import ObservationTerm, PolicyContract
 from vm_training.mdp import rewards, terminations
 from vm_training.mdp.observations import DEFAULT_JOINT_POS

@@ -10,7 +10,8 @@ import numpy as np
 from vm_core import keypoint_command as kc
 from vm_core.errors import VmError
 from vm_core.frames import heading_quat, quat_from_rotvec, quat_multiply, quat_rotate_inverse
-from vm_core.observation import ObservationInputs, build_terms
+from vm_core.observation import build_terms
+from vm_core.observation_terms import ObservationInputs
 from vm_core.policy_contract import ObservationTerm
 from vm_sim.batch_kinematics import BatchKinematics
 from vm_training.mdp.clip_tracking import NUM_JOINTS
