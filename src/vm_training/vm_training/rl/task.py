@@ -59,6 +59,16 @@ class PpoConfig:
         if min(counts) < 1 or self.seed < 0 or min(self.learning_rate, self.init_std) <= 0.0:
             raise VmError(f"{self}: expected counts from 1, a seed from 0, a positive learning rate and deviation")
 
+    def must_let_end(self, episode_s: float, period_s: float) -> None:
+        """Checks that episodes can end: with every checkpoint robots start anew.
+
+        Raises:
+            VmError: they cannot.
+        """
+        between_s = self.save_every * self.steps * period_s
+        if episode_s > between_s:
+            raise VmError(f"episodes of {episode_s} s, but {between_s:.1f} s between checkpoints; expected as long")
+
 
 @dataclass(frozen=True)
 class AnchorConfig:

@@ -9,10 +9,11 @@ from vm_training.visual.generator_commands import (
     PlanGaitTable,
     PlanLiftPath,
 )
-from vm_training.visual.tracker_commands import KeypointTeacher, KeypointTracker
+from vm_training.visual.tracker_commands import KeypointTeacher, KeypointTracker, TrackerAtWork
 
 TASKS = {
     "keypoint_tracker": KeypointTracker,
+    "tracker_at_work": TrackerAtWork,
     "gait_table": PlanGaitTable,
     "lift_path": PlanLiftPath,
     "keypoint_teacher": KeypointTeacher,

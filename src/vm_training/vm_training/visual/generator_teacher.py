@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vm_core.errors import VmError
 from vm_training.rl.model import GatedModel, student_of, take_student
 from vm_training.rl.task import AnchorConfig, PpoConfig, Task
 from vm_training.rl.trainer import Trainer
@@ -50,11 +49,7 @@ class GeneratorPpoConfig:
     anchor: AnchorConfig = field(default_factory=lambda: AnchorConfig(critic_hidden=(256, 128)))
 
     def __post_init__(self) -> None:
-        between_s = self.ppo.save_every * self.ppo.steps * PERIOD_S  # worlds are built anew with every checkpoint
-        if self.longest_s > between_s:
-            raise VmError(
-                f"episodes of {self.longest_s} s, but {between_s:.1f} s between checkpoints; expected as long"
-            )
+        self.ppo.must_let_end(self.longest_s, PERIOD_S)
 
 
 def train_generator_teacher(

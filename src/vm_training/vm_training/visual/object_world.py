@@ -246,7 +246,12 @@ class ObjectWorld:
         self._run_at = np.where(run, 0.0, np.inf)
 
     def step(self, command: np.ndarray, place: np.ndarray | None = None) -> None:
-        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`.
+        """One control period of the tracker with commands (N, 18) [m], as of `hear`."""
+        self.hear(command, place)
+        self.move(act(self.tracker.student, self.seen))
+
+    def hear(self, command: np.ndarray, place: np.ndarray | None = None) -> None:
+        """Commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`. `seen` says what followed.
 
         Args:
             command: what who walks is told.
@@ -265,7 +270,9 @@ class ObjectWorld:
         self.command = self.tracker.clamped(np.nan_to_num(command))
         values = build_terms(PROPRIOCEPTION, inputs) | {COMMAND_TERM: scaled(TRACKER_TERMS[-1], self.command)}
         self.seen = np.nan_to_num(self._senses.observe(values))
-        target = act(self.tracker.student, self.seen)
+
+    def move(self, target: np.ndarray) -> None:
+        """One control period of the physics with targets (N, J) [rad]."""
         self._senses.last_action = (target - DEFAULT_JOINT_POS) / ACTION_SCALE_RAD
         delay = np.floor(self.rng.uniform(0.0, self.config.ranges.delay_s / 0.005 + 1.0, self.num_envs))
         self.physics.step(target, self._target, np.minimum(delay, 3.0))
