@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vm_core import g1, lifting
+from vm_core.halting import WAITS
 from vm_core.keypoint_command import COMMAND_SIZE, CommandStatistics
 from vm_policy_node.inputs import RobotState
 from vm_policy_node.policy_runner import PolicyInputs
@@ -23,6 +24,7 @@ from vm_training.visual.commander import LearntCommander, golden_inputs
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator import Generator
 from vm_training.visual.lift_path import lift_path
+from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.object_world import ObjectWorld, Tracker, WorldConfig
 from vm_training.visual.tasks import OBJECT_TASKS
 from vm_training.visual.tasks.base import ObjectTask
@@ -31,24 +33,24 @@ from vm_training.visual.tracker import OBSERVATION_SIZE
 TASK, LIFT = OBJECT_TASKS["push_box"], OBJECT_TASKS["lift_box"]
 MOTORS = [g1.motor_index(name) for name in g1.POLICY_JOINT_NAMES]
 STEPS, RUN_AT = 60, 15
+QUICK_S, PAUSE_AT = 0.32, 51  # 0.5 s after it is told to run the first foot lifts; 0.22 s later it is about to land
 
 
 Trained = tuple[Tracker, Generator, VisualPolicy]
 
 
-def policy_of(task: ObjectTask, folder: Path) -> Trained:
+def policy_of(task: ObjectTask, folder: Path, step_s: float = SLOW_STEP_S) -> Trained:
     """Networks that say something, before training, and the folder that the trainer writes of them."""
     torch.manual_seed(0)
-    tracker = Tracker(
-        Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), CommandStatistics((0.01,) * COMMAND_SIZE, (0.05,) * 18)
-    )
+    statistics = CommandStatistics((0.01,) * COMMAND_SIZE, (0.05,) * 18)
+    tracker = Tracker(Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), statistics, step_s=step_s)
     generator = Generator("depth", (16,))
     for network in (tracker.student, generator):
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.03)
     assert isinstance(tracker.student, Student)
-    seen = golden_inputs(task, tracker, gait_table(), generator)
-    export_bundle(folder, task.name, tracker.student, tracker.statistics, generator, seen, ({}, {}))
+    seen = golden_inputs(task, tracker, gait_table(step_s), generator)
+    export_bundle(folder, task.name, tracker.student, statistics, generator, seen, ({}, {}), step_s=step_s)
     policy = load_policy(folder)
     assert isinstance(policy, VisualPolicy)
     return tracker, generator, policy
@@ -65,25 +67,27 @@ def state_of(qpos: np.ndarray, qvel: np.ndarray) -> RobotState:
     return RobotState(joint_pos, joint_vel, qpos[3:7].copy(), qvel[3:6].copy(), 0, 5, True, bytes(40))
 
 
-def side_by_side(task: ObjectTask, trained: Trained, steps: int) -> tuple[np.ndarray, VisualRunner]:
+def side_by_side(
+    task: ObjectTask, trained: Trained, steps: int, pause_at: int = 1000
+) -> tuple[np.ndarray, VisualRunner]:
     """(steps, 18) the node's commands, each compared with training's, and the runner at the end."""
     tracker, generator, policy = trained
     quiet = SensorNoise(**{name: 0.0 for name in SensorNoise.__dataclass_fields__})
     config = WorldConfig(worlds=1, ranges=DomainRanges.none(), run_share=0.0, sensors=quiet)
-    world = ObjectWorld(task, tracker, gait_table(), config, seed=0)
+    world = ObjectWorld(task, tracker, gait_table(tracker.step_s), config, seed=0)
     commander, spec = LearntCommander(world, generator, DepthNoiseConfig.none()), policy.generator.contract.depth
     runner = VisualRunner(policy)
     runner.begin(world.qpos[0, 3:7], None, align=False)
     said = []
     for step in range(steps):
-        if step == RUN_AT:
-            world.force_run(np.array([True]))
+        run = RUN_AT <= step < pause_at
+        world.force_run(np.array([run]))
         world.tick()
         state = state_of(world.qpos[0], world.qvel[0])
         seen, depth = commander.eyes.look()
         assert depth is not None
         metres = (depth[0] + 0.5) * (spec.far_m - spec.near_m) + spec.near_m
-        inputs = PolicyInputs(state, state.quat_wxyz, np.zeros(3), None, None, metres, bool(world.run[0]))
+        inputs = PolicyInputs(state, state.quat_wxyz, np.zeros(3), None, None, metres, run)
         targets = runner.step(inputs)
         command, thought = generator.look(seen, depth)
         commander.remember(thought)
@@ -101,6 +105,16 @@ def test_the_node_says_what_training_said(trained):
     said, _ = side_by_side(TASK, trained, STEPS)
     assert np.ptp(said, axis=0).max() > 1e-3  # it does not say one thing all the time
     assert np.abs(np.diff(said, axis=0)[RUN_AT - 1]).max() > 1e-4  # the run bit is heard at once
+
+
+def test_in_quick_steps_a_pause_waits_for_the_landing_on_the_node_and_in_training(tmp_path):
+    quick = policy_of(TASK, tmp_path / "quick", QUICK_S)
+    paused, runner = side_by_side(TASK, quick, STEPS, PAUSE_AT)
+    walked, _ = side_by_side(TASK, quick, STEPS)
+    waits = round(WAITS[1] * QUICK_S / 0.02) + 40 + 1 - PAUSE_AT
+    np.testing.assert_allclose(paused[: PAUSE_AT + waits - 1], walked[: PAUSE_AT + waits - 1], atol=1e-6)
+    assert 3 <= waits <= 5 and np.abs(paused - walked)[PAUSE_AT + waits :].max() > 1e-3
+    assert runner._gait is not None and runner._gait.since_s is None
 
 
 def test_the_node_lifts_as_training_does(tmp_path, monkeypatch):

@@ -15,9 +15,11 @@ from vm_core.halting import (
     SOLE_M,
     STEADY_AFTER_S,
     STRETCH_M,
+    WAITS,
     Halting,
     eased,
     halt_path,
+    may_halt,
     sensed,
 )
 from vm_core.keypoint_command import COMMAND_SIZE, keypoints_of_joints
@@ -125,3 +127,12 @@ def test_what_senses_make_up_reaches_one_that_stands_only_in_part():
     settled = round(STEADY_AFTER_S / PERIOD_S)
     before, after = (np.std(part, axis=0)[:3].max() for part in (commands[:settled], commands[settled + 10 :]))
     assert 0.2 * before < after < 0.7 * before
+
+
+@given(since=st.floats(0.0, 100.0), step=st.floats(0.25, 0.8))
+def test_a_halt_waits_for_a_landing_of_quick_steps_and_not_for_long(since, step):
+    assert may_halt(np.array([np.nan, -0.3]), step).all()  # at rest, and before the first step
+    waits_s = next(k for k in range(10) if may_halt(np.array(since + PERIOD_S * k), step)) * PERIOD_S
+    assert waits_s == 0.0 if step >= 0.4 else waits_s <= (WAITS[1] - WAITS[0]) * step + PERIOD_S
+    middle = np.array((np.floor(since / step) + 0.5 * sum(WAITS)) * step)
+    assert bool(may_halt(middle, step)) == (step >= 0.4)

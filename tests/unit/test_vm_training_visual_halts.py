@@ -1,17 +1,14 @@
 """Walks that halt at any moment: the plan, what is told of it, the gains that hold it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vm_core.errors import VmError
 from vm_core.halting import SETTLES_S
 from vm_core.keypoint_command import keypoints_of_joints
 from vm_training.mdp.mirror import mirrored_gains
 from vm_training.mdp.randomization import DomainRanges
-from vm_training.teachers.riccati import TrackingCost
 from vm_training.teachers.sampled_lqr import LqrTeacher
 from vm_training.visual.motion_library import (
     common_motion,
@@ -22,7 +19,7 @@ from vm_training.visual.motion_library import (
     steady_plan,
 )
 from vm_training.visual.planned_motion import TIMING_FPS, PlannedMotion
-from vm_training.visual.resting_teacher import REST_FRAMES, RestingConfig, RestingPhase, train_resting
+from vm_training.visual.resting_teacher import REST_FRAMES
 from vm_training.visual.shared_teacher import CLOSES, COLUMNS, make_env, teacher_of, without_constant
 
 PLAN = steady_plan(np.array([0.2, 0.0, 0.0]), 3)
@@ -104,24 +101,3 @@ def test_a_halted_plan_goes_on_from_where_the_feet_stand(halt, walk):
     assert np.array_equal(env.physics.qpos[:, 2:], other.physics.qpos[:, 2:])
     assert np.array_equal(env.physics.qvel, other.physics.qvel)
     assert make_env(walk, 1, DomainRanges(), 7).stands_from is None
-
-
-def test_firm_gains_hand_over_to_gentle_ones(halt):
-    common = LqrTeacher(np.zeros((common_motion(halt.step_s).clip.num_frames, 23, COLUMNS)), 0.8)
-    phase = RestingPhase(rounds=1, robots=2)
-    config = RestingConfig(stopping=RestingPhase(1, 2, cost=TrackingCost(correction=0.1)), standing=phase, steps=40)
-    firm, gentle = (
-        train_resting([halt], common, replace(config, standing=each, stopping=replace(each, rounds=0)))[0]
-        for each in (config.stopping, config.standing)
-    )
-    found, records = train_resting([halt], common, config)
-    assert found.shape == firm.shape == (REST_FRAMES, 23, COLUMNS) and len(records) == 2
-    assert np.array_equal(found[25], firm[25]) and np.array_equal(found[45:], gentle[45:])
-    assert np.allclose(found[35], 0.5 * (firm[35] + gentle[35])) and np.linalg.norm(firm) > np.linalg.norm(gentle)
-
-
-def test_gains_that_cannot_be_handed_over_are_refused():
-    with pytest.raises(VmError, match="rising frames"):
-        RestingConfig(stopped=(45, 25))
-    with pytest.raises(VmError, match="robots from 1"):
-        RestingPhase(robots=0)

@@ -14,7 +14,7 @@ from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.task import PpoConfig
 from vm_training.rl.trainer import Trainer
 from vm_training.student import Student
-from vm_training.visual import generator_env, keypoint_teacher, tracker_at_work
+from vm_training.visual import generator_env, keypoint_teacher
 from vm_training.visual.gait_table import gait_table
 from vm_training.visual.generator_teacher import GeneratorPpoConfig, train_generator_teacher
 from vm_training.visual.motion_library import planned, save_motion, steady_plan
@@ -51,21 +51,7 @@ def _keypoint_teacher(folder: Path) -> tuple[Train, type]:
     )
 
 
-def _tracker_at_work(_: Path) -> tuple[Train, type]:
-    torch.manual_seed(3)
-    statistics = CommandStatistics((0.0,) * COMMAND_SIZE, (0.05,) * COMMAND_SIZE)
-    tracker = Tracker(Student(OBSERVATION_SIZE, NUM_JOINTS, (8,)), statistics)
-    world = WorldConfig(worlds=3, ranges=DomainRanges.none(), run_after_s=(0.0, 0.04), toggle_s=0.1)
-    config = tracker_at_work.TrackerAtWorkConfig(0.12, world, ppo=PPO)
-
-    def train(out: Path, resume: bool) -> Trainer:
-        task = OBJECT_TASKS["push_box"]
-        return tracker_at_work.train_tracker_at_work(task, tracker, gait_table(), config, out, resume)
-
-    return train, tracker_at_work.TrackerAtWorkEnv
-
-
-@pytest.mark.parametrize("made", [_generator, _keypoint_teacher, _tracker_at_work])
+@pytest.mark.parametrize("made", [_generator, _keypoint_teacher])
 def test_a_killed_teacher_ends_with_the_same_curve(
     made: Callable[[Path], tuple[Train, type]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -5,7 +5,8 @@ point over a zero moment point inside the feet that stand (its divergent compone
 Englsberger et al., 2015), from the speed that the legs say it has. What comes out are keypoint commands that tell of
 this path 0.28 s ahead, in place of a generator's. Neither odometry nor a picture is needed. A body whose divergent
 component is beyond the toes of the foot that comes down asks for one more step, which the law does not take; it is not
-told to follow the path out there, for the path may be wrong, and who follows it falls.
+told to follow the path out there, for the path may be wrong, and who follows it falls. In quick steps a halt therefore
+waits while a foot is about to land (`may_halt`): the next one is then in the air, and comes down where it is needed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ AWAY_M = np.array([0.06, 0.0])
 to the middle between the feet. On the whole path a tenth more robots were late to be still, and more fell."""
 STEADY, STEADY_AFTER_S = 0.5, 0.4
 """Share of the newest command in the one of a robot that has stood for so long: what senses make up sways it less."""
+QUICK_STEP_S, WAITS = 0.4, (0.58, 0.92)
+"""In steps of less time, the shares of a step between which no halt begins, a tenth of a second at most: 11 of 12 of
+400 halts that came late to rest had begun there. In slower steps no part of a step was better than others."""
 PERIOD_S, LEAD_S, SETTLES_S = 0.02, 0.28, 0.04
 _FRAMES, _LEAD, _SETTLES = 70, round(LEAD_S / PERIOD_S), round(SETTLES_S / PERIOD_S)
 _STEADY_AFTER = round(STEADY_AFTER_S / PERIOD_S)
@@ -124,6 +128,18 @@ class Halting:
         goal = np.column_stack([place, np.zeros(len(told))])
         paths[each, :, other] = eased(foot, foot_speed * (lands * PERIOD_S)[:, None], goal, part)
         self._feet[told] = paths
+
+
+def may_halt(since_first_step_s: np.ndarray, step_s: float) -> np.ndarray:
+    """Whether a halt may begin now, (...) bool.
+
+    Args:
+        since_first_step_s: of the gait clock [s]; NaN at rest.
+        step_s: from one touch-down to the next [s].
+    """
+    since = np.asarray(since_first_step_s, dtype=float)
+    share = np.mod(np.where(since > 0.0, since, 0.0), step_s) / step_s
+    return (share < WAITS[0]) | (share > WAITS[1]) | (step_s >= QUICK_STEP_S)
 
 
 def sensed(quat_wxyz: Array, gyro: Array, joint_pos: Array, joint_vel: Array) -> tuple[Array, Array, Array]:

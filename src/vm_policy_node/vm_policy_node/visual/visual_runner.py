@@ -9,6 +9,7 @@ import numpy as np
 from vm_core.action import MotorTargets
 from vm_core.frames import wrap_angle, yaw_from_quat
 from vm_core.gait_clock import GaitClock
+from vm_core.halting import may_halt
 from vm_core.keypoint_command import COMMAND_SIZE
 from vm_core.observation import ObservationHistory, build_terms
 from vm_core.observation_terms import ObservationInputs
@@ -38,6 +39,7 @@ class VisualRunner(PolicyRunner):
         self._memory = np.zeros(contract.memory_size)
         self._statistics = policy.contract.command_statistics
         self._start_yaw: float | None = None
+        self._ran = False
         self.command = np.zeros(COMMAND_SIZE)
 
     def begin(self, root_quat_wxyz: np.ndarray, odometry: Odometry | None, *, align: bool) -> None:
@@ -50,7 +52,7 @@ class VisualRunner(PolicyRunner):
         if self._lifting is not None:
             self._lifting.reset(np.array([0]))
         self.command, self._memory = np.zeros(COMMAND_SIZE), np.zeros(len(self._memory))
-        self._start_yaw = None
+        self._start_yaw, self._ran = None, False
 
     @property
     def needs_now(self) -> Needs:
@@ -62,6 +64,8 @@ class VisualRunner(PolicyRunner):
         # the inertial unit's own heading: the odometry's correction may jump, and nothing here needs a north
         yaw = float(yaw_from_quat(inputs.state.quat_wxyz))
         self._start_yaw = yaw if self._start_yaw is None else self._start_yaw
+        self._ran = inputs.run or self._lands()
+        inputs = replace(inputs, run=self._ran)
         observed = self._observed(inputs, None)
         observed.task_yaw = np.asarray(wrap_angle(yaw - self._start_yaw))
         observed.run = np.asarray(float(inputs.run))
@@ -89,6 +93,12 @@ class VisualRunner(PolicyRunner):
         if not (np.isfinite(command).all() and np.isfinite(self._memory).all()):
             raise NotFiniteError("nan: the generator's output is not a number")
         return self._statistics.clamped(self._led(command, observed, run=inputs.run))
+
+    def _lands(self) -> bool:
+        """Whether a robot that has worked until now is in a part of its step in which no halt begins."""
+        if not self._ran or self._halting is None or self._gait is None or self._gait.since_s is None:
+            return False
+        return not may_halt(np.array(self._gait.since_s), self._gait.step_s)
 
     def _walks(self, *, run: bool) -> bool:
         """Whether the generator's commands count; else a law leads the robot."""

@@ -9,11 +9,10 @@ from vm_training.visual.generator_commands import (
     PlanGaitTable,
     PlanLiftPath,
 )
-from vm_training.visual.tracker_commands import KeypointTeacher, KeypointTracker, TrackerAtWork
+from vm_training.visual.tracker_commands import KeypointTeacher, KeypointTracker
 
 TASKS = {
     "keypoint_tracker": KeypointTracker,
-    "tracker_at_work": TrackerAtWork,
     "gait_table": PlanGaitTable,
     "lift_path": PlanLiftPath,
     "keypoint_teacher": KeypointTeacher,

@@ -13,7 +13,7 @@ from vm_core import keypoint_command as kc
 from vm_core.errors import VmError
 from vm_core.frames import yaw_from_quat
 from vm_core.gait_clock import QUICK_STOP
-from vm_core.halting import Halting
+from vm_core.halting import Halting, may_halt
 from vm_core.lifting import Lifting, LiftPath
 from vm_core.observation import build_terms
 from vm_core.scene_asset import SceneAsset
@@ -219,8 +219,10 @@ class ObjectWorld:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def tick(self) -> tuple[np.ndarray, np.ndarray]:
-        """The bit and the gait clock of a new control period: since_s and walk_s (N,); call once before `step`."""
-        self.run = self._run_at <= self.age * PERIOD_S
+        """The bit, which no robot heeds in the midst of a landing (`vm_core.halting.may_halt`), and the gait clock of a
+        new control period: since_s and walk_s (N,); call once before `step`."""
+        waits = self.run & ~may_halt(self.gait.since_s, self.table.step_s) & self.config.halts
+        self.run = (self._run_at <= self.age * PERIOD_S) | waits
         if self.config.toggle_s > 0.0:
             changes = self.rng.random(self.num_envs) < PERIOD_S / self.config.toggle_s
             self._run_at[changes & self.run] = np.inf
@@ -246,12 +248,7 @@ class ObjectWorld:
         self._run_at = np.where(run, 0.0, np.inf)
 
     def step(self, command: np.ndarray, place: np.ndarray | None = None) -> None:
-        """One control period of the tracker with commands (N, 18) [m], as of `hear`."""
-        self.hear(command, place)
-        self.move(act(self.tracker.student, self.seen))
-
-    def hear(self, command: np.ndarray, place: np.ndarray | None = None) -> None:
-        """Commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`. `seen` says what followed.
+        """One control period with commands (N, 18) [m] in the axes of the pelvis' heading; see `WorldConfig.halts`.
 
         Args:
             command: what who walks is told.
@@ -270,9 +267,7 @@ class ObjectWorld:
         self.command = self.tracker.clamped(np.nan_to_num(command))
         values = build_terms(PROPRIOCEPTION, inputs) | {COMMAND_TERM: scaled(TRACKER_TERMS[-1], self.command)}
         self.seen = np.nan_to_num(self._senses.observe(values))
-
-    def move(self, target: np.ndarray) -> None:
-        """One control period of the physics with targets (N, J) [rad]."""
+        target = act(self.tracker.student, self.seen)
         self._senses.last_action = (target - DEFAULT_JOINT_POS) / ACTION_SCALE_RAD
         delay = np.floor(self.rng.uniform(0.0, self.config.ranges.delay_s / 0.005 + 1.0, self.num_envs))
         self.physics.step(target, self._target, np.minimum(delay, 3.0))

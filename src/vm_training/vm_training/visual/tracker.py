@@ -103,12 +103,6 @@ class CommandMoments:
     total: np.ndarray = field(default_factory=lambda: np.zeros(kc.COMMAND_SIZE))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(kc.COMMAND_SIZE))
 
-    @staticmethod
-    def of(statistics: kc.CommandStatistics, count: float = 1e6) -> CommandMoments:
-        """Of exported ones, as if from so many commands."""
-        mean, deviation = np.array(statistics.mean), np.array(statistics.deviation)
-        return CommandMoments(count, count * mean, count * (deviation**2 + mean**2))
-
     def add(self, command: np.ndarray) -> None:
         """Adds commands (N, 18) [m]."""
         self.count += len(command)

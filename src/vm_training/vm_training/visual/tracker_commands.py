@@ -1,4 +1,4 @@
-"""`vm-train keypoint_tracker`, `keypoint_teacher`, `tracker_at_work`: options of what learns to follow 18 numbers."""
+"""`vm-train keypoint_tracker`, `keypoint_teacher`: options of what learns to follow 18 numbers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from vm_training.rl.run_task import RunTask, told
 from vm_training.student import Student
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.teachers.sampled_lqr import LqrTeacher
-from vm_training.visual.gait_table import gait_table
 from vm_training.visual.keypoint_teacher import KeypointTeacherConfig, train_keypoint_teacher
 from vm_training.visual.motion_library import make_library
 from vm_training.visual.motions import SLOW_STEP_S
 from vm_training.visual.planned_motion import PlannedMotion
 from vm_training.visual.resting_teacher import RestingConfig, train_resting
 from vm_training.visual.shared_teacher import SharedGains, SharedTeacherConfig, train_shared, with_felt
-from vm_training.visual.tasks import find_object_task
-from vm_training.visual.tracker_at_work import TrackerAtWorkConfig, train_tracker_at_work
 from vm_training.visual.tracker_evaluation import evaluate_tracker, falls_under
 from vm_training.visual.tracker_training import TrackerConfig, train_tracker
-from vm_training.visual.trained_parts import frozen_tracker, load_tracker
+from vm_training.visual.trained_parts import load_tracker
 
 UNSEEN_SEED = 1_000
 
@@ -173,22 +170,3 @@ class KeypointTeacher(RunTask):
 
     def run(self) -> int:
         return told(train_keypoint_teacher(self.config, self.out, self.resume))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackerAtWork(RunTask):
-    """A tracker learns by PPO at an object task, commanded by its script and told to halt at any moment (a run folder).
-
-    Attributes:
-        task: one of the object tasks that have a script.
-        start: the tracker that it begins with: its folder, or a policy's tracker.onnx.
-        config: everything that decides the result.
-    """
-
-    task: str
-    start: Path
-    config: TrackerAtWorkConfig = field(default_factory=TrackerAtWorkConfig)
-
-    def run(self) -> int:
-        start, task = frozen_tracker(self.start), find_object_task(self.task)
-        return told(train_tracker_at_work(task, start, gait_table(start.step_s), self.config, self.out, self.resume))
