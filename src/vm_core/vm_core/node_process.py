@@ -23,6 +23,8 @@ INTERRUPTED = threading.Event()
 CLOSE_S = 20.0
 """For how long the middleware may close. Where two processes end at once Fast DDS 3.2 now and then never does: it waits
 for a callback that waits for a lock, and takes a whole core (Fast-DDS issue 6513; `remove_remote_participant`)."""
+SWITCH_INTERVAL_S = 0.0005
+"""For how long one thread of Python may keep the interpreter from another, which keeps time; Python's own is 5 ms."""
 _GLANCE_S = 0.5
 
 
@@ -52,6 +54,11 @@ def run(
         SystemExit: always, with the codes of `command_line.run`.
     """
     command_line.run(lambda: _process(rclpy, make, work or (lambda node: spin(rclpy, node)), end))
+
+
+def take_turns() -> None:
+    """Threads of this process keep the interpreter from one another for a short time only."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def spin(rclpy: ModuleType, node: Any) -> None:

@@ -35,7 +35,6 @@ from vm_heightmap.warm_up import compile_now
 
 AFTER_SCAN_S = 0.0005
 """A grid follows this after scans that took long to fuse, so that scans come out new."""
-SWITCH_INTERVAL_S = 0.0005  # how long one thread may keep the interpreter from the other
 
 
 class HeightmapNode(LifecycleNode):
@@ -216,7 +215,7 @@ def _main() -> int:
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda number, _: caught.append(number))
     rclpy.init(args=sys.argv, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    node_process.take_turns()
     node = HeightmapNode()
     try:
         if node.get_parameter("autostart").value:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -46,8 +45,6 @@ from vm_policy_node.safety import State
 
 _AFTERMATH_S = 1.0
 """The flight recorder waits for this long after a trip, so that what followed is in the file."""
-_SWITCH_INTERVAL_S = 0.0005
-"""For how long another thread of Python may keep the control thread waiting."""
 
 
 class PolicyNode(Node):
@@ -237,7 +234,7 @@ class PolicyNode(Node):
 
 
 def _work(node: PolicyNode) -> None:
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    node_process.take_turns()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     gc.collect()

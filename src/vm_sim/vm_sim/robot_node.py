@@ -241,6 +241,7 @@ def _main() -> None:
             signal.signal(number, lambda *_: node.stopping.set())
         listener = threading.Thread(target=_spin, args=(node,), name="ros", daemon=True)
         listener.start()
+        node_process.take_turns()  # the LiDAR's thread must not hold up the physics
         gc.freeze()
         stay_in_memory()
         node.run()
