@@ -57,13 +57,20 @@ def test_a_run_that_begins_with_another_generator_is_another_run(tmp_path: Path,
 def test_reinforcement_learning_begins_with_the_imitation(tmp_path: Path):
     start = Generator("state", (16, 8))
     stirred(start)
+    tracker = stand_still()
     ppo = PpoConfig(iterations=1, steps=4, epochs=1, mini_batches=1, hidden=(16, 8), learning_rate=1e-9, desired_kl=0.0)
     config = GeneratorPpoConfig(2.0, STILL, replace(ppo, save_every=25), AnchorConfig(critic_hidden=(8,)))
     out = tmp_path / "rl"
-    found, trainer = train_generator_teacher(TASK, stand_still(), gait_table(), start, config, out, False)
+    found, trainer = train_generator_teacher(TASK, tracker, gait_table(), start, config, out, False)
     seen = torch.randn(3, start.mean.numel()).clamp(-2, 2)
     assert torch.allclose(found(None, seen)[0], start(None, seen)[0], atol=1e-4)
     assert len(trainer.records) == 1 and (out / "checkpoint_000001.pt").is_file()
+    train_generator_teacher(TASK, tracker, gait_table(), start, config, out, True)  # nothing is left to do
+    with pytest.raises(VmError, match="beginnings"):
+        train_generator_teacher(TASK, replace(tracker, clip=False), gait_table(), start, config, out, True)
+    stirred(start)
+    with pytest.raises(VmError, match="beginnings"):  # it would be held to another imitation
+        train_generator_teacher(TASK, tracker, gait_table(), start, config, out, True)
 
 
 def test_by_default_reinforcement_learning_takes_an_imitation_as_it_is_by_default():

@@ -61,7 +61,9 @@ class Trainer:
         state = self.folder.load()
         try:
             if PolicyContract.from_json(state["contract"]) != self.task.contract:
-                raise VmError(f"{self.folder.path}: checkpoint of another contract (other terms, joints or gains)")
+                raise VmError(
+                    f"{self.folder.path}: checkpoint of another contract (other terms, joints, gains or beginnings)"
+                )
             self.ppo.load(state["ppo"], None, strict=True)
             self.records = state["records"]
             self.best = state.get("best", -1.0)

@@ -11,7 +11,7 @@ from torch import nn
 from vm_training.rl.model import GatedModel, student_of, take_student
 from vm_training.rl.task import AnchorConfig, PpoConfig, Task
 from vm_training.rl.trainer import Trainer
-from vm_training.student import Student
+from vm_training.student import Student, digest
 from vm_training.tasks.motion_pretraining import run
 from vm_training.visual.bundle import tracker_contract
 from vm_training.visual.gait_table import GaitTable
@@ -69,9 +69,15 @@ def train_generator_teacher(
         config: how.
         out: run folder.
         resume: go on with the run that is there.
+
+    Raises:
+        VmError: a resumed run began with another imitation or tracker, or clamped otherwise.
     """
 
     first = None if start is None else _as_student(start).eval()
+
+    # a resumed run acts over the same tracker and is held to the same imitation
+    began = {"start": digest(start), "tracker": digest(tracker.student), "clamped": tracker.clip}
 
     def begin(model: GatedModel) -> None:
         if first is not None:
@@ -80,7 +86,7 @@ def train_generator_teacher(
     stage = Task(
         f"{task.name}_teacher",
         lambda seed: GeneratorEnv(task, tracker, table, config.world, config.longest_s, seed, first),
-        tracker_contract(f"{task.name}_teacher", tracker.statistics, {}),
+        tracker_contract(f"{task.name}_teacher", tracker.statistics, began),
         start=begin,
         anchor=None if first is None else config.anchor,
     )
