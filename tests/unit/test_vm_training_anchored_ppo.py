@@ -97,6 +97,16 @@ def test_robots_go_where_they_fall():
     assert other.kinds(70) == kinds
 
 
+def test_robots_are_only_where_they_are_wanted():
+    share, wanted = TerrainShare(("kerbs", "rough")), [TERRAINS.index(kind) for kind in ("kerbs", "rough")]
+    assert share.kinds(5).count(wanted[0]) in (2, 3) and set(share.kinds(5)) == set(wanted)
+    kind_of = torch.tensor(wanted).repeat(10)
+    for step in range(400):
+        share.note(kind_of, (kind_of == wanted[0]) & (step % 20 == 0), 0.1)
+    kinds = share.kinds(70)
+    assert len(kinds) == 70 and set(kinds) == set(wanted) and kinds.count(wanted[0]) > 45
+
+
 def test_some_robots_see_the_ground_as_it_is():
     grid, count = HeightGridSpec(), 400
     scene = SceneAsset(boxes=(SceneBox((0.5, 0.0, 0.05), (0.45, 2.0, 0.05)),))

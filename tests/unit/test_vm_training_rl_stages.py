@@ -17,6 +17,7 @@ from vm_training.policy_file import PolicyFile
 from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.random_courses import OPEN, TERRAINS, CourseRanges, random_course
+from vm_training.rl.simulation import FEET
 from vm_training.rl.task import AnchorConfig, PpoConfig
 from vm_training.rl.walk_validation import ValidationConfig
 from vm_training.student import Student
@@ -107,6 +108,32 @@ def test_commanded_robots_stand_where_the_ground_is(student):
     assert env.sim._copies[3].geom_friction[env.sim._soles[0], 0] != frictions[3] and env.age[3] == 0
     assert env.sim._copies[4].geom_friction[env.sim._soles[0], 0] == frictions[4]
     env.close()
+
+
+def test_a_walker_of_some_places_is_in_those_alone(student):
+    """Its critic knows where an edge is to the centimetre."""
+    network, contract = read_student(student)
+    kinds = ("stairs_up", "stairs_down")
+    task = CommandConfig(scenes=6, kinds=kinds, courses=CourseRanges(rise_m=(0.15, 0.15), approach_m=(1.0, 1.0)))
+    env = CommandEnv(contract, network, EnvConfig(num_envs=6, threads=1), task, 0)
+    assert {TERRAINS[kind] for kind in env.kind_of.tolist()} == set(kinds)
+    env.reset_all()
+    qpos = env.sim.qpos.clone()
+    up = env.kind_of == TERRAINS.index("stairs_up")
+    feet_x = env.sim.body_pos[:, FEET, 0].mean(1)
+    for ahead_m, rises in ((0.22, True), (0.40, False)):
+        qpos[:, 0] += 1.0 - ahead_m - feet_x
+        env.sim.reset(torch.arange(6), qpos, torch.zeros(6, 29))
+        env.sim.refresh()
+        feet_x = env.sim.body_pos[:, FEET, 0].mean(1)
+        ground = env._footholds()
+        change = ground[..., -1] - ground[..., 0]
+        expected = torch.where(up, 0.15, -0.15) * rises
+        torch.testing.assert_close(change, expected[:, None].expand(-1, 2), atol=1e-3, rtol=0.0)
+    assert set(env.take_statistics()) == {"success", "episodes", "falls_stairs_up", "falls_stairs_down"}
+    env.close()
+    with pytest.raises(VmError, match="kinds moon; expected some of flat"):
+        CommandConfig(kinds=("moon",))
 
 
 def test_courses_are_what_their_names_say():

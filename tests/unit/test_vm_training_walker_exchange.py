@@ -34,16 +34,21 @@ def write(
     return path
 
 
-@pytest.fixture
-def gated(tmp_path: Path) -> Path:
+def write_gated(tmp_path: Path, grid: HeightGridSpec = GRID) -> Path:
     """Two walkers, of which the gate takes the second's hand for commands backwards."""
-    network, contract = read_walkers([Place(write(tmp_path / f"{n}.onnx", k), (n,)) for k, n in enumerate(NAMES)])
+    files = [write(tmp_path / f"{name}.onnx", seed, grid=grid) for seed, name in enumerate(NAMES)]
+    network, contract = read_walkers([Place(file, (file.stem,)) for file in files], grid)
     torch.nn.init.normal_(network.gate[-1].weight)  # type: ignore[arg-type]
     about = contract.training | {"gated": {name: [name] for name in NAMES}}
     seen = np.ones(contract.observation_size)
     out = tmp_path / "gated.onnx"
     export_policy(network, replace(contract, name="gated", golden=None, training=about), seen, out)
     return out
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Path:
+    return write_gated(tmp_path)
 
 
 @pytest.fixture
@@ -99,6 +104,30 @@ def test_who_comes_may_see_less_of_the_ground(gated, tmp_path):
     own = seen[:, : PolicyFile.load(new).contract.observation_size]
     found = after.walkers[1](torch.from_numpy(seen)).detach().numpy()
     np.testing.assert_allclose(found, PolicyFile.load(new).act(own), atol=1e-5)
+
+
+@pytest.mark.parametrize("pace", [None, 0.0, 1.0])
+def test_who_comes_may_see_more_of_the_ground(tmp_path, pace):
+    """All are shown it then, and make nothing of it, nor does the gate."""
+    few = HeightGridSpec(size_x=11)
+    small, new, out = write_gated(tmp_path, few), tmp_path / "new.onnx", tmp_path / "out.onnx"
+    if pace is not None:
+        quick = write(tmp_path / "quick.onnx", 7, QUICK_STEP_S, few)
+        PaceWalkers(small, quick, tmp_path / "paced.onnx").run()
+        small = tmp_path / "paced.onnx"
+    ExchangeWalker(small, "sits", write(new, 5), out).run()
+    before, after = PolicyFile.load(small), PolicyFile.load(out)
+    assert after.contract.height_grid == GRID
+    (_, earlier), (gated, its) = read_gated(small), read_gated(out)
+    cells = earlier.observation_size, its.observation_size
+    seen = torch.from_numpy(shown(out))
+    was = seen[:, : cells[0]]
+    torch.testing.assert_close(gated.logits(seen[:, : cells[1]]), read_gated(small)[0].logits(was))
+    stays = read_gated(small)[0].walkers[0](was)
+    torch.testing.assert_close(gated.walkers[0](seen[:, : cells[1]]), stays)
+    if pace == 1.0:
+        rows = shown(out, pace)
+        np.testing.assert_allclose(after.act(rows), before.act(rows), atol=1e-5)
 
 
 def test_who_cannot_come_is_told_why(gated, paced, tmp_path):

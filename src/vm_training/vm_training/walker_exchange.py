@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vm_core.errors import VmError
+from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_gated, read_quick, read_student
 from vm_training.gated_student import GatedStudent
@@ -16,7 +17,7 @@ from vm_training.paced_student import PacedStudent
 from vm_training.student import NormalizedNetwork, Student
 from vm_training.tasks.gate_places import least_shown, widest
 from vm_training.tasks.mixing import check_same_task
-from vm_training.wider_view import with_wider_view
+from vm_training.wider_view import gated_with_wider_view, with_wider_view
 
 QUICK = "quick"
 """The place of the walker of quick steps; those behind the gate have the names that `split_walkers` gives them."""
@@ -28,7 +29,7 @@ def exchanged(policy: Path, place: str, walker: Path) -> tuple[NormalizedNetwork
     Args:
         policy: file of several walkers behind a gate, of one pace or two.
         place: whose place it is.
-        walker: file of the one that comes; it may see less of the ground, but not other cells.
+        walker: file of the one that comes; it may see less of the ground or more, and then all are shown that.
 
     Raises:
         VmError: no such place, or a walker that differs from who had it in more than what it learnt.
@@ -38,9 +39,11 @@ def exchanged(policy: Path, place: str, walker: Path) -> tuple[NormalizedNetwork
     known = names + [QUICK] * (quick is not None)
     if place not in known:
         raise VmError(f"{policy.name}: nobody has the place {place!r}; there are {', '.join(known)}")
-    grid = slow.height_grid
-    assert grid is not None  # without which there is no gate
-    comes, its = with_wider_view(*read_student(walker), grid)
+    comes, its = read_student(walker)
+    grid = _wider(slow.height_grid, its.height_grid)
+    comes, its = with_wider_view(comes, its, grid)
+    gated, slow = gated_with_wider_view(gated, slow, grid)
+    quick = None if quick is None else with_wider_view(*quick, grid)
     if quick is not None and place == QUICK:
         check_same_task(walker.name, its, quick[1])
         quick = comes, quick[1]
@@ -53,6 +56,12 @@ def exchanged(policy: Path, place: str, walker: Path) -> tuple[NormalizedNetwork
     nimble, step_s = quick[0], quick[1].gait_step_s
     assert step_s is not None  # of a walker of quick steps
     return PacedStudent(gated, nimble, grid_place(slow), rows_ahead(grid)), paced_contract(slow, step_s)
+
+
+def _wider(earlier: HeightGridSpec | None, theirs: HeightGridSpec | None) -> HeightGridSpec:
+    """Who comes says how all see the ground, unless it sees less of it."""
+    assert earlier is not None  # without which there is no gate
+    return earlier if theirs is None or theirs.num_cells < earlier.num_cells else theirs
 
 
 def _put(gated: GatedStudent, index: int, comes: Student, its: PolicyContract, name: str) -> None:

@@ -138,8 +138,10 @@ class ExchangeWalker:
         before, its = (PolicyFile.load(path).contract for path in (self.policy, self.walker))
         newer = {"training": its.training, "command": " ".join(["vm-train", *sys.argv[1:]])}
         about = before.training | {"exchanged": before.training.get("exchanged", {}) | {self.place: newer}}
-        assert before.golden is not None
-        seen = np.array(before.golden.observation)
+        assert before.golden is not None and its.golden is not None
+        known = max(before.golden.observation, its.golden.observation, key=len)  # of whoever sees more
+        seen = np.zeros(contract.observation_size)
+        seen[: len(known)] = known
         export_policy(student, replace(contract, name=self.out.stem, golden=None, training=about), seen, self.out)
         print(f"policy: {self.out}; {self.place} is {self.walker.name} now")
         return 0

@@ -1,4 +1,4 @@
-"""A walker that is shown more of the ground than it was taught with, of which it makes nothing yet."""
+"""Walkers that are shown more of the ground than they were taught with, of which they make nothing yet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import PolicyContract
+from vm_training.exported_students import grid_place
+from vm_training.gated_student import GatedStudent
 from vm_training.student import Student
 
 _FIRST_LAYER = "layers.0.weight"
@@ -36,8 +38,8 @@ def with_wider_view(walker: Student, contract: PolicyContract, grid: HeightGridS
     nearest, is_new = _nearest_cells(contract.name, earlier, grid)
     cells = np.concatenate([np.arange(walker.mean.numel() - earlier.num_cells), nearest - earlier.num_cells])
     state = walker.state_dict()
-    wide = {name: state[name][..., cells].clone() for name in ("mean", "spread", _FIRST_LAYER)}
-    wide[_FIRST_LAYER][:, -grid.num_cells :][:, torch.from_numpy(is_new)] = 0.0
+    wide = {name: state[name][..., cells].clone() for name in ("mean", "spread")}
+    wide[_FIRST_LAYER] = _blind_to(state[_FIRST_LAYER][:, cells], is_new)
     found = Student(len(cells), len(contract.joint_names), walker.hidden)
     found.load_state_dict(state | wide)
     golden = contract.golden
@@ -45,6 +47,35 @@ def with_wider_view(walker: Student, contract: PolicyContract, grid: HeightGridS
         golden = replace(golden, observation=tuple(np.array(golden.observation)[cells].tolist()))
     terms = (*contract.observation[:-1], replace(last, size=grid.num_cells))
     return found.eval(), replace(contract, observation=terms, height_grid=grid, golden=golden)
+
+
+def gated_with_wider_view(
+    gated: GatedStudent, contract: PolicyContract, grid: HeightGridSpec
+) -> tuple[GatedStudent, PolicyContract]:
+    """Walkers behind a gate, for a larger height grid, and the contract without a golden pair.
+
+    Where walkers of high stairs have a place, that begins as soon as the larger grid shows an edge.
+
+    Args, raises: as `with_wider_view`.
+    """
+    earlier = contract.height_grid
+    assert earlier is not None  # without which there is no gate
+    wide = [with_wider_view(walker, contract, grid) for walker in gated.walkers if isinstance(walker, Student)]
+    nearest, is_new = _nearest_cells(contract.name, earlier, grid)
+    cells = np.concatenate([np.arange(gated.mean.numel() - earlier.num_cells), nearest - earlier.num_cells])
+    its = replace(wide[0][1], golden=None)
+    stairs = None if gated.stairs is None else grid_place(its)
+    found = GatedStudent([walker for walker, _ in wide], gated.least[:, cells], gated.looks_at[cells], stairs)
+    gate = gated.gate.state_dict()
+    found.gate.load_state_dict(gate | {"0.weight": _blind_to(gate["0.weight"][:, cells], is_new)})
+    return found.eval(), its
+
+
+def _blind_to(weight: torch.Tensor, is_new: np.ndarray) -> torch.Tensor:
+    """A layer's weights (outputs, inputs) that make nothing of the last inputs where (cells,) says so."""
+    weight = weight.clone()
+    weight[:, -len(is_new) :][:, torch.from_numpy(is_new)] = 0.0
+    return weight
 
 
 def _nearest_cells(name: str, earlier: HeightGridSpec, grid: HeightGridSpec) -> tuple[np.ndarray, np.ndarray]:

@@ -36,6 +36,7 @@ class CommandConfig:
         commands: how they are drawn; their limits come from the student's contract.
         courses: what they are drawn from.
         longest_s: of an episode.
+        kinds: of courses, for a walker of some places only.
         scenes: random courses side by side, drawn anew at every checkpoint.
         start_joint_rad: standard deviation of the joints at the start.
         command_std: width of the tracking rewards [m/s, rad/s].
@@ -47,6 +48,7 @@ class CommandConfig:
     weights: rewards.CommandWeights = field(default_factory=rewards.CommandWeights)
     commands: CommandRanges = field(default_factory=lambda: CommandRanges(zero=0.12))
     courses: CourseRanges = field(default_factory=CourseRanges)
+    kinds: tuple[str, ...] = TERRAINS
     longest_s: float = 16.0
     scenes: int = 70
     start_joint_rad: float = 0.02
@@ -60,6 +62,8 @@ class CommandConfig:
     def __post_init__(self) -> None:
         if self.scenes < 1 or self.longest_s <= 0.0 or min(self.gentle_push, self.free_s, *self.anchored.values()) < 0:
             raise VmError(f"{self}: expected at least one scene, a positive time and nothing negative")
+        if not self.kinds or not set(self.kinds) <= set(TERRAINS):
+            raise VmError(f"kinds {', '.join(self.kinds)}; expected some of {', '.join(TERRAINS)}")
         if set(self.anchored) != set(TERRAINS):
             raise VmError(f"anchored names {', '.join(self.anchored)}; expected {', '.join(TERRAINS)}")
 
@@ -81,7 +85,7 @@ class CommandEnv(RobotEnv):
         share: TerrainShare | None = None,
     ) -> None:
         rng = np.random.default_rng(seed)
-        self.share = share or TerrainShare()
+        self.share = share or TerrainShare(task.kinds)
         kinds = self.share.kinds(task.scenes)
         scenes = [random_course(TERRAINS[kind], task.courses, rng) for kind in kinds]
         assert contract.action_clip is not None
@@ -194,4 +198,5 @@ class CommandEnv(RobotEnv):
         self._falls.zero_()
         self._time.zero_()
         found = {"success": survived / finished if finished else math.nan, "episodes": float(finished)}
-        return found | {f"falls_{kind}": rate for kind, rate in zip(TERRAINS, falls, strict=True)}
+        rates = dict(zip(TERRAINS, falls, strict=True))
+        return found | {f"falls_{kind}": rates[kind] for kind in TERRAINS if kind in self.task.kinds}

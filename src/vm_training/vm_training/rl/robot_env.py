@@ -29,6 +29,8 @@ from vm_training.rl.simulation import FEET, TORSO, CpuSimulation, RobotParameter
 CONTACT_N = 5.0
 """A sole that bears more stands."""
 _NEVER = 1_000_000
+_ALONG_FEET_M = torch.arange(-0.10, 0.31, 0.05)
+"""From an ankle ahead, where the critic is told of the ground: heel, toes, and where they will be."""
 
 
 class RobotEnv:
@@ -246,18 +248,27 @@ class RobotEnv:
         return inputs
 
     def _truth(self) -> torch.Tensor:
-        """(N, 56) for the critic: velocity in the pelvis frame, height over ground, contacts, joints, without noise."""
+        """(N, 74) for the critic, without noise: velocity in the pelvis frame, height, contacts, joints, footholds."""
         qpos, qvel = self.sim.qpos, self.sim.qvel
         velocity = quat_rotate_inverse(qpos[:, 3:7], qvel[:, :3])
         height = qpos[:, 2:3] - self.ground_height[:, None]
         joints = torch.cat([qpos[:, 7:] - self.default_joint_pos, 0.1 * qvel[:, 6:]], dim=1)
-        contact, flip = self.contact.float(), self.mirrored[:, None]
+        contact, footholds, flip = self.contact.float(), self._footholds(), self.mirrored[:, None]
         if self.config.mirror:
             velocity = torch.where(flip, velocity * velocity.new_tensor([1.0, -1.0, 1.0]), velocity)
             contact = torch.where(flip, contact.flip(1), contact)
+            footholds = torch.where(flip[..., None], footholds.flip(1), footholds)
             halves = [self._joint_mirror.where(self.mirrored, half) for half in joints.split(self.num_actions, dim=1)]
             joints = torch.cat(halves, dim=1)
-        return torch.cat([2.0 * velocity, height, contact, joints], dim=1)
+        return torch.cat([2.0 * velocity, height, contact, joints, 5.0 * footholds.flatten(1)], dim=1)
+
+    def _footholds(self) -> torch.Tensor:
+        """(N, 2, P) terrain z below each ankle's [m], along the feet: to the centimetre where an edge is."""
+        ankles, yaw = self.sim.body_pos[:, FEET], yaw_from_quat(self.sim.body_quat[:, FEET])
+        ahead = torch.stack([yaw.cos(), yaw.sin()], dim=-1)
+        points = ankles[:, :, None, :2] + ahead[:, :, None] * _ALONG_FEET_M[:, None]
+        heights = self.terrain.heights(self.scene_of, points.flatten(1, 2).nan_to_num(0.0))
+        return (heights.view(points.shape[:3]) - ankles[..., 2:]).clamp(-0.6, 0.6)
 
     def _vary(self, envs: torch.Tensor) -> None:
         ranges, rng, count, joints = self.config.ranges, self._draws, len(envs), self.num_actions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -19,7 +21,9 @@ class TerrainShare:
         seconds, falls: (K,) of the kinds of TERRAINS; what lies longer ago counts less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Sequence[str] = TERRAINS) -> None:
+        """Takes the kinds that robots are on at all."""
+        self._wanted = np.array([kind in kinds for kind in TERRAINS])
         self.seconds = torch.zeros(len(TERRAINS), dtype=torch.float64)
         self.falls = torch.zeros(len(TERRAINS), dtype=torch.float64)
 
@@ -38,16 +42,16 @@ class TerrainShare:
         """(K,) of all robots, by falls a second: from half to two and a half times an equal share."""
         mean = float(self.falls.sum() / self.seconds.sum()) if self.seconds.sum() > 0.0 else 0.0
         if mean <= 0.0:
-            return np.full(len(TERRAINS), 1.0 / len(TERRAINS))
+            return self._wanted / self._wanted.sum()
         rate = (self.falls + _PRIOR_S * mean) / (self.seconds + _PRIOR_S)
-        weight = (rate / mean).clamp(_LEAST, _MOST).numpy()
+        weight = (rate / mean).clamp(_LEAST, _MOST).numpy() * self._wanted
         return weight / weight.sum()
 
     def kinds(self, count: int) -> list[int]:
-        """Kinds of `count` places, by their shares; every kind has one while there are enough."""
+        """Kinds of `count` places, by their shares; every wanted kind has one while there are enough."""
         exact = self.shares() * count
-        found = np.maximum(np.floor(exact), 1 if count >= len(TERRAINS) else 0).astype(int)
-        order = np.argsort(found - exact)
+        found = np.maximum(np.floor(exact), self._wanted if count >= self._wanted.sum() else 0).astype(int)
+        order = [kind for kind in np.argsort(found - exact) if self._wanted[kind]]
         i = 0
         while found.sum() < count:
             found[order[i % len(order)]] += 1

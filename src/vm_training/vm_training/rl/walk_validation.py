@@ -16,7 +16,6 @@ from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.random_courses import TERRAINS, CourseRanges
 
 _SEED = 271_828
-_COURSES = CourseRanges((0.08, 0.16), (0.26, 0.34), (0.05, 0.12), 0.05, 10.0, (0.6, 1.0))
 _PUSH_M_S, _PUSH_AT_S = 0.5, (3.0, 6.0)
 
 
@@ -28,18 +27,20 @@ class ValidationConfig:
         robots: on each kind of course.
         seconds: that they walk.
         every: checkpoints from one to the next; 0 for none.
+        courses: what they are drawn from.
     """
 
     robots: int = 16
     seconds: float = 12.0
     every: int = 1
+    courses: CourseRanges = CourseRanges((0.08, 0.16), (0.26, 0.34), (0.05, 0.12), 0.05, 10.0, (0.6, 1.0))
 
 
 class ValidationEnv(CommandEnv):
     """One robot a course; each is steered ahead for all of its time, and those on `push` are pushed once, hard."""
 
     def __init__(self, contract: PolicyContract, task: CommandConfig, validation: ValidationConfig, threads: int):
-        count = validation.robots * len(TERRAINS)
+        count = validation.robots * len(task.kinds)
         low, high = contract.command_limits[0]
         speed = (low + 0.65 * (high - low), high)
         commands = replace(
@@ -52,7 +53,7 @@ class ValidationEnv(CommandEnv):
             stand_s=(1.0, 1.0),
         )
         settings = replace(
-            task, commands=commands, courses=_COURSES, scenes=count, longest_s=999.0, start_joint_rad=0.02
+            task, commands=commands, courses=validation.courses, scenes=count, longest_s=999.0, start_joint_rad=0.02
         )
         quiet = SensorNoise(2e-4, 0.02, 0.005, 0.003, 0.0, 0.0)
         config = EnvConfig(count, ranges=EpisodeRanges.none(), noise=quiet, mirror=False, threads=threads)
@@ -98,5 +99,5 @@ def validate(
             bar.round_done()
     env.close()
     ahead = up & (reached > 0.5 * validation.seconds * float(env.commands._low[0]))
-    found = {f"valid_{kind}": float(ahead[env.kind_of == i].float().mean()) for i, kind in enumerate(TERRAINS)}
+    found = {f"valid_{kind}": float(ahead[env.kind_of == TERRAINS.index(kind)].float().mean()) for kind in task.kinds}
     return found | {"valid": sum(found.values()) / len(found)}

@@ -11,6 +11,7 @@ from torch import nn
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import read_student
 from vm_training.mdp.randomization import EpisodeRanges
+from vm_training.mdp.walk_observations import GRID
 from vm_training.rl.command_env import CommandConfig, CommandEnv
 from vm_training.rl.env_config import EnvConfig
 from vm_training.rl.model import GatedModel, take_student
@@ -20,6 +21,7 @@ from vm_training.rl.trainer import Trainer
 from vm_training.rl.walk_validation import ValidationConfig, validate
 from vm_training.student import Student
 from vm_training.tasks.motion_pretraining import run
+from vm_training.wider_view import with_wider_view
 
 NAME = "finetune"
 _EASY = EpisodeRanges(
@@ -75,6 +77,8 @@ def train_finetune(config: FinetuneConfig, out: Path, resume: bool) -> Trainer:
         VmError: a student that cannot be fine-tuned, or a folder of another run.
     """
     student, contract = read_student(config.student)
+    if contract.height_grid is not None:
+        student, contract = with_wider_view(student, contract, GRID)
     hidden = [layer.out_features for layer in student.layers if isinstance(layer, nn.Linear)][:-1]
     ppo = replace(config.ppo, hidden=tuple(hidden))
     return run(finetuning_task(config, student, contract), config, ppo, out, resume)
@@ -85,7 +89,7 @@ def finetuning_task(config: FinetuneConfig, student: Student, contract: PolicyCo
     commands = replace(config.task.commands, limits=contract.command_limits)
     settings = replace(config.task, commands=commands)
     grid = contract.height_grid if contract.observation[-1].name == "height_grid" else None
-    share = TerrainShare()
+    share = TerrainShare(config.task.kinds)
 
     def make_env(seed: int) -> CommandEnv:
         share.fade()
