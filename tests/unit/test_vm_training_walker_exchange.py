@@ -10,14 +10,15 @@ import torch
 from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_training.export import export_policy, walking_contract
-from vm_training.exported_students import read_gated
+from vm_training.exported_students import grid_place, read_gated
 from vm_training.mdp.observations import DEFAULT_JOINT_POS
 from vm_training.mdp.walk_observations import GRID
 from vm_training.motions.courses import QUICK_STEP_S, WALKING_GAIT
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
 from vm_training.tasks.gate_places import Place, read_walkers
-from vm_training.walker_joining import ExchangeWalker, PaceWalkers
+from vm_training.walker_arrivals import AddWalker, ExchangeWalker
+from vm_training.walker_joining import PaceWalkers
 
 NAMES = ("walks", "sits")
 
@@ -128,6 +129,43 @@ def test_who_comes_may_see_more_of_the_ground(tmp_path, pace):
     if pace == 1.0:
         rows = shown(out, pace)
         np.testing.assert_allclose(after.act(rows), before.act(rows), atol=1e-5)
+
+
+def steps_of(rise_m: float, contract_of: Path) -> np.ndarray:
+    """Level ground with a drop of a height ahead, as an observation without history shows it."""
+    seen = np.full_like(shown(contract_of)[:1], 0.1)
+    place = grid_place(PolicyFile.load(contract_of).contract)
+    ground = np.full((place.rows, place.columns), 0.6, np.float32)
+    ground[place.rows // 2 :] += rise_m
+    seen[:, place.start : place.start + ground.size] = place.scale * ground.ravel()
+    return seen
+
+
+def test_who_is_added_has_low_edges_and_nothing_else(tmp_path):
+    """Level ground stays the first walker's, high stairs the last one's; the gate is what it was."""
+    files = {name: write(tmp_path / f"{name}.onnx", k) for k, name in enumerate((*NAMES, "stairs", "kerbs"))}
+    kinds = {"walks": ("flat",), "sits": ("sit",), "stairs": ("steep_up", "steep_down")}
+    network, contract = read_walkers([Place(files[name], kinds[name]) for name in kinds])
+    torch.nn.init.zeros_(network.gate[-1].weight)  # type: ignore[arg-type]
+    with torch.no_grad():
+        network.gate[-1].bias.copy_(torch.tensor([9.0, -9.0]))  # type: ignore[union-attr]
+    about = contract.training | {"gated": {name: list(its) for name, its in kinds.items()}}
+    slow, paced, out = (tmp_path / f"{name}.onnx" for name in ("slow", "paced", "out"))
+    seen = np.ones(contract.observation_size)
+    export_policy(network, replace(contract, name="slow", golden=None, training=about), seen, slow)
+    assert AddWalker(slow, "kerbs", files["kerbs"], out).run() == 0
+    for rise_m, name in ((0.035, "walks"), (0.06, "kerbs"), (0.12, "kerbs"), (0.14, "stairs")):
+        seen = steps_of(rise_m, out)
+        np.testing.assert_allclose(PolicyFile.load(out).act(seen), PolicyFile.load(files[name]).act(seen), atol=0.03)
+    again, its = read_gated(out)
+    assert list(its.training["gated"]) == ["walks", "sits", "kerbs", "stairs"] and again.edges.walkers == 2
+    PaceWalkers(out, write(tmp_path / "quick.onnx", 7, QUICK_STEP_S), paced).run()
+    assert ExchangeWalker(paced, "kerbs", files["stairs"], tmp_path / "both.onnx").run() == 0
+    with pytest.raises(VmError, match="none of low ones yet"):
+        AddWalker(out, "more", files["kerbs"], tmp_path / "never.onnx").run()
+    with pytest.raises(VmError, match="instead of 'sits'"):
+        AddWalker(slow, "sits", files["kerbs"], tmp_path / "never.onnx").run()
+    assert not (tmp_path / "never.onnx").exists()
 
 
 def test_who_cannot_come_is_told_why(gated, paced, tmp_path):

@@ -14,7 +14,7 @@ from torch import nn
 from vm_core import g1
 from vm_core.errors import VmError
 from vm_core.policy_contract import PolicyContract
-from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.gated_student import EdgeRule, GatedStudent, GridPlace
 from vm_training.paced_contract import slow_contract
 from vm_training.policy_file import PolicyFile
 from vm_training.student import Student
@@ -72,8 +72,8 @@ def read_gated(path: Path) -> tuple[GatedStudent, PolicyContract]:
         raise VmError(f"{path.name}: no walkers behind a gate; it says of itself: {sorted(contract.training)}")
     least = least * (len(students) // len(least))
     shares = min(array.shape[0] for name, array in arrays.items() if name.startswith("gate.") and array.ndim == 2)
-    stairs = grid_place(contract) if shares < len(students) else None
-    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]), stairs)
+    edges = EdgeRule(grid_place(contract), len(students) - shares) if shares < len(students) else None
+    gated = GatedStudent(students, torch.stack(least), torch.from_numpy(arrays["looks_at"]), edges)
     for index, layer in enumerate(gated.gate):
         if isinstance(layer, nn.Linear):
             _fill(layer, arrays, f"gate.{index}")

@@ -17,8 +17,9 @@ from vm_training.student import NormalizedNetwork, Student, perceptron
 GATE_LAYERS = (64, 32)
 SHARPNESS = 4.0
 """Times the gate's logits: where it is sure, a walker is left alone; where two places look alike, both count."""
-HIGH_RISE_M, RISE_WIDTH_M = 0.13, 0.003
-"""Edges above this in view are those of high stairs; so far above it that is sure."""
+EDGES_FROM_M, EDGE_WIDTH_M = (0.044, 0.13), 0.003
+"""Edges above these in view are those of kerbs and low stairs, and of high ones; so far above it that is sure. Two
+cells of a slope of 11 degrees differ by 0.039 m."""
 
 
 @dataclass(frozen=True)
@@ -54,38 +55,64 @@ class GridPlace:
         return torch.maximum(*rises).topk((self.columns + 1) // 2, dim=1).values[:, -1]
 
 
+@dataclass(frozen=True)
+class EdgeRule:
+    """Who has the first walker's share where edges are in view: the last walkers, by the height of the highest.
+
+    Attributes:
+        grid: where the ground is seen.
+        walkers: how many there are: that of high stairs, or before it that of kerbs and low stairs.
+    """
+
+    grid: GridPlace
+    walkers: int
+
+    def shares(self, observation: torch.Tensor) -> torch.Tensor:
+        """(N, 1 + walkers): the first walker's part of its own share, then theirs; they add up to 1."""
+        start = observation.new_tensor(EDGES_FROM_M[-self.walkers :])
+        highest = self.grid.highest_edge(observation).unsqueeze(-1)
+        above = torch.sigmoid((highest - start) / EDGE_WIDTH_M)
+        sure, never = torch.ones_like(highest), torch.zeros_like(highest)
+        return torch.cat([sure, above], dim=-1) - torch.cat([above, never], dim=-1)
+
+
 class GatedStudent(NormalizedNetwork):
     """From (N, inputs) observations to the (N, outputs) raw actions of walkers, weighed by the gate.
 
-    A walker of high stairs is no business of the gate's, for its place is a matter of a centimetre: a gate that was
-    taught it took rises of 12 and of 14 cm for either one's, several times a second, and robots fell between two
-    hands. It has the first walker's share by a rule, as long as a high edge is in view.
+    Walkers of edges are no business of the gate's, for their places are a matter of a centimetre: a gate that was
+    taught them took rises of 12 and of 14 cm for either one's, several times a second, and robots fell between two
+    hands. They have the first walker's share by a rule, as long as an edge is in view.
 
     Attributes:
-        walkers: each with a normalization of its own; the last is that of high stairs, if there is one.
+        walkers: each with a normalization of its own; the last are those of edges, if there are any.
         least: (W, inputs) under which a walker is shown nothing: how its own contract cut its observations.
         looks_at: (inputs,) 1 for what the gate looks at, else 0. Command and ground say whose place it is; how the body
             stands would only tell in which lessons it stood so.
-        stairs: where the ground is seen, if the last walker is that of high stairs.
+        edges: the rule by which the last walkers have their places; None: all have them by the gate.
     """
 
     least: torch.Tensor
     looks_at: torch.Tensor
 
     def __init__(
-        self, walkers: Sequence[Student], least: torch.Tensor, looks_at: torch.Tensor, stairs: GridPlace | None = None
+        self, walkers: Sequence[Student], least: torch.Tensor, looks_at: torch.Tensor, edges: EdgeRule | None = None
     ) -> None:
         inputs = walkers[0].mean.numel()
         super().__init__(inputs)
-        self.walkers, self.stairs = nn.ModuleList(walkers), stairs
-        self.gate = perceptron(inputs, GATE_LAYERS, len(walkers) - (stairs is not None))
+        self.walkers, self.edges = nn.ModuleList(walkers), edges
+        self.gate = perceptron(inputs, GATE_LAYERS, self.gated)
         self.register_buffer("least", least)
         self.register_buffer("looks_at", looks_at)
         self.mean.copy_(walkers[0].mean)
         self.spread.copy_(walkers[0].spread)
 
+    @property
+    def gated(self) -> int:
+        """How many walkers have their places by the gate, W."""
+        return len(self.walkers) - (self.edges.walkers if self.edges else 0)
+
     def logits(self, observation: torch.Tensor) -> torch.Tensor:
-        """(N, W), but for that of high stairs: how much each walker's place this is."""
+        """(N, W): how much each walker's place this is."""
         return self.gate(self.looks_at * (observation - self.mean) / self.spread)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
@@ -93,10 +120,9 @@ class GatedStudent(NormalizedNetwork):
 
     def mixed(self, observation: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Raw actions (N, outputs) where the gate's shares are given, (N, W) as for `logits`."""
-        if self.stairs is not None:
-            high = torch.sigmoid((self.stairs.highest_edge(observation) - HIGH_RISE_M) / RISE_WIDTH_M).unsqueeze(-1)
-            first = shares[:, :1]
-            shares = torch.cat([first * (1.0 - high), shares[:, 1:], first * high], dim=-1)
+        if self.edges is not None:
+            parts = shares[:, :1] * self.edges.shares(observation)
+            shares = torch.cat([parts[:, :1], shares[:, 1:], parts[:, 1:]], dim=-1)
         hands = [
             walker(torch.maximum(observation, least)) for walker, least in zip(self.walkers, self.least, strict=True)
         ]

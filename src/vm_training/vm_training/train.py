@@ -37,7 +37,8 @@ from vm_training.tasks.walk_evaluation import evaluate_commands, evaluate_walk
 from vm_training.tasks.walk_report import WalkReport, motions_by_kind, records_of
 from vm_training.tasks.work_folder import WorkFolder
 from vm_training.visual import commands as visual
-from vm_training.walker_joining import ExchangeWalker, GateWalkers, MixWalkers, PaceWalkers, SplitWalkers
+from vm_training.walker_arrivals import AddWalker, ExchangeWalker
+from vm_training.walker_joining import GateWalkers, MixWalkers, PaceWalkers, SplitWalkers
 
 
 class Task(Protocol):
@@ -245,6 +246,7 @@ TASKS: dict[str, type[Task]] = {
     "gate_walkers": GateWalkers,
     "pace_walkers": PaceWalkers,
     "exchange_walker": ExchangeWalker,
+    "add_walker": AddWalker,
     "split_walkers": SplitWalkers,
     motion_pretraining.NAME: MotionPretraining,
     scene_tracking.NAME: SceneTracking,

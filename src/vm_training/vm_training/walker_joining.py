@@ -1,4 +1,4 @@
-"""`vm-train mix_walkers`, `gate_walkers`, `pace_walkers`, `exchange_walker`: several walkers in one file; and back."""
+"""`vm-train mix_walkers`, `gate_walkers`, `pace_walkers`: several walkers in one file; and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from vm_training.tasks.mixing import mix_policies
 from vm_training.tasks.motion_folder import load_motion, motion_names
 from vm_training.tasks.walk_config import command_limits
 from vm_training.tasks.work_folder import WorkFolder
-from vm_training.walker_exchange import exchanged
 
 
 @dataclass(frozen=True)
@@ -113,37 +112,6 @@ class PaceWalkers:
         seen[: slow.observation_size] = slow.golden.observation
         export_policy(student, replace(contract, name=self.out.stem, training=about), seen, self.out)
         print(f"policy: {self.out}")
-        return 0
-
-
-@dataclass(frozen=True)
-class ExchangeWalker:
-    """Another walker in the place of one in a policy file; the gate and all others stay as they are.
-
-    Attributes:
-        policy: file that gate_walkers or pace_walkers wrote.
-        place: whose it is: a name that split_walkers gives.
-        walker: file of the one that comes, of the same task.
-        out: policy file to write.
-    """
-
-    policy: Path
-    place: str
-    walker: Path
-    out: Path
-
-    def run(self) -> int:
-        check_policy_name(self.out)
-        student, contract = exchanged(self.policy, self.place, self.walker)
-        before, its = (PolicyFile.load(path).contract for path in (self.policy, self.walker))
-        newer = {"training": its.training, "command": " ".join(["vm-train", *sys.argv[1:]])}
-        about = before.training | {"exchanged": before.training.get("exchanged", {}) | {self.place: newer}}
-        assert before.golden is not None and its.golden is not None
-        known = max(before.golden.observation, its.golden.observation, key=len)  # of whoever sees more
-        seen = np.zeros(contract.observation_size)
-        seen[: len(known)] = known
-        export_policy(student, replace(contract, name=self.out.stem, golden=None, training=about), seen, self.out)
-        print(f"policy: {self.out}; {self.place} is {self.walker.name} now")
         return 0
 
 

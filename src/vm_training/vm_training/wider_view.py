@@ -54,7 +54,7 @@ def gated_with_wider_view(
 ) -> tuple[GatedStudent, PolicyContract]:
     """Walkers behind a gate, for a larger height grid, and the contract without a golden pair.
 
-    Where walkers of high stairs have a place, that begins as soon as the larger grid shows an edge.
+    Where walkers of edges have a place, that begins as soon as the larger grid shows one.
 
     Args, raises: as `with_wider_view`.
     """
@@ -64,8 +64,8 @@ def gated_with_wider_view(
     nearest, is_new = _nearest_cells(contract.name, earlier, grid)
     cells = np.concatenate([np.arange(gated.mean.numel() - earlier.num_cells), nearest - earlier.num_cells])
     its = replace(wide[0][1], golden=None)
-    stairs = None if gated.stairs is None else grid_place(its)
-    found = GatedStudent([walker for walker, _ in wide], gated.least[:, cells], gated.looks_at[cells], stairs)
+    edges = None if gated.edges is None else replace(gated.edges, grid=grid_place(its))
+    found = GatedStudent([walker for walker, _ in wide], gated.least[:, cells], gated.looks_at[cells], edges)
     gate = gated.gate.state_dict()
     found.gate.load_state_dict(gate | {"0.weight": _blind_to(gate["0.weight"][:, cells], is_new)})
     return found.eval(), its

@@ -141,7 +141,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Place]] = {
 }
 """Kinds of courses by name."""
 
-HIGH_STAIRS = ("steep_up", "steep_down")
+LOW_EDGES, HIGH_STAIRS = ("stairs_up", "stairs_down", "kerb"), ("steep_up", "steep_down")
 
 ITS_OWN: dict[str, dict[str, Any]] = {
     "rough": {"own_surfaces": True},

@@ -13,9 +13,9 @@ from vm_core.errors import VmError
 from vm_core.height_grid import HeightGridSpec
 from vm_core.policy_contract import PolicyContract
 from vm_training.exported_students import grid_place, read_student
-from vm_training.gated_student import GatedStudent, GridPlace
+from vm_training.gated_student import EdgeRule, GatedStudent
 from vm_training.mdp.walk_observations import GRID
-from vm_training.motions.courses import HIGH_STAIRS
+from vm_training.motions.courses import HIGH_STAIRS, LOW_EDGES
 from vm_training.tasks.mixing import check_same_task
 from vm_training.wider_view import with_wider_view
 
@@ -52,15 +52,27 @@ def read_walkers(places: Sequence[Place], grid: HeightGridSpec = GRID) -> tuple[
     looks_at = np.concatenate(
         [np.full(t.size * t.history_length, t.name in GATE_TERMS, dtype=np.float32) for t in contract.observation]
     )
-    gated = GatedStudent([student for student, _ in read], least, torch.from_numpy(looks_at), _stairs(places, contract))
+    gated = GatedStudent(
+        [student for student, _ in read], least, torch.from_numpy(looks_at), _edge_rule(places, contract)
+    )
     return gated, widest([its for _, its in read])
 
 
-def _stairs(places: Sequence[Place], contract: PolicyContract) -> GridPlace | None:
+def by_rule(places: Sequence[Place]) -> int:
+    """How many of the last places are those of edges, which the gate has nothing to do with.
+
+    Raises:
+        VmError: high stairs are not the last one's alone.
+    """
     high = [any(kind in HIGH_STAIRS for kind in place.kinds) for place in places]
     if any(high[:-1]):
         raise VmError(f"the walker of {', '.join(HIGH_STAIRS)} must be the last, and has no other kinds")
-    return grid_place(contract) if high[-1] else None
+    return 0 if not high[-1] else 1 + (len(places) > 2 and set(places[-2].kinds) <= set(LOW_EDGES))
+
+
+def _edge_rule(places: Sequence[Place], contract: PolicyContract) -> EdgeRule | None:
+    count = by_rule(places)
+    return EdgeRule(grid_place(contract), count) if count else None
 
 
 def widest(contracts: Sequence[PolicyContract]) -> PolicyContract:

@@ -92,7 +92,6 @@ class GateSchool:
     ) -> None:
         self.gated, self._motions, self._default, self.config = gated, motions, default, config
         self._whose = Ownership(places, {motion.kind for motion in motions.values()})
-        self._shares = len(gated.walkers) - (gated.stairs is not None)
         self._lessons = Lessons.room_for(config.walk.lessons, observation_size(config.walk.lane.grid), 1)
         self._half_mirrored = half_mirroring(config.walk.lane.grid)
         self._optimizer = torch.optim.Adam(gated.gate.parameters(), lr=config.learning_rate)
@@ -118,7 +117,7 @@ class GateSchool:
 
         def drive(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
             whose, found = self._whose(lane, seen), act(self.gated, seen, self._default)
-            shares = torch.nn.functional.one_hot(torch.from_numpy(whose[told]).long(), self._shares).float()
+            shares = torch.nn.functional.one_hot(torch.from_numpy(whose[told]).long(), self.gated.gated).float()
             found[told] = act(lambda shown: self.gated.mixed(shown, shares), seen[told], self._default)
             return found
 

@@ -10,9 +10,8 @@ from vm_core.errors import VmError
 from vm_core.scene_asset import SEAT, SceneAsset
 from vm_training.mdp.lane import Lane
 from vm_training.mdp.walk_observations import GRID, WALK_TERMS
-from vm_training.motions.courses import HIGH_STAIRS
 from vm_training.motions.planned import LEAVE, NO_SEAT, SEATED
-from vm_training.tasks.gate_places import Place
+from vm_training.tasks.gate_places import Place, by_rule
 
 AT_SEATS = (*SEATED, NO_SEAT, LEAVE)
 IN_VIEW_M = -float(GRID.cell_offsets_xy[:, 0].min()) + 0.02
@@ -41,8 +40,9 @@ class Ownership:
             raise VmError(f"no walker has the kind {FLAT}, to which robots go that leave a seat or stairs")
         if homeless:
             raise VmError(f"motions of {', '.join(sorted(homeless))} belong to no walker")
-        # the walker of high stairs has the first one's share by a rule, so their motions are the first one's
-        self._of |= {kind: self._of[FLAT] for kind in HIGH_STAIRS}
+        # walkers of edges have the first one's share by a rule, so their motions are the first one's
+        climbers = places[len(places) - by_rule(places) :]
+        self._of |= {kind: self._of[FLAT] for place in climbers for kind in place.kinds}
 
     def __call__(self, lane: Lane, seen: np.ndarray) -> np.ndarray:
         """(N,) index of the gate's share in whose place each robot is, which sees `seen` (N, inputs)."""
