@@ -66,7 +66,7 @@ def test_the_height_map_makes_the_grid_that_the_policy_reads():
     """A walker of two paces looks further ahead; of a file that nobody can read the policy node speaks."""
     policies = DEMO_POLICY.parent
     for name, expected in (
-        ("g1_generalist.onnx", {"grid_size_x": 18, "grid_center_x_m": pytest.approx(0.35)}),
+        ("g1_generalist.onnx", {"grid_size_x": 18, "grid_center_x_m": pytest.approx(0.35), "grid_samples_per_side": 3}),
         ("g1_walk.onnx", {}),
         ("missing.onnx", {}),
         ("kick_ball", {}),
