@@ -17,6 +17,22 @@ from vm_policy_node.bringup.processes import node_command
 
 FAKE_ROBOT = Path(__file__).with_name("fake_robot.py")
 ENOUGH_BYTES = 3_000_000  # some seconds of it; written in pieces of a megabyte
+TOLD_TO_END_IN_A_MESSAGE = """
+import itertools
+import signal
+
+from rosbags.rosbag2.writer import Writer
+
+from vm_policy_node.viewing import record_node
+
+append, number = Writer.write, itertools.count(1)
+def write(writer, *message):
+    append(writer, *message)
+    if next(number) == 203:
+        signal.raise_signal(signal.SIGINT)
+Writer.write = write
+record_node.main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +91,20 @@ def test_a_recording_is_whole_and_its_bytes_are_the_robots(bag):
         min(counts["/lowstate"], counts["/ground_truth/odometry"]) > 20 and counts["/livox/lidar"] > 5
     )  # busy machines
     assert ticks == sorted(set(ticks))
+
+
+def test_who_is_told_to_end_in_the_middle_of_a_message_writes_each_once(environment, tmp_path):
+    out = tmp_path / "cut"
+    command = [sys.executable, "-c", TOLD_TO_END_IN_A_MESSAGE, "--ros-args", "-p", f"out:={out}"]
+    with subprocess.Popen([sys.executable, str(FAKE_ROBOT)], env=environment, stdout=subprocess.DEVNULL) as robot:
+        try:
+            ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
+        finally:
+            robot.terminate()
+    assert ended.returncode == 130, ended.stderr
+    states = [unitree_cdr.parse_low_state(data) for _, _, data in read_messages(out, ["/lowstate"])]
+    ticks = [int(state["tick"]) for state in states]
+    assert len(ticks) > 20 and ticks == sorted(set(ticks))
 
 
 def test_other_programs_find_every_definition_in_it(bag):

@@ -26,6 +26,7 @@ for a callback that waits for a lock, and takes a whole core (Fast-DDS issue 651
 SWITCH_INTERVAL_S = 0.0005
 """For how long one thread of Python may keep the interpreter from another, which keeps time; Python's own is 5 ms."""
 _GLANCE_S = 0.5
+_held_back = 0
 
 
 def _nothing(_: Any) -> None:
@@ -110,6 +111,24 @@ def _on_signals(handler: Any) -> None:
         signal.signal(signal.SIGHUP, handler)
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """What is done here is done to its end: a signal's KeyboardInterrupt comes after it. For the main thread.
+
+    Raises:
+        KeyboardInterrupt: at the end, if a signal came.
+    """
+    global _held_back
+    _held_back += 1
+    try:
+        yield
+    finally:
+        _held_back -= 1
+    if INTERRUPTED.is_set() and not _held_back and signal.getsignal(signal.SIGINT) is _as_interrupt:
+        raise KeyboardInterrupt
+
+
 def _as_interrupt(*_: object) -> None:
     INTERRUPTED.set()
-    raise KeyboardInterrupt
+    if not _held_back:
+        raise KeyboardInterrupt

@@ -56,6 +56,7 @@ class RecordNode(Node):
             return {name: known.get(name) for name in named}
         return {name: topic for name, topic in known.items() if topic.record}
 
+    @node_process.uninterrupted()
     def _look(self) -> None:
         types = dict(self.get_topic_names_and_types())
         for name in [name for name in self._wanted if name in types and self.count_publishers(name)]:
@@ -87,8 +88,9 @@ class RecordNode(Node):
     def _on_message(self, name: str, data: bytes, came_s: float) -> None:
         self._waiting.append((time.time_ns() - round(1e9 * (time.monotonic() - came_s)), name, data))
 
+    @node_process.uninterrupted()
     def write(self) -> None:
-        """Appends what has come since the last time, in the order in which it came."""
+        """Appends what has come since the last time, in the order in which it came; each message once and whole."""
         for topic in self._polled:
             topic.drain()
         for stamp_ns, name, data in sorted(self._waiting, key=lambda entry: entry[0]):
